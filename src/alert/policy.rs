@@ -1,0 +1,38 @@
+//! What the machine must know of a check besides its results.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Route;
+use crate::model::{CheckId, Confirm, FindingDoc, Labels};
+
+/// The rules one check is alerted by.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Which check.
+    pub check: CheckId,
+    /// Its kind's name.
+    pub kind: &'static str,
+    /// Its user labels.
+    pub labels: Arc<Labels>,
+    /// `every`.
+    pub every: Duration,
+    /// The kind's confirmation.
+    pub confirm: Confirm,
+    /// The kind's documentation of findings, whose own confirmation goes before the kind's.
+    pub findings: &'static [FindingDoc],
+    /// What the config says on top of both, key by key.
+    pub failures: Option<u32>,
+    /// See `failures`.
+    pub successes: Option<u32>,
+    /// See `failures`.
+    pub recheck: Option<Duration>,
+    /// Unknown for longer than this is an incident about the monitor.
+    pub unknown_after: Duration,
+    /// More turns than this in `flap_window` is flapping.
+    pub flap_transitions: u32,
+    /// See `flap_transitions`.
+    pub flap_window: Duration,
+    /// The routes of the whole config.
+    pub routes: Arc<[Route]>,
+}

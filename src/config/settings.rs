@@ -1,0 +1,239 @@
+//! The typed settings. Defaults of the language stand here, and nowhere else.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::formats::yaml::{Node, Position};
+use crate::model::{Labels, Matcher, Secret};
+
+/// The whole config.
+#[derive(Debug)]
+pub struct Settings {
+    /// `server`
+    pub server: Server,
+    /// `storage`
+    pub storage: Storage,
+    /// `defaults.limits`
+    pub limits: Limits,
+    /// `defaults.reference`: the own-network guard's targets; empty = off.
+    pub reference: Vec<Reference>,
+    /// `portals`, in the order of the files.
+    pub portals: Vec<Portal>,
+    /// `notify`
+    pub notify: Notify,
+    /// The files read, config and secrets, watched by content.
+    pub watched: Vec<std::path::PathBuf>,
+    /// Warnings, such as a secret file that others can read.
+    pub warnings: Vec<String>,
+    /// Every secret resolved so far, for the masker.
+    pub secrets: Vec<Secret>,
+}
+
+/// `server`
+#[derive(Debug)]
+pub struct Server {
+    /// `listen`, default `127.0.0.1:9790`.
+    pub listen: std::net::SocketAddr,
+    /// `external_url`, default `http://` + listen.
+    pub external_url: url::Url,
+    /// `auth.tokens`
+    pub tokens: Vec<Token>,
+    /// `auth.basic`
+    pub basic: Option<Basic>,
+    /// `insecure_public`: listen beyond loopback without auth.
+    pub insecure_public: bool,
+}
+
+/// `server.auth.tokens[]`
+#[derive(Debug)]
+pub struct Token {
+    /// Who it is for; appears in logs.
+    pub name: String,
+    /// The bearer token.
+    pub secret: Secret,
+    /// What it may do.
+    pub scope: TokenScope,
+}
+
+/// `scope` of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TokenScope {
+    /// `/`, `/metrics`, `GET /api`, `/probe`.
+    Read,
+    /// Also everything that changes something.
+    Operate,
+}
+
+/// `server.auth.basic`: HTTP Basic for people, scope operate.
+#[derive(Debug)]
+pub struct Basic {
+    /// `username`
+    pub username: String,
+    /// `password`
+    pub password: Secret,
+}
+
+/// `storage`
+#[derive(Debug)]
+pub struct Storage {
+    /// `url`: `sqlite://PATH`; relative paths are resolved already. `postgres://` is refused as not
+    /// supported in this version.
+    pub url: String,
+    /// `retention`
+    pub retention: Retention,
+    /// `synchronous`: `full` (default) or `normal`.
+    pub synchronous_full: bool,
+}
+
+/// `storage.retention`
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    /// `results`, default 35d.
+    pub results: Duration,
+    /// `incidents`, default 5y.
+    pub incidents: Duration,
+}
+
+/// `defaults.limits`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// `per_host`, default 16 concurrent connections.
+    pub per_host: usize,
+    /// `global`, default 512 concurrent connections.
+    pub global: usize,
+}
+
+/// A target of the own-network guard: `{tcp: "IP:PORT"}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// Where to connect to.
+    pub tcp: std::net::SocketAddr,
+}
+
+/// `portals.NAME`
+#[derive(Debug)]
+pub struct Portal {
+    /// Its name.
+    pub name: String,
+    /// `url`
+    pub url: Option<url::Url>,
+    /// `hosts`
+    pub hosts: Vec<String>,
+    /// `private`
+    pub private: bool,
+    /// `labels`
+    pub labels: Labels,
+    /// `checks`
+    pub checks: Vec<Check>,
+}
+
+/// `portals.NAME.checks.NAME`, with the portal's and the file's defaults already applied.
+#[derive(Debug)]
+pub struct Check {
+    /// Its short name.
+    pub name: String,
+    /// Where it stands.
+    pub at: Position,
+    /// The labels of the portal and of the check, the check's on top.
+    pub labels: Labels,
+    /// `every`, default 60s.
+    pub every: Duration,
+    /// `timeout`, default 10s.
+    pub timeout: Duration,
+    /// `deadline`, default `every`, at most 5m.
+    pub deadline: Duration,
+    /// `jitter`, default 0: each run is moved by up to this much, either way.
+    pub jitter: Duration,
+    /// `confirm`, as far as it is written anywhere; the rest belongs to the finding.
+    pub confirm: ConfirmOverride,
+    /// `unknown_after`, default 10 × every.
+    pub unknown_after: Duration,
+    /// `flap`
+    pub flap: Flap,
+    /// `resolvers`, default `[system]`.
+    pub resolvers: Vec<String>,
+    /// `tls` of the check, else of the portal, else of the defaults.
+    pub tls: Tls,
+    /// `counts`, whether results count towards uptime; default: the kind's.
+    pub counts: Option<bool>,
+    /// The key of the kind, such as `http`.
+    pub kind: String,
+    /// What stands under that key.
+    pub spec: Node,
+}
+
+/// `confirm`, key by key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConfirmOverride {
+    /// `failures`
+    pub failures: Option<u32>,
+    /// `successes`
+    pub successes: Option<u32>,
+    /// `recheck`
+    pub recheck: Option<Duration>,
+}
+
+/// `flap`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flap {
+    /// `transitions`, default 6.
+    pub transitions: u32,
+    /// `window`, default 1h.
+    pub window: Duration,
+}
+
+/// `tls`
+#[derive(Clone, Debug, Default)]
+pub struct Tls {
+    /// `ca_file`: trusted beside the system's roots; content, PEM.
+    pub ca_pem: Option<std::sync::Arc<str>>,
+    /// `server_name`: the name asked for (SNI) and verified.
+    pub server_name: Option<String>,
+    /// `client: {cert, key}`: content, PEM.
+    pub client: Option<(std::sync::Arc<str>, Secret)>,
+}
+
+/// `notify`
+#[derive(Debug)]
+pub struct Notify {
+    /// `timezone`, default UTC.
+    pub timezone: jiff::tz::TimeZone,
+    /// `channels`
+    pub channels: BTreeMap<String, Channel>,
+    /// `routes`, first match wins. Empty: every incident goes to every channel.
+    pub routes: Vec<Route>,
+}
+
+/// `notify.channels.NAME`
+#[derive(Debug)]
+pub struct Channel {
+    /// Where it stands.
+    pub at: Position,
+    /// The key of the channel's type, such as `email`.
+    pub kind: String,
+    /// What stands under that key.
+    pub spec: Node,
+    /// `fallback`: the channel told when this one keeps failing.
+    pub fallback: Option<String>,
+    /// `tls`
+    pub tls: Tls,
+}
+
+/// `notify.routes[]`
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// `match`: all of these; empty matches everything.
+    pub matchers: Vec<Matcher>,
+    /// `to`
+    pub to: Vec<String>,
+    /// `continue`
+    pub go_on: bool,
+    /// `group_by`; empty: each incident is a group of its own.
+    pub group_by: Vec<String>,
+    /// `group_wait`; default 5s for critical, 30s else.
+    pub group_wait: Option<Duration>,
+    /// `group_interval`, default 5m.
+    pub group_interval: Duration,
+    /// `repeat`; default 4h for critical, 7d for warning.
+    pub repeat: Option<Duration>,
+}

@@ -1,0 +1,4 @@
+//! The text formats the program reads, one file or folder per standard: pure, `&str` in, `Result`
+//! out, with the position of an error.
+
+pub mod yaml;

@@ -1,0 +1,1 @@
+//! Pure helpers that kinds share when they think about their facts.

@@ -1,0 +1,22 @@
+//! Plain data that every other module speaks: no tokio, no sqlx, no I/O, no opinion.
+//!
+//! Read in this order: [`check`] (what is watched), [`finding`] and [`outcome`] (what was seen),
+//! [`incident`] (what is wrong for a while), [`notification`] (what is told to whom).
+
+pub mod check;
+pub mod duration;
+pub mod finding;
+pub mod incident;
+pub mod matcher;
+pub mod notification;
+pub mod outcome;
+pub mod secret;
+
+pub use check::{CheckId, Labels};
+pub use duration::HumanDuration;
+pub use finding::{Confirm, Finding, FindingDoc, FindingId, Severity};
+pub use incident::{Closed, Incident, IncidentId};
+pub use matcher::Matcher;
+pub use notification::{Delivery, HttpMessage, Mail, Notice, Notification, OutboxRow, Outgoing, Reason};
+pub use outcome::{Cause, Outcome, Phase, Timings, Verdict};
+pub use secret::{Masker, Secret};

@@ -1,0 +1,284 @@
+//! All sockets. Nothing else in the program opens one to the outside (bans in `clippy.toml`).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::model::{Phase, Secret, Timings};
+
+/// The root of everything that touches the network: resolvers, TLS settings, permits.
+pub struct Net {}
+
+/// TLS settings of one destination.
+#[derive(Clone, Debug, Default)]
+pub struct TlsOptions {
+    /// PEM certificates trusted beside the usual roots.
+    pub ca_pem: Option<Arc<str>>,
+    /// The name asked for (SNI) and verified, where it is not the host's.
+    pub server_name: Option<String>,
+    /// Client certificate chain and key, PEM.
+    pub client: Option<(Arc<str>, Secret)>,
+}
+
+/// Who wrote the destination down; the address guard judges by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// An operator, outside portals (channels, resolvers, proxies, CLI targets): private addresses
+    /// are allowed.
+    Operator,
+    /// A portal's config; private addresses need `private: true`, given here.
+    Portal {
+        /// The portal's `private`.
+        private: bool,
+    },
+    /// An answer of a portal (redirect, AIA, links); private addresses need `private: true`.
+    Answer {
+        /// The portal's `private`.
+        private: bool,
+    },
+}
+
+/// Which of a name's addresses are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Family {
+    /// The first that connects, IPv6 and IPv4 in the resolver's order.
+    #[default]
+    Any,
+    /// IPv4 only.
+    V4,
+    /// IPv6 only.
+    V6,
+}
+
+/// How to reach one HTTP origin.
+#[derive(Clone, Debug)]
+pub struct Via {
+    /// Who wrote the destination down.
+    pub origin: Origin,
+    /// The resolvers, as written.
+    pub resolvers: Arc<[String]>,
+    /// TLS settings.
+    pub tls: Arc<TlsOptions>,
+    /// Which addresses.
+    pub family: Family,
+    /// Connect to this instead of what the URL's host resolves to; the name in TLS and `Host` stays.
+    pub connect_to: Option<ConnectTo>,
+    /// An HTTP(S) or SOCKS5 proxy; the target's name is then resolved by the proxy.
+    pub proxy: Option<Proxy>,
+    /// The protocol versions offered.
+    pub version: HttpVersion,
+}
+
+/// A fixed place to connect to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConnectTo {
+    /// This very address. Used for `addresses: all`, where each address is tried by itself.
+    Address(SocketAddr),
+    /// Another name or address, and port.
+    Host(String, u16),
+}
+
+/// A proxy.
+#[derive(Clone, Debug)]
+pub struct Proxy {
+    /// `http://`, `https://` or `socks5h://` host and port.
+    pub url: url::Url,
+    /// `Proxy-Authorization: Basic`, or SOCKS5 user and password.
+    pub credentials: Option<(String, Secret)>,
+}
+
+/// The HTTP versions offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum HttpVersion {
+    /// HTTP/2 if ALPN agrees on it, else HTTP/1.1.
+    #[default]
+    Auto,
+    /// HTTP/1.1 only.
+    Http1,
+    /// HTTP/2 only (over TLS by ALPN).
+    Http2,
+}
+
+/// One HTTP exchange: a new connection, one request, one response.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The method.
+    pub method: http::Method,
+    /// The whole URL, `http` or `https`.
+    pub url: url::Url,
+    /// Headers; `Host`, `User-Agent`, `Accept-Encoding` and lengths are added where absent.
+    pub headers: http::HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    /// Bounds the whole exchange from name resolution to the last byte.
+    pub timeout: Duration,
+    /// Reading the (decoded) body stops after this many bytes.
+    pub max_body: usize,
+}
+
+/// A response, read as far as the limit allows.
+#[derive(Debug)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// `HTTP/1.0`, `HTTP/1.1` or `HTTP/2`.
+    pub version: http::Version,
+    /// The headers.
+    pub headers: http::HeaderMap,
+    /// The decoded body, at most `max_body` bytes.
+    pub body: Bytes,
+    /// The body was longer than `max_body` and the rest was left unread.
+    pub truncated: bool,
+    /// The body could not be read to its end: why. The status and the headers stand.
+    pub body_error: Option<TransportError>,
+    /// How many bytes of body came over the wire, before decoding.
+    pub wire_bytes: u64,
+    /// The address that answered.
+    pub peer: SocketAddr,
+    /// The TLS session, for `https`.
+    pub tls: Option<TlsInfo>,
+    /// How long the phases took.
+    pub timings: Timings,
+}
+
+/// What a TLS handshake agreed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsInfo {
+    /// `TLSv1.3`, `TLSv1.2`.
+    pub version: String,
+    /// The suite's IANA name.
+    pub cipher: String,
+    /// The ALPN protocol agreed on.
+    pub alpn: Option<String>,
+    /// The leaf certificate's end of validity, seconds since the epoch.
+    pub not_after: Option<i64>,
+}
+
+/// No answer came: why. A failure by itself.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason} in the {phase} phase{}{}", display_address(.address), display_detail(.detail))]
+pub struct TransportError {
+    /// In which phase it ended.
+    pub phase: Phase,
+    /// Why, typed.
+    pub reason: FailReason,
+    /// The address tried last.
+    pub address: Option<SocketAddr>,
+    /// The library's or the peer's words, one line.
+    pub detail: String,
+    /// How long the phases took until then.
+    pub timings: Timings,
+}
+
+fn display_address(address: &Option<SocketAddr>) -> String {
+    address.map(|address| format!(" at {address}")).unwrap_or_default()
+}
+
+fn display_detail(detail: &str) -> String {
+    if detail.is_empty() { String::new() } else { format!(": {detail}") }
+}
+
+/// Why no answer came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FailReason {
+    /// The name does not resolve, and our resolver answers its control query.
+    Unresolvable,
+    /// The address refuses connections.
+    Refused,
+    /// The peer (or something on the way) reset the connection.
+    Reset,
+    /// The peer closed the connection before it answered in full.
+    Closed,
+    /// The time ran out in this phase.
+    Timeout,
+    /// A router says the target cannot be reached (ICMP), while other destinations can.
+    Unreachable,
+    /// The peer ended the handshake with this TLS alert.
+    TlsAlert(String),
+    /// The certificate does not verify: why, in words (`expired`, `not valid for name`, …).
+    Certificate(String),
+    /// The peer does not keep to the protocol (two lengths, too long a header, garbage).
+    Protocol(String),
+    /// The address guard refuses the destination.
+    Guarded(IpAddr),
+    /// Our side: the resolver fails its control query too.
+    OwnResolver,
+    /// Our side: no route for this family or none at all.
+    NoRoute,
+    /// Our side: out of descriptors, ports or memory.
+    Exhausted,
+}
+
+impl fmt::Display for FailReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unresolvable => f.write_str("the name does not resolve"),
+            Self::Refused => f.write_str("connection refused"),
+            Self::Reset => f.write_str("connection reset"),
+            Self::Closed => f.write_str("connection closed early"),
+            Self::Timeout => f.write_str("timed out"),
+            Self::Unreachable => f.write_str("unreachable"),
+            Self::TlsAlert(alert) => write!(f, "TLS alert {alert}"),
+            Self::Certificate(why) => write!(f, "certificate {why}"),
+            Self::Protocol(why) => write!(f, "protocol error, {why}"),
+            Self::Guarded(address) => write!(f, "the address guard refuses {address}"),
+            Self::OwnResolver => f.write_str("our resolver does not answer"),
+            Self::NoRoute => f.write_str("this host has no route"),
+            Self::Exhausted => f.write_str("this host is out of resources"),
+        }
+    }
+}
+
+/// The addresses of a name, family by family.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resolved {
+    /// In the resolver's order, both families.
+    pub addresses: Vec<IpAddr>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// What [`Net`] is built from.
+#[derive(Clone, Debug)]
+pub struct NetOptions {
+    /// Concurrent connections to one host.
+    pub per_host: usize,
+    /// Concurrent connections in all.
+    pub global: usize,
+    /// How our traffic names itself, `portalwatch/VERSION (+URL)`.
+    pub user_agent: String,
+    /// Fixed names, for tests: name to addresses, as in `/etc/hosts`.
+    pub hosts: BTreeMap<String, Vec<IpAddr>>,
+}
+
+impl Net {
+    /// Builds it. Installs the TLS provider if no one has.
+    pub fn new(_options: NetOptions) -> Self {
+        todo!("net")
+    }
+
+    /// The addresses of `host` (a name or an address) by the given resolvers, after their control
+    /// query if they fail. Not yet judged by the guard: that happens at dial time.
+    pub async fn resolve(
+        &self,
+        _host: &str,
+        _resolvers: &[String],
+        _timeout: Duration,
+    ) -> Result<Resolved, TransportError> {
+        todo!("net")
+    }
+
+    /// One HTTP exchange over a new connection. Follows nothing, keeps nothing.
+    pub async fn exchange(&self, _request: &Request, _via: &Via) -> Result<Response, TransportError> {
+        todo!("net")
+    }
+
+    /// Whether a TCP connection to `address` can be made: the own-network guard's question.
+    pub async fn reachable(&self, _address: SocketAddr, _timeout: Duration) -> bool {
+        todo!("net")
+    }
+}

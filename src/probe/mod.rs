@@ -1,0 +1,146 @@
+//! The kinds of checks. A kind is one file (or folder) here and two lines below: its `mod` and its
+//! entry in [`kinds`].
+//!
+//! A kind looks (`observe`, the only part that does I/O) and then thinks (`judge`, which cannot).
+//! What it saw is its `Facts`; what it thinks of them are findings.
+
+pub mod http;
+mod registry;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use self::registry::{KindEntry, Memory, Probe, ProbeOutput, kinds};
+use crate::model::{Cause, CheckId, Confirm, Finding, FindingDoc, Timings};
+use crate::net::{Net, TlsOptions};
+
+/// One kind of check.
+pub trait Kind: Sized + Send + Sync + 'static {
+    /// The key of the kind in a check's config, and the `kind` label.
+    const NAME: &'static str;
+    /// A complete check of this kind as YAML (the map that stands under the check's name): feeds
+    /// the docs, the schema test and the contract test.
+    const EXAMPLE: &'static str;
+    /// Every finding the kind can make.
+    const FINDINGS: &'static [FindingDoc];
+    /// The confirmation of its findings, where the finding itself does not say.
+    const CONFIRM: Confirm;
+    /// Whether results count towards a portal's uptime by default.
+    const COUNTS: bool;
+
+    /// The kind's settings; strict, unknown keys are refused.
+    type Spec: DeserializeOwned + JsonSchema + Send + Sync + 'static;
+    /// What was seen: no opinion, no bodies, no secrets.
+    type Facts: Serialize + DeserializeOwned + Send + Sync + 'static;
+    /// What the kind remembers from run to run.
+    type Memory: Serialize + DeserializeOwned + Default + PartialEq + Send + Sync + 'static;
+
+    /// Refuses settings that can only be judged with the portal in view, such as a relative path
+    /// without a portal URL. Each problem is reported at the key it names.
+    fn validate(spec: &Self::Spec, scope: &Scope) -> Vec<Problem>;
+
+    /// The hosts the check connects to, as written, for the rate warning of `config validate`.
+    fn hosts(spec: &Self::Spec, scope: &Scope) -> Vec<String>;
+
+    /// Looks. The only part that does I/O. `Err` is the one way to say "our side failed".
+    fn observe(
+        spec: &Self::Spec,
+        ctx: &Ctx<'_>,
+    ) -> impl Future<Output = Result<Observed<Self::Facts>, Unmeasured>> + Send;
+
+    /// Thinks. Cannot do I/O.
+    fn judge(spec: &Self::Spec, facts: &Self::Facts, past: &Past<Self>, now: Timestamp) -> Judgement<Self>;
+
+    /// Shell commands that reproduce a finding; secrets appear as template names only.
+    fn reproduce(spec: &Self::Spec, scope: &Scope) -> Vec<String>;
+}
+
+/// A fault that needs more than the key itself to be seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The path of keys below the kind's own key, such as `["expect", "final_url"]`.
+    pub path: Vec<String>,
+    /// What is wrong and the way out.
+    pub message: String,
+}
+
+/// What of a check's surroundings its kind needs: the portal and the settings every kind shares.
+/// Checks of one portal share the portal's part.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// Which check.
+    pub check: CheckId,
+    /// The portal it belongs to.
+    pub portal: Arc<PortalScope>,
+    /// Bounds one operation: a request, an address, a query.
+    pub timeout: Duration,
+    /// Bounds the run.
+    pub deadline: Duration,
+    /// The resolvers, as written: `system`, `IP:PORT`, `tls://…`, `https://…`.
+    pub resolvers: Arc<[String]>,
+    /// TLS settings of the check, else of the portal, else of the defaults.
+    pub tls: Arc<TlsOptions>,
+}
+
+/// What the checks of one portal share.
+#[derive(Clone, Debug, Default)]
+pub struct PortalScope {
+    /// The portal's name.
+    pub name: String,
+    /// The portal's address.
+    pub url: Option<url::Url>,
+    /// All its host names.
+    pub hosts: Vec<String>,
+    /// Whether its addresses may be private (RFC 1918, loopback …).
+    pub private: bool,
+}
+
+/// What a run is given.
+pub struct Ctx<'a> {
+    /// The check's surroundings.
+    pub scope: &'a Scope,
+    /// All sockets.
+    pub net: &'a Net,
+}
+
+/// What was seen, and how long its phases took.
+pub struct Observed<F> {
+    /// What was seen.
+    pub facts: F,
+    /// The protocol's status, kept with every result.
+    pub status: Option<u16>,
+    /// How long the phases took.
+    pub timings: Timings,
+    /// The run ended in a transport failure (no answer); only such a run may become `unknown`
+    /// through the own-network guard.
+    pub transport: bool,
+}
+
+/// The one way a probe says "our side failed": becomes `unknown` with its cause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unmeasured {
+    /// Whose fault.
+    pub cause: Cause,
+    /// One sentence.
+    pub why: String,
+}
+
+/// What a kind may look back at.
+pub struct Past<K: Kind> {
+    /// What it chose to remember.
+    pub memory: K::Memory,
+}
+
+/// What a kind thinks of its facts.
+pub struct Judgement<K: Kind> {
+    /// What it found; the verdict follows from these.
+    pub findings: Vec<Finding>,
+    /// What it wants to remember.
+    pub memory: K::Memory,
+}

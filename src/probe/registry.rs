@@ -1,0 +1,183 @@
+//! The list of kinds, and the one generic bridge from a typed [`Kind`] to the object-safe
+//! [`Probe`] that the rest of the program runs.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use schemars::{Schema, SchemaGenerator};
+use serde_json::value::RawValue;
+
+use super::{Ctx, Kind, Past, Problem, Scope, Unmeasured};
+use crate::formats::yaml::{Node, Reader};
+use crate::model::{Confirm, Finding, FindingDoc, Timings};
+
+/// All kinds, in the order of the docs. An explicit list is greppable and ordered.
+pub fn kinds() -> &'static [KindEntry] {
+    const { &[KindEntry::of::<super::http::Http>()] }
+}
+
+/// What a kind remembers, serialized; `None` is its default.
+pub type Memory = Option<Box<RawValue>>;
+
+/// A kind without its types.
+pub struct KindEntry {
+    /// [`Kind::NAME`].
+    pub name: &'static str,
+    /// [`Kind::EXAMPLE`].
+    pub example: &'static str,
+    /// [`Kind::FINDINGS`].
+    pub findings: &'static [FindingDoc],
+    /// [`Kind::CONFIRM`].
+    pub confirm: Confirm,
+    /// [`Kind::COUNTS`].
+    pub counts: bool,
+    /// The JSON Schema of the kind's settings.
+    pub schema: fn(&mut SchemaGenerator) -> Schema,
+    /// Reads the kind's settings from a config subtree; faults go to the reader.
+    pub read: fn(&Node, &mut Reader<'_>) -> Option<Arc<dyn Probe>>,
+}
+
+impl KindEntry {
+    const fn of<K: Kind>() -> Self {
+        Self {
+            name: K::NAME,
+            example: K::EXAMPLE,
+            findings: K::FINDINGS,
+            confirm: K::CONFIRM,
+            counts: K::COUNTS,
+            schema: |generator| generator.subschema_for::<K::Spec>(),
+            read: |node, reader| {
+                let spec = reader.read::<K::Spec>(node)?;
+                Some(Arc::new(Typed::<K> { spec, kind: PhantomData }) as Arc<dyn Probe>)
+            },
+        }
+    }
+}
+
+/// What one pass over a check gave, before guards and alerting.
+pub struct ProbeOutput {
+    /// What was found.
+    pub findings: Vec<Finding>,
+    /// The protocol's status.
+    pub status: Option<u16>,
+    /// How long the phases took.
+    pub timings: Timings,
+    /// No answer came.
+    pub transport: bool,
+    /// The facts as JSON.
+    pub facts: Box<RawValue>,
+    /// The new memory, if it changed.
+    pub memory: Option<Box<RawValue>>,
+}
+
+/// A check's kind and settings, ready to run.
+pub trait Probe: Send + Sync {
+    /// [`Kind::NAME`].
+    fn kind(&self) -> &'static str;
+    /// [`Kind::validate`].
+    fn validate(&self, scope: &Scope) -> Vec<Problem>;
+    /// [`Kind::hosts`].
+    fn hosts(&self, scope: &Scope) -> Vec<String>;
+    /// [`Kind::reproduce`].
+    fn reproduce(&self, scope: &Scope) -> Vec<String>;
+    /// Looks and judges, once, within `scope.deadline`.
+    fn run<'a>(
+        &'a self,
+        ctx: Ctx<'a>,
+        memory: &'a Memory,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<ProbeOutput, Unmeasured>>;
+    /// Judges recorded facts again, without a socket.
+    ///
+    /// # Errors
+    /// Facts that another version recorded in a shape this one cannot read.
+    fn rejudge(
+        &self,
+        facts: &RawValue,
+        memory: &Memory,
+        now: Timestamp,
+    ) -> Result<Vec<Finding>, serde_json::Error>;
+}
+
+struct Typed<K: Kind> {
+    spec: K::Spec,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<K: Kind> Typed<K> {
+    /// A memory that cannot be read (written by another version) starts anew.
+    fn past(memory: &Memory) -> Past<K> {
+        let memory = memory.as_ref().and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+        Past { memory }
+    }
+}
+
+impl<K: Kind> Probe for Typed<K> {
+    fn kind(&self) -> &'static str {
+        K::NAME
+    }
+
+    fn validate(&self, scope: &Scope) -> Vec<Problem> {
+        K::validate(&self.spec, scope)
+    }
+
+    fn hosts(&self, scope: &Scope) -> Vec<String> {
+        K::hosts(&self.spec, scope)
+    }
+
+    fn reproduce(&self, scope: &Scope) -> Vec<String> {
+        K::reproduce(&self.spec, scope)
+    }
+
+    fn run<'a>(
+        &'a self,
+        ctx: Ctx<'a>,
+        memory: &'a Memory,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<ProbeOutput, Unmeasured>> {
+        async move {
+            let observed = K::observe(&self.spec, &ctx).await?;
+            let past = Self::past(memory);
+            let judgement = K::judge(&self.spec, &observed.facts, &past, now);
+            let mut findings = judgement.findings;
+            findings.sort_by_key(|finding| {
+                std::cmp::Reverse((finding.measured, finding.broken, finding.severity))
+            });
+            let facts = serde_json::value::to_raw_value(&observed.facts).map_err(|error| Unmeasured {
+                cause: crate::model::Cause::Config,
+                why: format!("the facts cannot be written as JSON: {error}"),
+            })?;
+            let memory = if judgement.memory == past.memory {
+                None
+            } else {
+                serde_json::value::to_raw_value(&judgement.memory).ok()
+            };
+            Ok(ProbeOutput {
+                findings,
+                status: observed.status,
+                timings: observed.timings,
+                transport: observed.transport,
+                facts,
+                memory,
+            })
+        }
+        .boxed()
+    }
+
+    fn rejudge(
+        &self,
+        facts: &RawValue,
+        memory: &Memory,
+        now: Timestamp,
+    ) -> Result<Vec<Finding>, serde_json::Error> {
+        let facts: K::Facts = serde_json::from_str(facts.get())?;
+        Ok(K::judge(&self.spec, &facts, &Self::past(memory), now).findings)
+    }
+}
+
+/// The bound of a run when nothing else bounds it.
+pub const LONGEST_DEADLINE: Duration = Duration::from_secs(300);

@@ -1,0 +1,244 @@
+//! What is kept: results, states, incidents and the outbox, committed together.
+//!
+//! [`Store`] is the seam. [`sqlite`] keeps it on disk; [`memory`] keeps it in memory, bounded;
+//! [`resilient`] puts the second behind the first, so that a disk that refuses costs history and
+//! never a verdict or a message. [`live`] is the present: what the page and the metrics show.
+
+pub mod live;
+pub mod memory;
+pub mod resilient;
+pub mod sqlite;
+pub mod writer;
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+
+use crate::alert;
+use crate::model::{Cause, CheckId, Incident, OutboxRow, Outcome, Timings, Verdict};
+
+/// Everything that changed for one check at one instant. Committed whole or not at all.
+#[derive(Debug)]
+pub struct Transition {
+    /// Which check.
+    pub check: CheckId,
+    /// What was measured, if a run ended.
+    pub result: Option<Recorded>,
+    /// The alert state, when it changed.
+    pub state: Option<alert::State>,
+    /// The kind's memory, when it changed.
+    pub memory: Option<Box<RawValue>>,
+    /// The incidents that are new, changed or closed.
+    pub incidents: Vec<Incident>,
+    /// Messages to send.
+    pub outbox: Vec<OutboxRow>,
+    /// The check is gone from the config: its state and memory are dropped, its history stays.
+    pub removed: bool,
+}
+
+/// What is recorded of one due time.
+#[derive(Debug)]
+pub enum Recorded {
+    /// A run.
+    Ran {
+        /// What it came to.
+        outcome: Outcome,
+        /// Keep its facts and findings in full: the verdict changed or is not `pass`. The last
+        /// facts of a check are kept in any case.
+        in_full: bool,
+    },
+    /// No run, or one cut off: the time is not covered.
+    NotCovered {
+        /// When it was due.
+        at: Timestamp,
+        /// Why, such as `shutdown`, `missed`.
+        why: &'static str,
+    },
+}
+
+/// What a check resumes from after a restart.
+#[derive(Debug)]
+pub struct Resumed {
+    /// Which check.
+    pub check: CheckId,
+    /// Its alert state.
+    pub state: alert::State,
+    /// Its kind's memory.
+    pub memory: Option<Box<RawValue>>,
+    /// Its last result.
+    pub last: Option<ResultRow>,
+}
+
+/// One kept result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResultRow {
+    /// When the run started (millisecond precision).
+    pub at: Timestamp,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why it is unknown.
+    pub cause: Option<Cause>,
+    /// The protocol's status.
+    pub status: Option<u16>,
+    /// How long it took.
+    pub took: Duration,
+    /// How long the phases took.
+    pub timings: Timings,
+    /// What was found; only ids and subjects are promised for old rows.
+    pub findings: Vec<crate::model::Finding>,
+}
+
+/// An outbox row that this process may send until the lease ends.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claimed {
+    /// The row.
+    pub row: OutboxRow,
+    /// When the group of this (channel, group key) was last sent something.
+    pub group_sent: Option<Timestamp>,
+}
+
+/// What became of a claimed row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Settled {
+    /// Delivered; `answer` is the other side's.
+    Sent {
+        /// The row.
+        key: String,
+        /// When.
+        at: Timestamp,
+        /// What the other side said.
+        answer: String,
+    },
+    /// Not now: released until `not_before`.
+    Later {
+        /// The row.
+        key: String,
+        /// The next attempt.
+        not_before: Timestamp,
+        /// Attempts made so far.
+        attempts: u32,
+        /// The message it was sent in, once there was an attempt.
+        batch: Option<String>,
+        /// What happened.
+        why: String,
+    },
+    /// Given up, after 24 h or because the other side will never take it.
+    Dead {
+        /// The row.
+        key: String,
+        /// When.
+        at: Timestamp,
+        /// What happened.
+        why: String,
+    },
+    /// Merged into another message, because its time has passed.
+    Collapsed {
+        /// The row.
+        key: String,
+        /// The row it was merged into.
+        into: String,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// Why the store could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database was written by a newer version.
+    #[error(
+        "{path}: this database was written by a newer portalwatch (schema {found}, this version knows {known}); run that version, or point storage.url at another file"
+    )]
+    Newer {
+        /// The file.
+        path: String,
+        /// Its schema.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// The disk is full.
+    #[error("{path}: the disk is full: {why}")]
+    Full {
+        /// The file.
+        path: String,
+        /// The library's words.
+        why: String,
+    },
+    /// The file or folder cannot be written.
+    #[error("{path}: cannot be written: {why}")]
+    ReadOnly {
+        /// The file.
+        path: String,
+        /// The library's words.
+        why: String,
+    },
+    /// Another process holds the database.
+    #[error("{path}: locked by another process: {why}")]
+    Locked {
+        /// The file.
+        path: String,
+        /// The library's words.
+        why: String,
+    },
+    /// The file is damaged or no database.
+    #[error("{path}: damaged: {why}; move the file away to start a new one, or restore a backup")]
+    Corrupt {
+        /// The file.
+        path: String,
+        /// The library's words.
+        why: String,
+    },
+    /// Anything else.
+    #[error("{path}: {why}")]
+    Other {
+        /// The file.
+        path: String,
+        /// The library's words.
+        why: String,
+    },
+}
+
+/// Where things are kept.
+pub trait Store: Send + Sync {
+    /// Writes all of it in one transaction, in order.
+    fn commit<'a>(&'a self, batch: &'a [Transition]) -> BoxFuture<'a, Result<(), StoreError>>;
+    /// What every known check resumes from.
+    fn resume(&self) -> BoxFuture<'_, Result<Vec<Resumed>, StoreError>>;
+    /// Claims rows to send. Returned are *all* unsettled rows of every (incident, channel) that has
+    /// a row due at `now`, in the order they were written, unless another process leases one.
+    fn claim(&self, now: Timestamp, lease: Duration) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>>;
+    /// Notes what became of claimed rows, and releases them.
+    fn settle<'a>(&'a self, settled: &'a [Settled]) -> BoxFuture<'a, Result<(), StoreError>>;
+    /// Drops all leases: for a daemon that is alone on its store and just started.
+    fn drop_leases(&self) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// How many rows wait, and since when the oldest.
+    fn pending(&self) -> BoxFuture<'_, Result<(u64, Option<Timestamp>), StoreError>>;
+    /// The open incidents, oldest first.
+    fn open_incidents(&self) -> BoxFuture<'_, Result<Vec<Incident>, StoreError>>;
+    /// The incidents that touch the range, oldest first.
+    fn incidents(&self, from: Timestamp, to: Timestamp) -> BoxFuture<'_, Result<Vec<Incident>, StoreError>>;
+    /// The results of one check that started in `from..to`, oldest first, at most `limit`.
+    fn history<'a>(
+        &'a self,
+        check: &'a CheckId,
+        from: Timestamp,
+        to: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<ResultRow>, StoreError>>;
+    /// The last facts kept of one check, and when they were seen.
+    fn last_facts<'a>(
+        &'a self,
+        check: &'a CheckId,
+    ) -> BoxFuture<'a, Result<Option<(Timestamp, Box<RawValue>)>, StoreError>>;
+    /// Drops what is older than the retention, in small transactions. Returns how many rows.
+    fn prune(
+        &self,
+        results_before: Timestamp,
+        incidents_before: Timestamp,
+    ) -> BoxFuture<'_, Result<u64, StoreError>>;
+    /// Folds the log into the database and closes it.
+    fn close(&self) -> BoxFuture<'_, ()>;
+}
