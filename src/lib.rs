@@ -23,3 +23,5 @@ pub mod record;
 
 pub mod expose;
 pub mod telemetry;
+
+pub mod stats;

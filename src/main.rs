@@ -1,1 +1,3 @@
+//! The `portalwatch` command.
+
 fn main() {}

@@ -8,9 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{CheckId, Finding, Severity};
 
-/// The result of a run in one word. Ordered from best to worst for the exit code of `check`, which
-/// is that of the worst verdict; `Unknown` is no downtime.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// The result of a run in one word. `Unknown` is no downtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// Nothing worse than notice.

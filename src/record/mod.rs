@@ -38,6 +38,21 @@ pub struct Transition {
     pub removed: bool,
 }
 
+impl Transition {
+    /// Nothing changed for `check`, yet.
+    pub fn of(check: CheckId) -> Self {
+        Self {
+            check,
+            result: None,
+            state: None,
+            memory: None,
+            incidents: Vec::new(),
+            outbox: Vec::new(),
+            removed: false,
+        }
+    }
+}
+
 /// What is recorded of one due time.
 #[derive(Debug)]
 pub enum Recorded {

@@ -1,0 +1,175 @@
+//! What commands need built: plans, networks, lone checks.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::user_agent;
+use crate::alert::Policy;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{self, settings};
+use crate::formats::yaml::Fault;
+use crate::model::{CheckId, Delivery, Masker};
+use crate::net::{Net, NetOptions, TlsOptions};
+use crate::notify::{deliver, notifiers};
+use crate::plan::{self, Plan, PlannedCheck};
+use crate::probe::{Memory, PortalScope, Probe, Scope, kinds};
+use crate::record::Store as _;
+use crate::record::sqlite::{Mode, Sqlite};
+use crate::run::Surroundings;
+use crate::run::guard::OwnNetwork;
+
+/// The memories that the daemon's store holds for each check's kind.
+pub type Memories = HashMap<CheckId, Memory>;
+
+/// The whole plan of a config, and the settings that are the daemon's own.
+///
+/// # Errors
+/// Everything that is wrong with the config.
+pub fn plan(path: &Path) -> Result<(Plan, settings::Server, settings::Storage), Vec<Fault>> {
+    plan::build(config::load(path, &plan::vocabulary())?, &|_| true, true)
+}
+
+/// The plan of some checks, without channels: needs the secrets of those checks only.
+///
+/// # Errors
+/// Everything that is wrong with the config or these checks.
+pub fn plan_for_check(path: &Path, wanted: &dyn Fn(&CheckId) -> bool) -> Result<Plan, Vec<Fault>> {
+    plan::build(config::load_lazily(path, &plan::vocabulary())?, wanted, false).map(|(plan, ..)| plan)
+}
+
+/// Where the daemon of this config listens.
+///
+/// # Errors
+/// Everything that is wrong with the config.
+pub fn listen_address(path: &Path) -> Result<SocketAddr, Vec<Fault>> {
+    Ok(config::load_lazily(path, &plan::vocabulary())?.settings.server.listen)
+}
+
+/// The effective config as YAML, secrets masked.
+///
+/// # Errors
+/// Everything that is wrong with the config.
+pub fn show(path: &Path) -> Result<String, Vec<Fault>> {
+    config::show(path, &plan::vocabulary())
+}
+
+/// The JSON Schema of the config.
+pub fn schema() -> serde_json::Value {
+    let kinds: Vec<_> = kinds().iter().map(|kind| (kind.name, kind.schema)).collect();
+    let channels: Vec<_> = notifiers().iter().map(|notifier| (notifier.name, notifier.schema)).collect();
+    config::schema(&kinds, &channels)
+}
+
+/// A network with the limits of a config, whose traffic names the operator's public address.
+pub fn net(limits: settings::Limits, external_url: Option<&url::Url>) -> Arc<Net> {
+    Arc::new(Net::new(NetOptions {
+        per_host: limits.per_host,
+        global: limits.global,
+        user_agent: user_agent(external_url),
+        hosts: BTreeMap::new(),
+    }))
+}
+
+/// A network with the usual limits.
+pub fn plain_net() -> Arc<Net> {
+    net(settings::Limits::default(), None)
+}
+
+/// What the passes of `check` need.
+pub fn surroundings(plan: &Plan, clock: Arc<dyn Clock>) -> Surroundings {
+    let net = net(plan.limits, Some(&plan.external_url));
+    let own_network = OwnNetwork::new(Arc::clone(&plan.reference), Arc::clone(&net));
+    Surroundings { net, own_network, clock }
+}
+
+/// What the pass of `inspect` needs.
+pub fn lone_surroundings(clock: Arc<dyn Clock>) -> Surroundings {
+    let net = plain_net();
+    let own_network = OwnNetwork::new(Arc::default(), Arc::clone(&net));
+    Surroundings { net, own_network, clock }
+}
+
+/// What the command line says of a lone target.
+pub struct Target {
+    /// Bounds one operation.
+    pub timeout: Duration,
+    /// The resolvers; none means the system's.
+    pub resolvers: Vec<String>,
+    /// Certificates trusted beside the usual.
+    pub ca_pem: Option<Arc<str>>,
+}
+
+/// A check that stands in no config. An operator named its target, so it may be private.
+pub fn lone_check(kind: &'static str, probe: Arc<dyn Probe>, target: Target) -> PlannedCheck {
+    let id = CheckId::new("inspect", kind);
+    let resolvers = if target.resolvers.is_empty() { vec!["system".to_owned()] } else { target.resolvers };
+    let scope = Scope {
+        check: id.clone(),
+        portal: Arc::new(PortalScope { name: "inspect".to_owned(), private: true, ..PortalScope::default() }),
+        timeout: target.timeout,
+        deadline: target.timeout.saturating_mul(12),
+        resolvers: resolvers.into(),
+        tls: Arc::new(TlsOptions { ca_pem: target.ca_pem, ..TlsOptions::default() }),
+    };
+    let every = Duration::from_secs(60);
+    PlannedCheck {
+        policy: Policy::of_removed(id, kind, Arc::default()),
+        scope,
+        kind,
+        probe,
+        every,
+        jitter: Duration::ZERO,
+        counts: false,
+        masker: Masker::default(),
+    }
+}
+
+/// What the store of a config remembers for each check's kind; nothing where there is no store yet
+/// or it cannot be read, which `check` gets along without.
+pub async fn memories(path: &Path) -> Memories {
+    let Ok(loaded) = config::load_lazily(path, &plan::vocabulary()) else { return Memories::new() };
+    let Ok(store) = Sqlite::open(&loaded.settings.storage.url, Mode::Reader).await else {
+        return Memories::new();
+    };
+    let resumed = store.resume().await.unwrap_or_default();
+    resumed.into_iter().map(|resumed| (resumed.check, resumed.memory)).collect()
+}
+
+/// Why no test message was sent.
+#[derive(Debug, thiserror::Error)]
+pub enum TestError {
+    /// The config is bad.
+    #[error("the config has faults")]
+    Config(Vec<Fault>),
+    /// There is no such channel.
+    #[error("no channel is called {name:?}; the config has {}", known.join(", "))]
+    NoChannel {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+}
+
+/// Sends a real test message through a channel.
+///
+/// # Errors
+/// A bad config, or no such channel. A message that could not be sent is a [`Delivery`].
+pub async fn notify_test(path: &Path, channel: &str) -> Result<Delivery, TestError> {
+    let (plan, ..) = plan(path).map_err(TestError::Config)?;
+    let Some(found) = plan.channels.get(channel) else {
+        let known = plan.channels.names().map(str::to_owned).collect();
+        return Err(TestError::NoChannel { name: channel.to_owned(), known });
+    };
+    let context = deliver::Context {
+        net: net(plan.limits, Some(&plan.external_url)),
+        clock: Arc::new(SystemClock),
+        external_url: plan.external_url.to_string(),
+        timezone: plan.timezone.clone(),
+        masker: plan.masker.clone(),
+    };
+    Ok(deliver::send_test(found, &context).await)
+}

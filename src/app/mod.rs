@@ -1,0 +1,25 @@
+//! The composition root: the only place that builds the network, the store, the clock, the kinds and
+//! the channels, and ties them together.
+
+mod daemon;
+mod load;
+mod reload;
+mod system;
+
+pub use daemon::{RunError, run};
+pub use load::{
+    Memories, Target, TestError, listen_address, lone_check, lone_surroundings, memories, notify_test, plan,
+    plain_net, plan_for_check, schema, show, surroundings,
+};
+
+/// How our traffic names itself: the program, and where its operator can be found if that is public.
+fn user_agent(external_url: Option<&url::Url>) -> String {
+    let program = concat!("portalwatch/", env!("CARGO_PKG_VERSION"));
+    let public = external_url.filter(|url| match url.host() {
+        Some(url::Host::Domain(name)) => name != "localhost",
+        Some(url::Host::Ipv4(address)) => !address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => !address.is_loopback(),
+        None => false,
+    });
+    public.map_or_else(|| program.to_owned(), |url| format!("{program} (+{url})"))
+}

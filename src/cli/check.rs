@@ -1,0 +1,200 @@
+//! `portalwatch check`: the matching checks, once, now.
+
+use std::io::IsTerminal as _;
+use std::sync::Arc;
+
+use clap::Args;
+use futures_util::StreamExt as _;
+use jiff::Timestamp;
+
+use super::{Answer, ConfigPath, Failure, Format, Overrides, print};
+use crate::app;
+use crate::model::{CheckId, Outcome, Verdict};
+use crate::plan::{Plan, PlannedCheck};
+use crate::run::{Surroundings, pass};
+
+/// How many checks run at once.
+const AT_ONCE: usize = 64;
+
+#[derive(Args)]
+pub struct CheckArgs {
+    /// Checks by id, `portal/check`; `*` and `?` do not cross the slash. Without a slash: by the
+    /// check's short name. Without any: all
+    #[arg(value_name = "NAME-GLOB")]
+    globs: Vec<String>,
+    #[command(flatten)]
+    config: ConfigPath,
+    #[command(flatten)]
+    overrides: Overrides,
+    /// How to print the results
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    /// Also print the settings (masked), the facts, and what each finding means
+    #[arg(long)]
+    explain: bool,
+}
+
+pub async fn check(args: CheckArgs) -> Answer {
+    let wanted = |id: &CheckId| args.globs.is_empty() || args.globs.iter().any(|glob| matches(glob, id));
+    let mut plan = app::plan_for_check(&args.config.config, &wanted).map_err(|faults| Failure::config(&faults))?;
+    if plan.checks.is_empty() {
+        return Err(Failure::usage(match args.globs.as_slice() {
+            [] => "the config has no checks".to_owned(),
+            globs => format!("no check matches {}", globs.join(" ")),
+        }));
+    }
+    override_plan(&mut plan, &args.overrides)?;
+    let memories = app::memories(&args.config.config).await;
+    let around = app::surroundings(&plan, args.overrides.clock());
+    let mut outcomes = run_all(&plan.checks, &around, &memories, args.explain).await;
+    let place = |outcome: &Outcome| plan.checks.iter().position(|check| check.scope.check == outcome.check);
+    outcomes.sort_by_key(place);
+    let explained: Vec<Vec<String>> = if args.explain {
+        plan.checks.iter().zip(&outcomes).map(|(check, outcome)| explain(check, outcome)).collect()
+    } else {
+        Vec::new()
+    };
+    print::outcomes(&outcomes, args.format, &explained)?;
+    Ok(print::worst(&outcomes).exit_code())
+}
+
+/// Puts what the command line says over what the config says.
+fn override_plan(plan: &mut Plan, overrides: &Overrides) -> Result<(), Failure> {
+    let ca_pem = overrides.ca_pem()?;
+    for check in &mut plan.checks {
+        let Some(check) = Arc::get_mut(check) else { continue };
+        if !overrides.resolver.is_empty() {
+            check.scope.resolvers = overrides.resolver.as_slice().into();
+        }
+        if let Some(timeout) = overrides.timeout {
+            check.scope.timeout = timeout;
+            check.scope.deadline = check.scope.deadline.max(timeout);
+        }
+        if let Some(ca_pem) = &ca_pem {
+            let mut tls = (*check.scope.tls).clone();
+            tls.ca_pem = Some(Arc::clone(ca_pem));
+            check.scope.tls = Arc::new(tls);
+        }
+    }
+    Ok(())
+}
+
+async fn run_all(
+    checks: &[Arc<PlannedCheck>],
+    around: &Surroundings,
+    memories: &app::Memories,
+    everything: bool,
+) -> Vec<Outcome> {
+    let progress = if std::io::stderr().is_terminal() && checks.len() > 3 {
+        indicatif::ProgressBar::new(checks.len() as u64)
+    } else {
+        indicatif::ProgressBar::hidden()
+    };
+    let nothing = None;
+    let runs = checks.iter().map(|check| {
+        let memory = memories.get(&check.scope.check).unwrap_or(&nothing);
+        pass(check, memory, around, everything)
+    });
+    let mut running = futures_util::stream::iter(runs).buffer_unordered(AT_ONCE);
+    let mut outcomes = Vec::with_capacity(checks.len());
+    while let Some(pass) = running.next().await {
+        progress.inc(1);
+        outcomes.push(pass.outcome);
+    }
+    progress.finish_and_clear();
+    outcomes
+}
+
+/// What `--explain` adds: settings, facts, and each finding's documentation.
+fn explain(check: &PlannedCheck, outcome: &Outcome) -> Vec<String> {
+    let scope = &check.scope;
+    let mut lines = vec![
+        format!(
+            "settings: kind {}, every {}, timeout {}, deadline {}, resolvers {}, private {}",
+            check.kind,
+            crate::model::HumanDuration(check.every),
+            crate::model::HumanDuration(scope.timeout),
+            crate::model::HumanDuration(scope.deadline),
+            scope.resolvers.join(" "),
+            scope.portal.private
+        ),
+        format!("started: {}", started(outcome.at)),
+    ];
+    let mut facts = String::new();
+    print::facts_of(&mut facts, &print::observation(outcome), 1);
+    lines.push("facts:".to_owned());
+    lines.extend(facts.lines().map(str::to_owned));
+    for finding in &outcome.findings {
+        lines.push(format!("{}: {}", finding.id, reference(finding)));
+        if let Some(doc) = super::explain::catalogue().find(|doc| doc.id == finding.id.as_str()) {
+            lines.push(format!("    means: {}", doc.meaning));
+            lines.push(format!("    fix:   {}", doc.fix));
+        }
+    }
+    if !matches!(outcome.verdict, Verdict::Pass) {
+        lines.push("to reproduce:".to_owned());
+        lines.extend(check.probe.reproduce(scope).into_iter().map(|line| format!("    {line}")));
+    }
+    lines
+}
+
+fn reference(finding: &crate::model::Finding) -> &str {
+    finding.reference.as_deref().unwrap_or("the expectation in the config")
+}
+
+fn started(at: Timestamp) -> String {
+    at.display_with_offset(jiff::tz::TimeZone::system().to_offset(at)).to_string()
+}
+
+/// Whether a glob names a check.
+fn matches(glob: &str, id: &CheckId) -> bool {
+    match glob.split_once('/') {
+        Some((portal, check)) => wildcard(portal, id.portal()) && wildcard(check, id.name()),
+        None => wildcard(glob, id.name()),
+    }
+}
+
+/// `*` matches any run of characters, `?` any one.
+fn wildcard(pattern: &str, text: &str) -> bool {
+    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (mut at, mut from) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while from < text.len() {
+        if at < pattern.len() && (pattern[at] == '?' || pattern[at] == text[from]) && pattern[at] != '*' {
+            (at, from) = (at + 1, from + 1);
+        } else if pattern.get(at) == Some(&'*') {
+            star = Some((at, from));
+            at += 1;
+        } else if let Some((star_at, taken)) = star {
+            star = Some((star_at, taken + 1));
+            (at, from) = (star_at + 1, taken + 1);
+        } else {
+            return false;
+        }
+    }
+    pattern[at..].iter().all(|c| *c == '*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_does_not_cross_the_slash() {
+        let id = CheckId::new("acme", "health-api");
+        for (glob, expected) in [
+            ("acme/health-api", true),
+            ("acme/*", true),
+            ("*/health-*", true),
+            ("health-*", true),
+            ("health-?pi", true),
+            ("*", true),
+            ("acme*", false),
+            ("acme/health", false),
+            ("other/*", false),
+            ("*api*x", false),
+        ] {
+            assert_eq!(matches(glob, &id), expected, "{glob}");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! `portalwatch inspect`: one look at anything, no config needed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::{Answer, Failure, Format, Overrides, print};
+use crate::app;
+
+#[derive(Subcommand)]
+pub enum InspectCommand {
+    /// Fetch a URL and show status, redirects, phases, headers and peer
+    Http(HttpArgs),
+}
+
+#[derive(Args)]
+pub struct HttpArgs {
+    /// The URL
+    url: String,
+    #[command(flatten)]
+    overrides: Overrides,
+    /// How to print it
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+/// How long one operation may take unless --timeout says otherwise.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+pub async fn inspect(command: InspectCommand) -> Answer {
+    let InspectCommand::Http(args) = command;
+    let probe = crate::probe::http::inspect(&args.url).map_err(Failure::usage)?;
+    let target = app::Target {
+        timeout: args.overrides.timeout.unwrap_or(TIMEOUT),
+        resolvers: args.overrides.resolver.clone(),
+        ca_pem: args.overrides.ca_pem()?,
+    };
+    let check = app::lone_check("http", Arc::new(probe), target);
+    let problems = check.probe.validate(&check.scope);
+    if let Some(problem) = problems.first() {
+        return Err(Failure::usage(format!("{}: {}", args.url, problem.message)));
+    }
+    let around = app::lone_surroundings(args.overrides.clock());
+    let outcome = crate::run::pass(&check, &None, &around, true).await.outcome;
+    print::inspection(&outcome, args.format)?;
+    Ok(outcome.verdict.exit_code())
+}

@@ -1,0 +1,15 @@
+//! Structured logs on standard error: text on a terminal, JSON lines otherwise.
+
+use tracing_subscriber::EnvFilter;
+
+/// Starts logging at `level` unless `RUST_LOG` says otherwise.
+pub fn start(level: &str, terminal: bool) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second start, as in tests, keeps the first.
+    let _ = if terminal {
+        builder.with_target(false).try_init()
+    } else {
+        builder.json().flatten_event(true).try_init()
+    };
+}

@@ -1,0 +1,324 @@
+//! From settings to a plan: what is run, how it is judged, and who is told. The config ends here.
+//!
+//! A plan is built whole or not at all. What the kinds and the channels think of their own keys is
+//! found out here, and reported together.
+
+use std::collections::HashMap;
+use std::hash::{Hash as _, Hasher as _};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::alert::{Policy, Route};
+use crate::config::{self, Loaded, Secrets, settings};
+use crate::formats::yaml::{Fault, Reader};
+use crate::model::{CheckId, Labels, Masker, Secret};
+use crate::net::TlsOptions;
+use crate::notify::{Channel, Channels, notifiers};
+use crate::probe::{KindEntry, PortalScope, Probe, Scope, kinds};
+
+/// Above this many requests a second to one host that is not loopback, `config validate` warns.
+const POLITE_RATE: f64 = 10.0;
+
+/// Everything that is run and how.
+pub struct Plan {
+    /// The checks, in the order of the config.
+    pub checks: Vec<Arc<PlannedCheck>>,
+    /// The routes, never empty when there is a channel.
+    pub routes: Arc<[Route]>,
+    /// The channels.
+    pub channels: Arc<Channels>,
+    /// The own-network guard's targets.
+    pub reference: Arc<[SocketAddr]>,
+    /// Caps on concurrent connections.
+    pub limits: settings::Limits,
+    /// The daemon's address, for links.
+    pub external_url: url::Url,
+    /// The time zone of times in messages.
+    pub timezone: jiff::tz::TimeZone,
+    /// Whether every check has its own series in `/metrics`; `None` decides by their number.
+    pub per_check_metrics: Option<bool>,
+    /// What is allowed and yet worth a word.
+    pub warnings: Vec<String>,
+    /// The files whose content the plan rests on.
+    pub watched: Vec<std::path::PathBuf>,
+    /// Knows every secret of the config.
+    pub masker: Masker,
+}
+
+/// One check, ready to run.
+pub struct PlannedCheck {
+    /// Its surroundings, its id among them.
+    pub scope: Scope,
+    /// The name of its kind.
+    pub kind: &'static str,
+    /// Its kind and settings.
+    pub probe: Arc<dyn Probe>,
+    /// How it is alerted.
+    pub policy: Policy,
+    /// The interval.
+    pub every: Duration,
+    /// How far a run may be moved, either way.
+    pub jitter: Duration,
+    /// Whether its results count towards the portal's uptime.
+    pub counts: bool,
+    /// Knows the secrets of this check.
+    pub masker: Masker,
+}
+
+/// The names of kinds and channel types, for the reader of the config.
+pub fn vocabulary() -> config::Vocabulary {
+    config::Vocabulary {
+        kinds: kinds().iter().map(|kind| kind.name).collect(),
+        channels: notifiers().iter().map(|notifier| notifier.name).collect(),
+    }
+}
+
+/// Builds the plan of a config. `wanted` picks checks by id: the secrets of others are not needed.
+///
+/// # Errors
+/// Everything that is wrong with it, each fault with its place.
+pub fn build(
+    loaded: Loaded,
+    wanted: &dyn Fn(&CheckId) -> bool,
+    with_channels: bool,
+) -> Result<(Plan, settings::Server, settings::Storage), Vec<Fault>> {
+    let Loaded { settings, mut secrets } = loaded;
+    let mut faults = Vec::new();
+    let mut builder = Builder {
+        faults: &mut faults,
+        secrets: &mut secrets,
+        shared: Shared::default(),
+        routes: routes(&settings.notify).into(),
+    };
+    let channels = if with_channels { builder.channels(&settings.notify) } else { Channels::default() };
+    let mut checks = Vec::new();
+    for portal in &settings.portals {
+        builder.portal(portal, wanted, &mut checks);
+    }
+    let routes = Arc::clone(&builder.routes);
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let mut warnings = settings.warnings;
+    warnings.extend(secrets.warnings());
+    warnings.extend(rate_warnings(&checks));
+    warnings.extend(guard_warning(&settings.reference, &checks));
+    let mut watched = settings.watched;
+    watched.extend(secrets.watched());
+    let plan = Plan {
+        checks,
+        routes,
+        channels: Arc::new(channels),
+        reference: settings.reference.iter().map(|reference| reference.tcp).collect(),
+        limits: settings.limits,
+        external_url: settings.server.external_url.clone(),
+        timezone: settings.notify.timezone.clone(),
+        per_check_metrics: settings.per_check_metrics,
+        warnings,
+        watched,
+        masker: Masker::new(secrets.resolved()),
+    };
+    Ok((plan, settings.server, settings.storage))
+}
+
+/// The routes of a config; without any, every incident goes to every channel.
+fn routes(notify: &settings::Notify) -> Vec<Route> {
+    if notify.routes.is_empty() && !notify.channels.is_empty() {
+        return vec![Route {
+            matchers: Vec::new(),
+            to: notify.channels.keys().cloned().collect(),
+            go_on: false,
+            group_by: Vec::new(),
+            group_wait: None,
+            group_interval: settings::GROUP_INTERVAL,
+            repeat: None,
+        }];
+    }
+    notify
+        .routes
+        .iter()
+        .map(|route| Route {
+            matchers: route.matchers.clone(),
+            to: route.to.clone(),
+            go_on: route.go_on,
+            group_by: route.group_by.clone(),
+            group_wait: route.group_wait,
+            group_interval: route.group_interval,
+            repeat: route.repeat,
+        })
+        .collect()
+}
+
+/// Values that many checks have in common, kept once.
+#[derive(Default)]
+struct Shared {
+    resolvers: HashMap<Vec<String>, Arc<[String]>>,
+    labels: HashMap<Labels, Arc<Labels>>,
+    tls: HashMap<u64, Arc<TlsOptions>>,
+}
+
+struct Builder<'a> {
+    faults: &'a mut Vec<Fault>,
+    secrets: &'a mut Secrets,
+    shared: Shared,
+    routes: Arc<[Route]>,
+}
+
+impl Builder<'_> {
+    fn portal(
+        &mut self,
+        portal: &settings::Portal,
+        wanted: &dyn Fn(&CheckId) -> bool,
+        checks: &mut Vec<Arc<PlannedCheck>>,
+    ) {
+        let scope = Arc::new(PortalScope {
+            name: portal.name.clone(),
+            url: portal.url.clone(),
+            hosts: portal.hosts.clone(),
+            private: portal.private,
+        });
+        for check in &portal.checks {
+            let id = CheckId::new(&portal.name, &check.name);
+            if wanted(&id)
+                && let Some(planned) = self.check(id, &scope, check)
+            {
+                checks.push(Arc::new(planned));
+            }
+        }
+    }
+
+    fn check(&mut self, id: CheckId, portal: &Arc<PortalScope>, check: &settings::Check) -> Option<PlannedCheck> {
+        let kind = kinds().iter().find(|kind| kind.name == check.kind)?;
+        let known = self.secrets.resolved().len();
+        let path = format!("portals.{}.checks.{}.{}", portal.name, check.name, check.kind);
+        let mut reader = Reader { path, faults: self.faults, secrets: self.secrets };
+        let probe = (kind.read)(&check.spec, &mut reader)?;
+        let scope = Scope {
+            check: id.clone(),
+            portal: Arc::clone(portal),
+            timeout: check.timeout,
+            deadline: check.deadline,
+            resolvers: self.shared.resolvers(&check.resolvers),
+            tls: self.shared.tls(&check.tls),
+        };
+        let problems = probe.validate(&scope);
+        for problem in &problems {
+            reader.fault(&check.spec, &problem.path, problem.message.clone());
+        }
+        let secrets: Vec<Secret> = self.secrets.resolved()[known..].to_vec();
+        problems.is_empty().then(|| PlannedCheck {
+            policy: self.policy(id, kind, check),
+            scope,
+            kind: kind.name,
+            probe,
+            every: check.every,
+            jitter: check.jitter,
+            counts: check.counts.unwrap_or(kind.counts),
+            masker: Masker::new(&secrets),
+        })
+    }
+
+    fn policy(&mut self, id: CheckId, kind: &KindEntry, check: &settings::Check) -> Policy {
+        Policy {
+            check: id,
+            kind: kind.name,
+            labels: self.shared.labels(&check.labels),
+            every: check.every,
+            confirm: kind.confirm,
+            findings: kind.findings,
+            failures: check.confirm.failures,
+            successes: check.confirm.successes,
+            recheck: check.confirm.recheck,
+            unknown_after: check.unknown_after,
+            flap_transitions: check.flap.transitions,
+            flap_window: check.flap.window,
+            routes: Arc::clone(&self.routes),
+        }
+    }
+
+    fn channels(&mut self, notify: &settings::Notify) -> Channels {
+        let mut channels = Channels::default();
+        for (name, channel) in &notify.channels {
+            let Some(entry) = notifiers().iter().find(|entry| entry.name == channel.kind) else { continue };
+            let path = format!("notify.channels.{name}.{}", channel.kind);
+            let mut reader = Reader { path, faults: self.faults, secrets: self.secrets };
+            if let Some(notifier) = (entry.read)(&channel.spec, &mut reader) {
+                channels.insert(Channel {
+                    name: name.clone(),
+                    kind: entry.name,
+                    notifier,
+                    fallback: channel.fallback.clone(),
+                    tls: self.shared.tls(&channel.tls),
+                });
+            }
+        }
+        channels
+    }
+}
+
+impl Shared {
+    fn resolvers(&mut self, resolvers: &Vec<String>) -> Arc<[String]> {
+        if let Some(known) = self.resolvers.get(resolvers) {
+            return Arc::clone(known);
+        }
+        let new: Arc<[String]> = resolvers.as_slice().into();
+        self.resolvers.insert(resolvers.clone(), Arc::clone(&new));
+        new
+    }
+
+    fn labels(&mut self, labels: &Labels) -> Arc<Labels> {
+        if let Some(known) = self.labels.get(labels) {
+            return Arc::clone(known);
+        }
+        let new = Arc::new(labels.clone());
+        self.labels.insert(labels.clone(), Arc::clone(&new));
+        new
+    }
+
+    fn tls(&mut self, tls: &settings::Tls) -> Arc<TlsOptions> {
+        let mut hasher = std::hash::DefaultHasher::new();
+        tls.ca_pem.hash(&mut hasher);
+        tls.server_name.hash(&mut hasher);
+        if let Some((cert, key)) = &tls.client {
+            (cert, key.expose()).hash(&mut hasher);
+        }
+        let options = || TlsOptions {
+            ca_pem: tls.ca_pem.clone(),
+            server_name: tls.server_name.clone(),
+            client: tls.client.clone(),
+        };
+        Arc::clone(self.tls.entry(hasher.finish()).or_insert_with(|| Arc::new(options())))
+    }
+}
+
+/// Warnings about hosts that would be asked very often. Loopback may be.
+fn rate_warnings(checks: &[Arc<PlannedCheck>]) -> Vec<String> {
+    let mut rates: HashMap<String, f64> = HashMap::new();
+    for check in checks {
+        for host in check.probe.hosts(&check.scope) {
+            *rates.entry(host).or_default() += 1.0 / check.every.as_secs_f64();
+        }
+    }
+    let mut warnings: Vec<String> = rates
+        .into_iter()
+        .filter(|(host, rate)| *rate > POLITE_RATE && !is_loopback(host))
+        .map(|(host, rate)| {
+            format!("{host} would be asked {rate:.0} times a second; above {POLITE_RATE:.0} this can look like an attack: raise `every`")
+        })
+        .collect();
+    warnings.sort();
+    warnings
+}
+
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn guard_warning(reference: &[settings::Reference], checks: &[Arc<PlannedCheck>]) -> Option<String> {
+    let guarded = checks.iter().any(|check| !check.scope.portal.private);
+    (reference.is_empty() && guarded).then(|| {
+        "defaults.reference is not set: the own-network guard is off, and an outage of this host's own network would be reported as an outage of the portals".to_owned()
+    })
+}

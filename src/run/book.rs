@@ -1,0 +1,290 @@
+//! What the daemon remembers of each check between runs, and what a result does to it: the alert
+//! step, the transition to record, and what is shown.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Pass;
+use crate::alert::{self, Effect, Event, Seen, State};
+use crate::clock::Clock;
+use crate::model::{Cause, CheckId, Incident, Outcome, Verdict};
+use crate::plan::PlannedCheck;
+use crate::probe::Memory;
+use crate::record::live::{Live, Present};
+use crate::record::writer::Writer;
+use crate::record::{Recorded, Resumed, Transition};
+use crate::stats::coverage::Coverage;
+
+/// Where results go.
+pub struct Desk {
+    /// Commits transitions in groups.
+    pub writer: Writer,
+    /// What is shown.
+    pub live: Arc<Live>,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What is remembered of one check.
+pub struct Entry {
+    /// The check.
+    pub check: Arc<PlannedCheck>,
+    /// Its alert state; `None` is all quiet.
+    state: Option<Box<State>>,
+    /// Its kind's memory.
+    memory: Memory,
+    verdict: Option<Verdict>,
+    cause: Option<Cause>,
+    since: Option<Timestamp>,
+    last_good: Option<Timestamp>,
+    unknown_since: Option<Timestamp>,
+    coverage: Coverage,
+}
+
+/// When the machine wants to hear of the check again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Directions {
+    /// Run the check at this instant, rather than at its next due time.
+    pub run_at: Option<Timestamp>,
+    /// Call [`Entry::wake`] at this instant.
+    pub wake_at: Option<Timestamp>,
+}
+
+impl Entry {
+    /// Starts (or, with what was recorded, resumes) a check and shows it.
+    pub fn new(check: Arc<PlannedCheck>, resumed: Option<Resumed>, desk: &Desk) -> Self {
+        let mut entry = Self {
+            check,
+            state: None,
+            memory: None,
+            verdict: None,
+            cause: None,
+            since: None,
+            last_good: None,
+            unknown_since: None,
+            coverage: Coverage::new(desk.clock.now()),
+        };
+        let mut present = entry.blank();
+        if let Some(resumed) = resumed {
+            present.incident = resumed.state.incident.clone().map(Box::new);
+            entry.set_state(resumed.state);
+            entry.memory = resumed.memory;
+            if let Some(last) = resumed.last {
+                entry.verdict = Some(last.verdict);
+                entry.since = Some(last.at);
+                if matches!(last.verdict, Verdict::Pass) {
+                    entry.last_good = Some(last.at);
+                }
+                present.verdict = Some(last.verdict);
+                present.cause = last.cause;
+                present.since = Some(last.at);
+                present.at = Some(last.at);
+                present.took = last.took;
+                present.status = last.status;
+                present.timings = last.timings;
+                present.findings = last.findings.into();
+            }
+        }
+        desk.live.set(&entry.check.scope.check, present);
+        entry
+    }
+
+    fn blank(&self) -> Present {
+        Present {
+            kind: self.check.kind,
+            every: self.check.every,
+            verdict: None,
+            cause: None,
+            why: None,
+            since: None,
+            at: None,
+            took: Duration::ZERO,
+            status: None,
+            timings: crate::model::Timings::default(),
+            findings: Box::default(),
+            incident: None,
+            coverage_1h: None,
+        }
+    }
+
+    /// The name of the check.
+    pub fn id(&self) -> &CheckId {
+        &self.check.scope.check
+    }
+
+    /// The kind's memory, for the next run.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// When the machine wants to be woken, as its state says.
+    pub fn wake_at(&self) -> Option<Timestamp> {
+        self.state.as_ref().and_then(|state| state.wake_at())
+    }
+
+    /// Why and since when the check is unknown, if it is.
+    pub fn unknown(&self) -> Option<(Cause, Timestamp)> {
+        self.cause.zip(self.unknown_since)
+    }
+
+    /// Whether any result is known at all.
+    pub fn has_run(&self) -> bool {
+        self.verdict.is_some()
+    }
+
+    /// Takes over the new settings of a check that stays.
+    pub fn replan(&mut self, check: Arc<PlannedCheck>, desk: &Desk) {
+        desk.live.update(&check.scope.check, |present| present.every = check.every);
+        self.check = check;
+    }
+
+    /// Takes in the result of a run.
+    pub fn result(&mut self, pass: Pass, not_recorded: bool, desk: &Desk) -> Directions {
+        let Pass { outcome, ended, memory } = pass;
+        let seen = Seen {
+            at: outcome.at,
+            ended,
+            verdict: outcome.verdict,
+            cause: outcome.cause,
+            findings: outcome.findings.clone(),
+            reproduce: self.reproduce(&outcome),
+            previous_good: self.last_good,
+            not_recorded,
+        };
+        let changed = self.verdict != Some(outcome.verdict);
+        self.note(&outcome, changed);
+        if memory.is_some() {
+            self.memory.clone_from(&memory);
+        }
+        let (mut transition, directions) = self.advance(&Event::Result(seen), desk);
+        transition.memory = memory;
+        self.show(&outcome, desk);
+        transition.result =
+            Some(Recorded::Ran { in_full: changed || outcome.verdict != Verdict::Pass, outcome });
+        desk.writer.send(transition);
+        directions
+    }
+
+    fn reproduce(&self, outcome: &Outcome) -> Vec<String> {
+        if matches!(outcome.verdict, Verdict::Pass | Verdict::Unknown) {
+            return Vec::new();
+        }
+        self.check.probe.reproduce(&self.check.scope)
+    }
+
+    fn note(&mut self, outcome: &Outcome, changed: bool) {
+        if changed {
+            self.since = Some(outcome.at);
+        }
+        self.verdict = Some(outcome.verdict);
+        self.cause = outcome.cause;
+        match outcome.verdict {
+            Verdict::Unknown => self.unknown_since = self.unknown_since.or(Some(outcome.at)),
+            Verdict::Pass | Verdict::Warn | Verdict::Fail => {
+                self.unknown_since = None;
+                self.coverage.known(outcome.at, self.check.every);
+            }
+        }
+        if outcome.verdict == Verdict::Pass {
+            self.last_good = Some(outcome.at);
+        }
+    }
+
+    fn show(&self, outcome: &Outcome, desk: &Desk) {
+        let incident = self.state.as_ref().and_then(|state| state.incident.clone()).map(Box::new);
+        let coverage = self.coverage.ratio(desk.clock.now());
+        desk.live.update(self.id(), |present| {
+            present.verdict = Some(outcome.verdict);
+            present.cause = outcome.cause;
+            present.why = outcome.why.as_deref().map(Into::into);
+            present.since = self.since;
+            present.at = Some(outcome.at);
+            present.took = outcome.took;
+            present.status = outcome.status;
+            present.timings = outcome.timings;
+            present.findings = outcome.findings.as_slice().into();
+            present.incident = incident;
+            present.coverage_1h = Some(coverage);
+        });
+    }
+
+    /// The instant the machine asked for has come.
+    pub fn wake(&mut self, desk: &Desk) -> Directions {
+        let (transition, directions) = self.advance(&Event::Due, desk);
+        self.file(transition, desk);
+        directions
+    }
+
+    /// Shows the coverage as it is now, for checks that do not run often.
+    pub fn refresh_coverage(&self, desk: &Desk) {
+        let coverage = self.coverage.ratio(desk.clock.now());
+        desk.live.update(self.id(), |present| present.coverage_1h = Some(coverage));
+    }
+
+    /// A due time without a run: recorded as not covered.
+    pub fn not_covered(&self, at: Timestamp, why: &'static str, desk: &Desk) {
+        let mut transition = Transition::of(self.id().clone());
+        transition.result = Some(Recorded::NotCovered { at, why });
+        desk.writer.send(transition);
+    }
+
+    /// The check is gone from the config: closes its incident, forgets its state.
+    pub fn remove(mut self, desk: &Desk) {
+        let (mut transition, _) = self.advance(&Event::Removed, desk);
+        transition.removed = true;
+        desk.live.remove(self.id());
+        desk.writer.send(transition);
+    }
+
+    fn file(&self, transition: Transition, desk: &Desk) {
+        if transition.state.is_none() && transition.incidents.is_empty() && transition.outbox.is_empty() {
+            return;
+        }
+        let incident = self.state.as_ref().and_then(|state| state.incident.clone()).map(Box::new);
+        desk.live.update(self.id(), |present| present.incident = incident);
+        desk.writer.send(transition);
+    }
+
+    fn set_state(&mut self, state: State) {
+        self.state = (state != State::default()).then(|| Box::new(state));
+    }
+
+    fn advance(&mut self, event: &Event, desk: &Desk) -> (Transition, Directions) {
+        let before = self.state.take().map(|state| *state).unwrap_or_default();
+        let was = (before != State::default()).then(|| before.clone());
+        let (after, effects) = alert::step(before, event, &self.check.policy, desk.clock.now());
+        let mut transition = Transition::of(self.id().clone());
+        let changed = was.as_ref().map_or_else(|| after != State::default(), |was| *was != after);
+        transition.state = changed.then(|| after.clone());
+        self.set_state(after);
+        let directions = file_effects(effects, &mut transition);
+        (transition, directions)
+    }
+}
+
+/// Puts the machine's effects into the transition; the rest are directions to the scheduler.
+pub fn file_effects(effects: Vec<Effect>, transition: &mut Transition) -> Directions {
+    let mut directions = Directions::default();
+    for effect in effects {
+        match effect {
+            Effect::RunAt(at) => directions.run_at = Some(at),
+            Effect::WakeAt(at) => directions.wake_at = Some(at),
+            Effect::Incident(incident) => transition.incidents.push(incident),
+            Effect::Tell(row) => transition.outbox.push(row),
+        }
+    }
+    directions
+}
+
+/// Closes the open incidents of checks that left the config while the daemon was not running.
+pub fn close_orphan(resumed: Resumed, policy: &alert::Policy, desk: &Desk) -> Option<Incident> {
+    let mut transition = Transition::of(resumed.check);
+    let (_, effects) = alert::step(resumed.state, &Event::Removed, policy, desk.clock.now());
+    file_effects(effects, &mut transition);
+    transition.removed = true;
+    let closed = transition.incidents.last().cloned();
+    desk.writer.send(transition);
+    closed
+}

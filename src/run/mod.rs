@@ -1,0 +1,147 @@
+//! One pass over one check, used by the daemon, `check` and `inspect` alike: observe, judge, guard.
+//! What the daemon does with the result (alert step, record, show) is in [`book`].
+
+pub mod book;
+pub mod guard;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+
+use self::guard::OwnNetwork;
+use crate::clock::Clock;
+use crate::model::{Cause, Confirm, Finding, FindingDoc, Outcome, Severity, Timings, Verdict};
+use crate::net::Net;
+use crate::plan::PlannedCheck;
+use crate::probe::{Ctx, Memory, ProbeOutput, Unmeasured};
+
+/// What any run can find, whatever its kind.
+pub const FINDINGS: &[FindingDoc] = &[DEADLINE];
+
+const DEADLINE: FindingDoc = FindingDoc {
+    id: "run.deadline",
+    severity: Severity::Critical,
+    broken: true,
+    meaning: "The run did not end within its deadline, although each of its operations kept to its own timeout.",
+    why: "Whoever does the same by hand waits at least as long.",
+    fix: "Find out which step takes so long (`portalwatch check NAME --explain`). If the target is meant to be this slow, raise `deadline` (default: `every`, at most 5m).",
+    reference: None,
+    confirm: Some(Confirm { failures: 3, successes: 2, recheck: Some(Duration::from_secs(10)) }),
+};
+
+/// What one pass gave.
+#[derive(Debug)]
+pub struct Pass {
+    /// What it came to.
+    pub outcome: Outcome,
+    /// When it ended.
+    pub ended: Timestamp,
+    /// The kind's memory, if it changed.
+    pub memory: Option<Box<RawValue>>,
+}
+
+/// What a pass needs besides the check.
+pub struct Surroundings {
+    /// All sockets.
+    pub net: Arc<Net>,
+    /// The own-network guard.
+    pub own_network: OwnNetwork,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Runs a check once. Never fails and never panics: what goes wrong on our side is `unknown`.
+/// `everything` keeps what only a person who looks wants to see.
+pub async fn pass(check: &PlannedCheck, memory: &Memory, around: &Surroundings, everything: bool) -> Pass {
+    let at = around.clock.now();
+    let started = tokio::time::Instant::now();
+    let run = observe_and_judge(check, memory, around, at, everything);
+    let caught = AssertUnwindSafe(run).catch_unwind().await;
+    let took = started.elapsed();
+    let mut memory = None;
+    let result = caught.unwrap_or_else(|_| {
+        Err(Unmeasured {
+            cause: Cause::Config,
+            why: "the probe hit a bug of portalwatch and was stopped; the log has the place".to_owned(),
+        })
+    });
+    let mut outcome = match result {
+        Ok(output) => {
+            memory = output.memory.clone();
+            measured(check, at, took, output)
+        }
+        Err(unmeasured) => unknown(check, at, took, unmeasured),
+    };
+    if let Some(why) = around.own_network.excuses(check, &outcome, started).await {
+        outcome.verdict = Verdict::Unknown;
+        outcome.cause = Some(Cause::LocalNetwork);
+        outcome.why = Some(why);
+        outcome.findings.clear();
+        memory = None;
+    }
+    Pass { outcome, ended: around.clock.now(), memory }
+}
+
+async fn observe_and_judge(
+    check: &PlannedCheck,
+    memory: &Memory,
+    around: &Surroundings,
+    at: Timestamp,
+    everything: bool,
+) -> Result<ProbeOutput, Unmeasured> {
+    let ctx = Ctx { scope: &check.scope, net: &around.net, everything };
+    let deadline = check.scope.deadline;
+    match around.net.within(deadline, check.probe.run(ctx, memory, at)).await {
+        Some(result) => result,
+        None => Ok(late(deadline)),
+    }
+}
+
+/// The output of a run that was cut off.
+fn late(deadline: Duration) -> ProbeOutput {
+    let summary = format!("did not end within {}", crate::model::HumanDuration(deadline));
+    ProbeOutput {
+        findings: vec![Finding::of(&DEADLINE, "run", summary)],
+        status: None,
+        timings: Timings::default(),
+        transport: true,
+        facts: RawValue::NULL.to_owned(),
+        memory: None,
+    }
+}
+
+fn measured(check: &PlannedCheck, at: Timestamp, took: Duration, output: ProbeOutput) -> Outcome {
+    Outcome {
+        check: check.scope.check.clone(),
+        at,
+        took,
+        verdict: Verdict::of(&output.findings),
+        cause: None,
+        why: None,
+        findings: output.findings,
+        status: output.status,
+        timings: output.timings,
+        facts: Some(output.facts),
+        transport: output.transport,
+    }
+}
+
+fn unknown(check: &PlannedCheck, at: Timestamp, took: Duration, unmeasured: Unmeasured) -> Outcome {
+    Outcome {
+        check: check.scope.check.clone(),
+        at,
+        took,
+        verdict: Verdict::Unknown,
+        cause: Some(unmeasured.cause),
+        why: Some(unmeasured.why),
+        findings: Vec::new(),
+        status: None,
+        timings: Timings::default(),
+        facts: None,
+        transport: false,
+    }
+}

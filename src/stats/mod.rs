@@ -1,0 +1,3 @@
+//! Figures over time.
+
+pub mod coverage;
