@@ -27,7 +27,7 @@ pub struct Telemetry {
     pub outbox_oldest: IntGauge,
     /// Whether the last reload of the config succeeded.
     pub config_reload_successful: IntGauge,
-    /// When the config was last loaded, seconds since the epoch.
+    /// When the config was last loaded with success, seconds since the epoch.
     pub config_reload_timestamp: IntGauge,
     /// Work that was dropped, late or skipped, by reason.
     pub dropped: IntCounterVec,
@@ -108,8 +108,8 @@ impl Telemetry {
                 "Whether the last attempt to load the config succeeded.",
             )),
             config_reload_timestamp: register!(IntGauge::new(
-                "portalwatch_config_last_reload_success_timestamp_seconds",
-                "When the config was last loaded.",
+                "portalwatch_config_last_reload_timestamp_seconds",
+                "When the config was last loaded with success.",
             )),
             dropped: register!(IntCounterVec::new(
                 Opts::new("portalwatch_dropped_total", "Work that was dropped, by what and why."),
