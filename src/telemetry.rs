@@ -36,6 +36,11 @@ pub struct Telemetry {
 /// The buckets of run durations, seconds.
 pub const RUN_BUCKETS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
+/// What becomes of due times.
+pub const RUN_OUTCOMES: [&str; 3] = ["started", "skipped", "missed"];
+/// What becomes of messages.
+pub const NOTIFICATION_OUTCOMES: [&str; 4] = ["sent", "retried", "dead", "collapsed"];
+
 static TELEMETRY: LazyLock<Telemetry> = LazyLock::new(Telemetry::new);
 
 /// The instruments of this process.
@@ -44,7 +49,23 @@ pub fn telemetry() -> &'static Telemetry {
 }
 
 impl Telemetry {
-    #[expect(clippy::expect_used, reason = "names are constants; a test makes the whole set")]
+    /// Makes the series of these kinds and channels exist at zero, so that the first event is seen
+    /// as an increase.
+    pub fn announce<'n>(
+        &self,
+        kinds: impl IntoIterator<Item = &'n str>,
+        channels: impl IntoIterator<Item = &'n str>,
+    ) {
+        for kind in kinds {
+            self.probe_duration.with_label_values(&[kind]);
+        }
+        for channel in channels {
+            for outcome in NOTIFICATION_OUTCOMES {
+                self.notifications.with_label_values(&[channel, outcome]);
+            }
+        }
+    }
+
     fn new() -> Self {
         let registry = Registry::new();
         macro_rules! register {
@@ -55,7 +76,7 @@ impl Telemetry {
             }};
         }
         let fast = vec![0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
-        Self {
+        let made = Self {
             probe_duration: register!(HistogramVec::new(
                 HistogramOpts::new(
                     "portalwatch_probe_duration_seconds",
@@ -116,14 +137,33 @@ impl Telemetry {
                 &["what", "reason"],
             )),
             registry,
+        };
+        for outcome in RUN_OUTCOMES {
+            made.scheduler_runs.with_label_values(&[outcome]);
         }
+        made
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    fn series_of(name: &str) -> usize {
+        let families = telemetry().registry.gather();
+        families.iter().find(|family| family.name() == name).map_or(0, |family| family.get_metric().len())
+    }
+
     #[test]
-    fn every_instrument_registers() {
-        assert!(!super::telemetry().registry.gather().is_empty());
+    fn every_outcome_of_a_due_time_stands_at_zero_before_the_first() {
+        assert_eq!(series_of("portalwatch_scheduler_runs_total"), 3);
+    }
+
+    #[test]
+    fn the_first_message_of_a_channel_is_an_increase() {
+        let before = series_of("portalwatch_notifications_total");
+        telemetry().announce(["telemetry-test"], ["telemetry-test"]);
+        assert!(series_of("portalwatch_notifications_total") >= before + 4);
+        assert!(series_of("portalwatch_probe_duration_seconds") >= 1);
     }
 }

@@ -103,8 +103,8 @@ pub fn build_info() -> Vec<MetricFamily> {
     info.family().into_iter().collect()
 }
 
-/// The families with one or more series per check.
-struct PerCheck {
+/// The families with one or more series per check, under construction.
+pub struct PerCheck {
     verdict: Gauges,
     up: Gauges,
     duration: Gauges,
@@ -115,21 +115,9 @@ struct PerCheck {
     info: Gauges,
 }
 
-/// The series of each check.
-pub fn per_check<'p>(
-    checks: impl Iterator<Item = (&'p CheckId, &'p Present)>,
-    labels_of: impl Fn(&CheckId) -> Option<&'p Labels>,
-) -> Vec<MetricFamily> {
-    let mut families = PerCheck::new();
-    for (id, present) in checks {
-        families.add(id, present);
-        families.info(id, present.kind, labels_of(id));
-    }
-    families.finish()
-}
-
 impl PerCheck {
-    fn new() -> Self {
+    /// No series yet.
+    pub fn new() -> Self {
         Self {
             verdict: Gauges::new(
                 "portalwatch_check_verdict",
@@ -166,7 +154,9 @@ impl PerCheck {
         }
     }
 
-    fn add(&mut self, id: &CheckId, present: &Present) {
+    /// Adds the series of one check; `user` are its labels.
+    pub fn add(&mut self, id: &CheckId, present: &Present, user: Option<&Labels>) {
+        self.info(id, present.kind, user);
         if let Some(coverage) = present.coverage_1h {
             self.coverage.push(of(id, &[("window", "1h")]), coverage);
         }
@@ -219,7 +209,8 @@ impl PerCheck {
         self.info.push(series, 1.0);
     }
 
-    fn finish(self) -> Vec<MetricFamily> {
+    /// The families that have series.
+    pub fn finish(self) -> Vec<MetricFamily> {
         [
             self.verdict,
             self.up,

@@ -40,6 +40,9 @@ use exposition::Source;
 /// For the store to name the open incidents, before the page shows those it knows anyway.
 const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Checks read at a time for the metrics: the engine waits no longer than for these.
+const CHECKS_PER_READ: usize = 500;
+
 /// What the config says about one check, for the metrics.
 #[derive(Clone, Debug, Default)]
 pub struct CheckInfo {
@@ -78,7 +81,7 @@ type Shared = Arc<Served>;
 struct Served {
     surface: Surface,
     sources: Vec<Source>,
-    /// One rendering of the metrics at a time: it holds up the engine while it reads.
+    /// One rendering of the metrics at a time, so that many scrapers cost memory and a core once.
     rendering: tokio::sync::Semaphore,
 }
 
@@ -121,14 +124,20 @@ fn per_check_families(
     wanted: Option<bool>,
 ) -> Vec<prometheus::proto::MetricFamily> {
     let infos = Arc::clone(&infos.read().unwrap_or_else(PoisonError::into_inner));
-    live.read(|checks| {
-        if !wanted.unwrap_or(checks.len() <= metrics::PER_CHECK_LIMIT) {
-            return Vec::new();
-        }
-        let mut sorted: Vec<_> = checks.iter().collect();
-        sorted.sort_unstable_by_key(|(id, _)| *id);
-        metrics::per_check(sorted.into_iter(), |id| infos.get(id).map(|info| &info.labels))
-    })
+    let mut ids: Vec<CheckId> = live.read(|checks| checks.keys().cloned().collect());
+    if !wanted.unwrap_or(ids.len() <= metrics::PER_CHECK_LIMIT) {
+        return Vec::new();
+    }
+    ids.sort_unstable();
+    let mut families = metrics::PerCheck::new();
+    for some in ids.chunks(CHECKS_PER_READ) {
+        live.read(|checks| {
+            for (id, present) in some.iter().filter_map(|id| Some((id, checks.get(id)?))) {
+                families.add(id, present, infos.get(id).map(|info| &info.labels));
+            }
+        });
+    }
+    families.finish()
 }
 
 async fn metrics_page(State(served): State<Shared>) -> Response {
