@@ -84,6 +84,9 @@ impl Auth {
         }
         let (scheme, credentials) = value.split_once(' ')?;
         let credentials = credentials.trim();
+        if credentials.is_empty() {
+            return None;
+        }
         if scheme.eq_ignore_ascii_case("bearer") {
             self.scope_of_token(credentials)
         } else if scheme.eq_ignore_ascii_case("basic") {
@@ -110,7 +113,8 @@ impl Auth {
         let colon = decoded.iter().position(|byte| *byte == b':')?;
         let (given_username, given_password) = decoded.split_at(colon);
         let username_fits = same(username, &digest(&SHA256, given_username));
-        let password_fits = same(password, &digest(&SHA256, given_password.get(1..)?));
+        let given_password = given_password.get(1..).filter(|given| !given.is_empty())?;
+        let password_fits = same(password, &digest(&SHA256, given_password));
         (username_fits & password_fits).then_some(Scope::Operate)
     }
 

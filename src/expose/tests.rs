@@ -400,6 +400,16 @@ fn a_read_token_cannot_operate() {
 }
 
 #[tokio::test]
+async fn an_empty_secret_opens_nothing() {
+    let tokens = vec![("empty".to_owned(), secret(""), Scope::Operate)];
+    let auth = Auth::new(tokens, Some(("ann".into(), secret(""))), true);
+    let router = router(Surface { auth, ..surface() });
+    for given in ["Bearer ", "Bearer", &*basic("ann:"), &*basic(":")] {
+        assert_eq!(get_as(&router, "/metrics", given).await.status, 401, "{given}");
+    }
+}
+
+#[tokio::test]
 async fn without_credentials_configured_only_an_open_listener_serves() {
     let closed = Surface { auth: Auth::new(Vec::new(), None, false), ..surface() };
     assert_eq!(get(&router(closed), "/").await.status, 403);
