@@ -518,8 +518,21 @@ async fn the_listener_answers_refuses_oversized_heads_and_ends_in_order() {
     assert!(exchange(address, fine).await.starts_with("HTTP/1.1 200"));
     let large = format!("GET /healthz HTTP/1.1\r\nhost: x\r\nx-large: {}\r\n\r\n", "a".repeat(64 * 1024));
     assert!(!exchange(address, large.as_bytes()).await.starts_with("HTTP/1.1 200"));
-    let many = format!("GET /healthz HTTP/1.1\r\nhost: x\r\n{}\r\n", "x: y\r\n".repeat(100));
+    let many = format!("GET /healthz HTTP/1.1\r\nhost: x\r\n{}\r\n", "x: y\r\n".repeat(80));
     assert!(exchange(address, many.as_bytes()).await.starts_with("HTTP/1.1 431"));
     shutdown.cancel();
     tokio::time::timeout(Duration::from_secs(20), serving).await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_says_nothing_is_let_go() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let shutdown = tokio_util::sync::CancellationToken::new();
+    let _serving = tokio::spawn(serve(listener, router(surface()), shutdown));
+    for sent in [&b""[..], b"GET /healthz HTTP/1.1\r\nx-slow: "] {
+        let before = tokio::time::Instant::now();
+        assert!(!exchange(address, sent).await.starts_with("HTTP/1.1 200"));
+        assert!(before.elapsed() < Duration::from_secs(60), "the clock is paused: this is the timeout");
+    }
 }
