@@ -1,3 +1,4 @@
+mod fixtures;
 mod parser;
 mod store;
 
@@ -5,146 +6,17 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
-use http_body_util::BodyExt as _;
-use jiff::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tower::ServiceExt as _;
 
 use super::*;
-use crate::clock::FixedClock;
-use crate::model::{Cause, Finding, FindingId, IncidentId, Phase, Secret, Severity, Timings, Verdict};
+use crate::model::{Cause, Severity, Timings, Verdict};
 use crate::record::live::Present;
-use parser::{Sample, parse};
+use fixtures::{
+    HOSTILE, ask, basic, finding, get, get_as, guarded, incident, now, present, samples, secret, surface,
+    value,
+};
+use parser::parse;
 use store::Incidents;
-
-const HOSTILE: &str = "</td><script>alert(\"x\")</script>\n\\ ünï & 'q'";
-
-fn now() -> Timestamp {
-    "2026-03-01T12:00:00Z".parse().unwrap()
-}
-
-fn finding(id: String, severity: Severity, summary: &str) -> Finding {
-    let id: FindingId = serde_json::from_value(id.into()).unwrap();
-    Finding {
-        id,
-        subject: HOSTILE.into(),
-        severity,
-        broken: false,
-        measured: true,
-        summary: summary.into(),
-        evidence: serde_json::Map::new(),
-        reference: None,
-    }
-}
-
-fn present(verdict: Option<Verdict>) -> Present {
-    let mut timings = Timings::default();
-    Phase::ALL.into_iter().for_each(|phase| timings.add(phase, Duration::from_millis(2)));
-    Present {
-        kind: "http",
-        every: Duration::from_secs(60),
-        verdict,
-        cause: None,
-        why: None,
-        since: verdict.map(|_| now() - Duration::from_secs(3_720)),
-        at: verdict.map(|_| now() - Duration::from_secs(5)),
-        took: Duration::from_millis(120),
-        status: Some(200),
-        timings,
-        findings: Box::default(),
-        incident: None,
-        coverage_1h: None,
-    }
-}
-
-fn incident(check: &CheckId, severity: Severity) -> Incident {
-    Incident {
-        id: IncidentId::new(check, now()),
-        check: check.clone(),
-        kind: "http".into(),
-        labels: Labels::new(),
-        alertname: "http.status".into(),
-        severity,
-        started: now() - Duration::from_secs(90),
-        opened: now(),
-        last_good: None,
-        findings: vec![finding("http.status".into(), severity, HOSTILE)],
-        ended: None,
-        closed: None,
-        flapping: false,
-        not_recorded: false,
-    }
-}
-
-fn surface() -> Surface {
-    let health = Health::new(now());
-    health.set_plan_loaded(true);
-    health.set_store(StoreState::Open);
-    Surface {
-        live: Arc::default(),
-        store: Arc::new(Incidents(Some(Vec::new()))),
-        clock: Arc::new(FixedClock::new(now())),
-        auth: Auth::new(Vec::new(), None, true),
-        external_url: "https://watch.example:8443/".parse().unwrap(),
-        per_check_metrics: None,
-        timezone: TimeZone::get("Europe/Amsterdam").unwrap(),
-        health: Arc::new(health),
-        infos: Arc::default(),
-    }
-}
-
-fn secret(value: &str) -> Secret {
-    Secret::new(value, "env:TEST")
-}
-
-fn guarded() -> Surface {
-    let tokens = vec![
-        ("prometheus".to_owned(), secret("read-token"), Scope::Read),
-        ("deploy".to_owned(), secret("operate-token"), Scope::Operate),
-    ];
-    Surface { auth: Auth::new(tokens, Some(("ann".into(), secret("pass:word"))), false), ..surface() }
-}
-
-fn basic(user: &str) -> String {
-    use base64::Engine as _;
-    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(user))
-}
-
-struct Answer {
-    status: u16,
-    headers: axum::http::HeaderMap,
-    body: String,
-}
-
-async fn ask(router: &Router, request: Request<Body>) -> Answer {
-    let response = router.clone().oneshot(request).await.unwrap();
-    let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    let body = response.into_body().collect().await.unwrap().to_bytes();
-    Answer { status, headers, body: String::from_utf8(body.to_vec()).unwrap() }
-}
-
-async fn get(router: &Router, path: &str) -> Answer {
-    ask(router, Request::get(path).header("host", "localhost:9790").body(Body::empty()).unwrap()).await
-}
-
-async fn get_as(router: &Router, path: &str, authorization: &str) -> Answer {
-    let request = Request::get(path).header("host", "localhost").header("authorization", authorization);
-    ask(router, request.body(Body::empty()).unwrap()).await
-}
-
-async fn samples(router: &Router) -> Vec<Sample> {
-    let page = get(router, "/metrics").await;
-    assert_eq!(page.status, 200);
-    assert_eq!(page.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
-    parse(&page.body).unwrap()
-}
-
-fn value(samples: &[Sample], name: &str, labels: &[(&str, &str)]) -> Option<f64> {
-    let fits = |sample: &&Sample| {
-        sample.name == name && labels.iter().all(|(k, v)| sample.labels.get(*k).is_some_and(|x| x == v))
-    };
-    samples.iter().find(fits).map(|sample| sample.value)
-}
 
 #[tokio::test]
 async fn a_check_at_its_worst_stays_within_forty_series() {
