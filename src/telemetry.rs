@@ -27,7 +27,7 @@ pub struct Telemetry {
     pub outbox_oldest: IntGauge,
     /// Whether the last reload of the config succeeded.
     pub config_reload_successful: IntGauge,
-    /// When the config was last loaded, seconds since the epoch.
+    /// When the config was last loaded with success, seconds since the epoch.
     pub config_reload_timestamp: IntGauge,
     /// Work that was dropped, late or skipped, by reason.
     pub dropped: IntCounterVec,
@@ -35,6 +35,11 @@ pub struct Telemetry {
 
 /// The buckets of run durations, seconds.
 pub const RUN_BUCKETS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// What becomes of due times.
+pub const RUN_OUTCOMES: [&str; 3] = ["started", "skipped", "missed"];
+/// What becomes of messages.
+pub const NOTIFICATION_OUTCOMES: [&str; 4] = ["sent", "retried", "dead", "collapsed"];
 
 static TELEMETRY: LazyLock<Telemetry> = LazyLock::new(Telemetry::new);
 
@@ -44,7 +49,23 @@ pub fn telemetry() -> &'static Telemetry {
 }
 
 impl Telemetry {
-    #[expect(clippy::expect_used, reason = "names are constants; a test makes the whole set")]
+    /// Makes the series of these kinds and channels exist at zero, so that the first event is seen
+    /// as an increase.
+    pub fn announce<'n>(
+        &self,
+        kinds: impl IntoIterator<Item = &'n str>,
+        channels: impl IntoIterator<Item = &'n str>,
+    ) {
+        for kind in kinds {
+            self.probe_duration.with_label_values(&[kind]);
+        }
+        for channel in channels {
+            for outcome in NOTIFICATION_OUTCOMES {
+                self.notifications.with_label_values(&[channel, outcome]);
+            }
+        }
+    }
+
     fn new() -> Self {
         let registry = Registry::new();
         macro_rules! register {
@@ -55,7 +76,7 @@ impl Telemetry {
             }};
         }
         let fast = vec![0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
-        Self {
+        let made = Self {
             probe_duration: register!(HistogramVec::new(
                 HistogramOpts::new(
                     "portalwatch_probe_duration_seconds",
@@ -108,22 +129,41 @@ impl Telemetry {
                 "Whether the last attempt to load the config succeeded.",
             )),
             config_reload_timestamp: register!(IntGauge::new(
-                "portalwatch_config_last_reload_success_timestamp_seconds",
-                "When the config was last loaded.",
+                "portalwatch_config_last_reload_timestamp_seconds",
+                "When the config was last loaded with success.",
             )),
             dropped: register!(IntCounterVec::new(
                 Opts::new("portalwatch_dropped_total", "Work that was dropped, by what and why."),
                 &["what", "reason"],
             )),
             registry,
+        };
+        for outcome in RUN_OUTCOMES {
+            made.scheduler_runs.with_label_values(&[outcome]);
         }
+        made
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    fn series_of(name: &str) -> usize {
+        let families = telemetry().registry.gather();
+        families.iter().find(|family| family.name() == name).map_or(0, |family| family.get_metric().len())
+    }
+
     #[test]
-    fn every_instrument_registers() {
-        assert!(!super::telemetry().registry.gather().is_empty());
+    fn every_outcome_of_a_due_time_stands_at_zero_before_the_first() {
+        assert_eq!(series_of("portalwatch_scheduler_runs_total"), 3);
+    }
+
+    #[test]
+    fn the_first_message_of_a_channel_is_an_increase() {
+        let before = series_of("portalwatch_notifications_total");
+        telemetry().announce(["telemetry-test"], ["telemetry-test"]);
+        assert!(series_of("portalwatch_notifications_total") >= before + 4);
+        assert!(series_of("portalwatch_probe_duration_seconds") >= 1);
     }
 }

@@ -35,6 +35,8 @@ pub struct Present {
     pub findings: Box<[Finding]>,
     /// The open incident.
     pub incident: Option<Box<Incident>>,
+    /// The share of the last hour that results cover, `0.0..=1.0`; `None` while nobody knows it.
+    pub coverage_1h: Option<f64>,
 }
 
 /// What every check says now. Written by the engine, read by `expose`.
