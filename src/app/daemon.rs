@@ -9,28 +9,32 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::load;
-use super::reload::Reload;
+use super::reload::{Exposed, Fixed, Reload};
 use super::system::{self, Signals, Watchdog};
 use crate::clock::{Clock, SystemClock};
 use crate::config::settings;
-use crate::expose::{self, Auth, Surface};
+use crate::expose::{self, Auth, Health, Scope, StoreState, Surface};
 use crate::formats::yaml::Fault;
-use crate::notify::deliver::{self, Deliver};
+use crate::notify::deliver::Deliver;
 use crate::plan::Plan;
-use crate::record::live::Live;
 use crate::record::resilient::Resilient;
 use crate::record::writer::Writer;
 use crate::record::{Store, StoreError};
 use crate::run::Surroundings;
 use crate::run::book::Desk;
 use crate::run::guard::OwnNetwork;
-use crate::schedule::monitor::{Monitor, Signal};
+use crate::schedule::monitor::Monitor;
 use crate::schedule::time::{Time, suspended_by_kernel};
 use crate::schedule::{Pulse, Scheduler};
-use crate::telemetry::telemetry;
 
 /// How often old results are dropped.
 const PRUNE_EVERY: std::time::Duration = std::time::Duration::from_secs(3_600);
+
+/// How often the health pages' view of store and outbox is renewed.
+const VITALS_EVERY: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// How long a migration may take before the service manager gives up on us, in microseconds.
+const MIGRATION_MICROS: u32 = 600_000_000;
 
 /// Why the daemon ended, or never started.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +73,7 @@ pub async fn run(path: &Path) -> Result<(), RunError> {
     let listener = TcpListener::bind(server.listen)
         .await
         .map_err(|why| RunError::Listen { address: server.listen, why })?;
-    let daemon = Daemon::start(path, plan, &server, storage, listener).await?;
+    let daemon = Daemon::start(path, plan, &server, &storage, listener).await?;
     tracing::info!(listen = %server.listen, version = env!("CARGO_PKG_VERSION"), "started");
     system::tell_service_manager(&[NotifyState::Ready]);
     let signal = daemon.serve(&mut signals).await;
@@ -98,65 +102,59 @@ impl Daemon {
         path: &Path,
         plan: Plan,
         server: &settings::Server,
-        storage: settings::Storage,
+        storage: &settings::Storage,
         listener: TcpListener,
     ) -> Result<Self, RunError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        system::tell_service_manager(&[NotifyState::ExtendTimeoutUsec(600_000_000)]);
+        system::tell_service_manager(&[NotifyState::ExtendTimeoutUsec(MIGRATION_MICROS)]);
         let store = Resilient::open(&storage.url, storage.synchronous_full, Arc::clone(&clock)).await?;
         store.drop_leases().await?;
         let resumed = store.resume().await?;
-        let writer = Writer::spawn(Arc::clone(&store) as Arc<dyn Store>);
-        let live = Arc::new(Live::default());
-        let desk = Arc::new(Desk { writer, live: Arc::clone(&live), clock: Arc::clone(&clock) });
+        let shared = Arc::clone(&store) as Arc<dyn Store>;
+        let writer = Writer::spawn(Arc::clone(&shared));
+        let desk = Arc::new(Desk { writer, live: Arc::default(), clock: Arc::clone(&clock) });
         let net = load::net(plan.limits, Some(&plan.external_url));
-        let own_network = OwnNetwork::new(Arc::clone(&plan.reference), Arc::clone(&net));
-        let around = Arc::new(Surroundings { net: Arc::clone(&net), own_network, clock: Arc::clone(&clock) });
+        let around = Arc::new(Surroundings {
+            own_network: OwnNetwork::new(Arc::clone(&plan.reference), Arc::clone(&net)),
+            net: Arc::clone(&net),
+            clock: Arc::clone(&clock),
+        });
+        let monitor = Monitor::new(store.health(), &plan);
         let time = Time::start(&*clock, suspended_by_kernel());
-        let monitor = Monitor::new(store.health(), Arc::clone(&plan.channels), Arc::clone(&plan.routes));
-        let scheduler =
-            Scheduler::new(&plan, resumed, Arc::clone(&around), Arc::clone(&desk), time, monitor);
-        let pulse = scheduler.pulse();
+        let scheduler = Scheduler::new(&plan, resumed, Arc::clone(&around), Arc::clone(&desk), time, monitor);
 
         let (stop_scheduler, stop_rest) = (CancellationToken::new(), CancellationToken::new());
         let (plans, new_plans) = mpsc::channel(1);
         let (signals, heard) = mpsc::channel(64);
         let (channels, current_channels) = watch::channel(Arc::clone(&plan.channels));
-        let deliver = Deliver::new(
-            Arc::clone(&store) as Arc<dyn Store>,
-            desk.writer.wake(),
-            current_channels,
-            deliver::Context {
-                net,
-                clock: Arc::clone(&clock),
-                external_url: plan.external_url.to_string(),
-                timezone: plan.timezone.clone(),
-                masker: plan.masker.clone(),
-            },
-            channel_events(signals),
-        );
-        let surface = Surface::new(
-            Arc::clone(&live),
-            Arc::clone(&store) as Arc<dyn Store>,
-            Arc::clone(&clock),
-            Auth::from_settings(&server.tokens, server.basic.as_ref()),
-            plan.external_url.clone(),
-            plan.timezone.clone(),
-        );
-        surface.plan_loaded(&plan);
-        let reload = Reload::new(path, &plan, server, storage.clone(), Arc::clone(&surface), around, plans, channels);
-        telemetry().config_reload_successful.set(1);
-        telemetry().config_reload_timestamp.set(clock.now().as_second());
-
-        let watchdog = Watchdog::default();
-        let turned = {
-            let (pulse, surface) = (Arc::clone(&pulse), Arc::clone(&surface));
-            move || report(&pulse, &surface, &watchdog)
+        let context = load::sending(&plan, net, Arc::clone(&clock));
+        let deliver =
+            Deliver::new(Arc::clone(&shared), desk.writer.wake(), current_channels, context, signals);
+        let health = Arc::new(Health::new(clock.now()));
+        let surface = Surface {
+            live: Arc::clone(&desk.live),
+            store: Arc::clone(&shared),
+            clock: Arc::clone(&clock),
+            auth: auth(server),
+            external_url: plan.external_url.clone(),
+            per_check_metrics: plan.per_check_metrics,
+            timezone: plan.timezone.clone(),
+            health: Arc::clone(&health),
+            infos: Arc::default(),
         };
+        let exposed = Exposed { infos: Arc::clone(&surface.infos), health: Arc::clone(&health) };
+        exposed.take_up(&plan, clock.now());
+        let fixed = Fixed::of(&plan, server, storage);
+        let reload = Reload::new(path, plan.watched, fixed, exposed, around, plans, channels);
+
+        let turned = turned(scheduler.pulse(), Arc::clone(&health));
+        let vitals = watch_vitals(Arc::clone(&store), health, Arc::clone(&clock), stop_rest.clone());
+        let pages = expose::serve(listener, expose::router(surface), stop_rest.clone());
         let scheduler = tokio::spawn(scheduler.run(new_plans, heard, stop_scheduler.clone(), turned));
         let rest = vec![
             tokio::spawn(deliver.run(stop_rest.clone())),
-            tokio::spawn(expose::serve(listener, surface, stop_rest.clone())),
+            tokio::spawn(pages),
+            tokio::spawn(vitals),
             tokio::spawn(prune(Arc::clone(&store), storage.retention, clock, stop_rest.clone())),
         ];
         Ok(Self { reload, store, desk, stop_scheduler, stop_rest, scheduler, rest })
@@ -195,10 +193,53 @@ impl Daemon {
     }
 }
 
+/// Who may see our pages.
+fn auth(server: &settings::Server) -> Auth {
+    let scope = |scope| match scope {
+        settings::TokenScope::Read => Scope::Read,
+        settings::TokenScope::Operate => Scope::Operate,
+    };
+    let tokens = server
+        .tokens
+        .iter()
+        .map(|token| (token.name.clone(), token.secret.clone(), scope(token.scope)))
+        .collect();
+    let basic = server.basic.as_ref().map(|basic| (basic.username.clone(), basic.password.clone()));
+    Auth::new(tokens, basic, server.listen.ip().is_loopback() || server.insecure_public)
+}
+
 /// Passes the signs of life of the scheduler's loop on.
-fn report(pulse: &Pulse, surface: &Surface, watchdog: &Watchdog) {
-    surface.health().turned(pulse.last_turn(), pulse.lateness());
-    watchdog.feed(pulse.last_turn());
+fn turned(pulse: Arc<Pulse>, health: Arc<Health>) -> impl Fn() + Send {
+    let watchdog = Watchdog::default();
+    move || {
+        health.turned();
+        health.started_late_by(pulse.lateness());
+        watchdog.feed(pulse.last_turn());
+    }
+}
+
+/// Keeps what the health pages say of store and outbox true.
+async fn watch_vitals(
+    store: Arc<Resilient>,
+    health: Arc<Health>,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+) {
+    let state = store.health();
+    let mut often = tokio::time::interval(VITALS_EVERY);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = often.tick() => {}
+        }
+        health.set_store(match state.borrow().why() {
+            None => StoreState::Open,
+            Some(why) => StoreState::Degraded { why: why.to_owned() },
+        });
+        if let Ok((pending, oldest)) = store.pending().await {
+            health.set_outbox(pending, oldest, clock.now());
+        }
+    }
 }
 
 /// Drops what is older than the retention, once an hour.

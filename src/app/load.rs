@@ -164,12 +164,18 @@ pub async fn notify_test(path: &Path, channel: &str) -> Result<Delivery, TestErr
         let known = plan.channels.names().map(str::to_owned).collect();
         return Err(TestError::NoChannel { name: channel.to_owned(), known });
     };
-    let context = deliver::Context {
-        net: net(plan.limits, Some(&plan.external_url)),
-        clock: Arc::new(SystemClock),
+    let net = net(plan.limits, Some(&plan.external_url));
+    let context = sending(&plan, net, Arc::new(SystemClock));
+    Ok(deliver::send_test(found, &context).await)
+}
+
+/// What the sender of messages needs to know.
+pub fn sending(plan: &Plan, net: Arc<Net>, clock: Arc<dyn Clock>) -> deliver::Context {
+    deliver::Context {
+        net,
+        clock,
         external_url: plan.external_url.to_string(),
         timezone: plan.timezone.clone(),
         masker: plan.masker.clone(),
-    };
-    Ok(deliver::send_test(found, &context).await)
+    }
 }

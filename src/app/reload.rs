@@ -7,12 +7,13 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use super::load;
-use crate::clock::Clock;
 use crate::config::settings;
 use crate::config::watch::Fingerprint;
-use crate::expose::Surface;
+use crate::expose::{CheckInfo, Health, Infos};
+use crate::formats::yaml::Fault;
 use crate::notify::Channels;
-use crate::plan::Plan;
+use crate::plan::{Plan, PlannedCheck};
+use crate::probe::kinds;
 use crate::run::Surroundings;
 use crate::schedule::Replan;
 use crate::telemetry::telemetry;
@@ -25,7 +26,7 @@ pub struct Reload {
     path: PathBuf,
     watched: Mutex<Vec<PathBuf>>,
     fixed: Fixed,
-    surface: Arc<Surface>,
+    exposed: Exposed,
     around: Arc<Surroundings>,
     plans: mpsc::Sender<Replan>,
     channels: watch::Sender<Arc<Channels>>,
@@ -33,34 +34,61 @@ pub struct Reload {
 
 /// What only a restart changes.
 #[derive(PartialEq)]
-struct Fixed {
+pub struct Fixed {
     listen: std::net::SocketAddr,
     storage: String,
     limits: settings::Limits,
+    external_url: url::Url,
+}
+
+impl Fixed {
+    /// What it is in a config.
+    pub fn of(plan: &Plan, server: &settings::Server, storage: &settings::Storage) -> Self {
+        Self {
+            listen: server.listen,
+            storage: storage.url.clone(),
+            limits: plan.limits,
+            external_url: plan.external_url.clone(),
+        }
+    }
+}
+
+/// What our pages know of the config.
+pub struct Exposed {
+    /// The labels of every check.
+    pub infos: Arc<Infos>,
+    /// How the daemon is.
+    pub health: Arc<Health>,
+}
+
+impl Exposed {
+    /// Shows a plan that was loaded at `now`.
+    pub fn take_up(&self, plan: &Plan, now: jiff::Timestamp) {
+        let info = |check: &Arc<PlannedCheck>| {
+            (check.scope.check.clone(), CheckInfo { labels: (*check.policy.labels).clone() })
+        };
+        let infos = plan.checks.iter().map(info).collect();
+        *self.infos.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(infos);
+        let kinds: Vec<&str> = kinds().iter().map(|kind| kind.name).collect();
+        let channels: Vec<&str> = plan.channels.names().collect();
+        telemetry().announce(&kinds, &channels);
+        self.health.set_plan_loaded(true);
+        self.health.reloaded(now, None);
+    }
 }
 
 impl Reload {
-    /// Reloads the config at `path`, of which `plan` runs now.
-    #[expect(clippy::too_many_arguments, reason = "it ties together all that a config decides")]
+    /// Reloads the config at `path`.
     pub fn new(
         path: &Path,
-        plan: &Plan,
-        server: &settings::Server,
-        storage: &settings::Storage,
-        surface: Arc<Surface>,
+        watched: Vec<PathBuf>,
+        fixed: Fixed,
+        exposed: Exposed,
         around: Arc<Surroundings>,
         plans: mpsc::Sender<Replan>,
         channels: watch::Sender<Arc<Channels>>,
     ) -> Self {
-        Self {
-            path: path.to_owned(),
-            watched: Mutex::new(plan.watched.clone()),
-            fixed: Fixed { listen: server.listen, storage: storage.url.clone(), limits: plan.limits },
-            surface,
-            around,
-            plans,
-            channels,
-        }
+        Self { path: path.to_owned(), watched: Mutex::new(watched), fixed, exposed, around, plans, channels }
     }
 
     /// The content of everything the plan rests on.
@@ -76,39 +104,43 @@ impl Reload {
         let built = tokio::task::spawn_blocking(move || load::plan(&path)).await;
         match built {
             Ok(Ok((plan, server, storage))) => {
-                let fixed = Fixed { listen: server.listen, storage: storage.url, limits: plan.limits };
-                if fixed != self.fixed {
-                    tracing::warn!("server.listen, storage.url and defaults.limits change with a restart only");
+                if Fixed::of(&plan, &server, &storage) != self.fixed {
+                    tracing::warn!(
+                        "server.listen, server.external_url, storage.url and defaults.limits change with a restart only"
+                    );
                 }
-                self.take_up(plan, &server, why).await;
+                self.take_up(plan, why).await;
             }
             Ok(Err(faults)) => {
                 for fault in &faults {
                     tracing::error!("{fault}");
                 }
-                tracing::error!(faults = faults.len(), "the config was not reloaded; the running one goes on");
-                telemetry().config_reload_successful.set(0);
+                self.refused(format!("{} faults, the first: {}", faults.len(), first(&faults)));
             }
-            Err(error) => {
-                tracing::error!(%error, "the config was not reloaded; the running one goes on");
-                telemetry().config_reload_successful.set(0);
-            }
+            Err(error) => self.refused(error.to_string()),
         }
     }
 
-    async fn take_up(&self, plan: Plan, server: &settings::Server, why: &str) {
+    fn refused(&self, why: String) {
+        tracing::error!(why, "the config was not reloaded; the running one goes on");
+        self.exposed.health.reloaded(self.around.clock.now(), Some(why));
+    }
+
+    async fn take_up(&self, plan: Plan, why: &str) {
         for warning in &plan.warnings {
             tracing::warn!("{warning}");
         }
         self.watched.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&plan.watched);
         self.around.own_network.guard_by(Arc::clone(&plan.reference));
-        self.surface.plan_loaded(&plan, server);
+        self.exposed.take_up(&plan, self.around.clock.now());
         let checks = plan.checks.len();
         // Receivers live as long as the daemon; at its end a lost plan is no loss.
         let _ = self.channels.send(Arc::clone(&plan.channels));
         let _ = self.plans.send(Arc::new(plan)).await;
-        telemetry().config_reload_successful.set(1);
-        telemetry().config_reload_timestamp.set(self.around.clock.now().as_second());
         tracing::info!(checks, why, "the config was reloaded");
     }
+}
+
+fn first(faults: &[Fault]) -> String {
+    faults.first().map(ToString::to_string).unwrap_or_default()
 }

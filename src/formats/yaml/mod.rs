@@ -5,9 +5,22 @@
 //! fault, [`Reader::read`] notes the fault at its node, takes the node out and reads again, until
 //! nothing more is wrong.
 
+mod de;
+mod parse;
+
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
+
+use self::de::{NodeReader, Shared, Step};
+pub use self::de::unknown;
+pub use self::parse::parse;
+use crate::model::Secret;
+
+/// The most faults reported of one subtree.
+const MOST_FAULTS: usize = 200;
 
 /// A node of a document.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,7 +103,7 @@ pub trait ResolveSecret {
     ///
     /// # Errors
     /// One sentence that names the reference and the way out.
-    fn resolve(&mut self, key: &str, name: &str) -> Result<crate::model::Secret, String>;
+    fn resolve(&mut self, key: &str, name: &str) -> Result<Secret, String>;
 }
 
 /// Reads typed values from nodes and collects what is wrong.
@@ -105,12 +118,182 @@ pub struct Reader<'a> {
 
 impl Reader<'_> {
     /// Reads a value. `None` when anything in it was wrong: every fault is then in `faults`.
-    pub fn read<T: DeserializeOwned>(&mut self, _node: &Node) -> Option<T> {
-        todo!("formats::yaml")
+    pub fn read<T: DeserializeOwned>(&mut self, node: &Node) -> Option<T> {
+        let mut removed: HashSet<*const Node> = HashSet::new();
+        let mut clean = true;
+        for _ in 0..MOST_FAULTS {
+            let secrets = RefCell::new(&mut *self.secrets as &mut dyn ResolveSecret);
+            let shared = Shared { removed: &removed, secrets: &secrets };
+            let error = match T::deserialize(NodeReader { node, shared: &shared }) {
+                Ok(value) => return clean.then_some(value),
+                Err(error) => error,
+            };
+            clean = false;
+            if !error.follows {
+                let path = error.path.iter().fold(self.path.clone(), joined);
+                self.faults.push(Fault { at: error.at.or_else(|| Some(node.at.clone())), path, message: error.message });
+            }
+            match error.culprit {
+                Some(culprit) if culprit != std::ptr::from_ref(node) && removed.insert(culprit) => {}
+                _ => return None,
+            }
+        }
+        None
     }
 
-    /// Notes a fault at `node`, whose path is `self.path` followed by `path`.
-    pub fn fault(&mut self, _node: &Node, _path: &[String], _message: String) {
-        todo!("formats::yaml")
+    /// Notes a fault at the node that `path` leads to from `node`, or as near to it as there is one.
+    pub fn fault(&mut self, node: &Node, path: &[String], message: String) {
+        let mut at = &node.at;
+        let mut place = node;
+        for key in path {
+            let Value::Map(entries) = &place.value else { break };
+            let Some(entry) = entries.iter().find(|entry| entry.key == *key) else { break };
+            (at, place) = (&entry.at, &entry.value);
+        }
+        let steps = path.iter().map(|key| Step::Key(key.clone()));
+        let path = steps.fold(self.path.clone(), |path, step| joined(path, &step));
+        self.faults.push(Fault { at: Some(at.clone()), path, message });
+    }
+}
+
+fn joined(mut path: String, step: &Step) -> String {
+    match step {
+        Step::Key(key) => {
+            if !path.is_empty() {
+                path.push('.');
+            }
+            path.push_str(key);
+        }
+        Step::Index(index) => path.push_str(&format!("[{index}]")),
+    }
+    path
+}
+
+/// Knows no secret but those written out: for texts that stand in the program, such as examples.
+pub struct LiteralsOnly;
+
+impl ResolveSecret for LiteralsOnly {
+    fn resolve(&mut self, key: &str, name: &str) -> Result<Secret, String> {
+        match key {
+            "insecure_literal" => Ok(Secret::new(name, "insecure_literal")),
+            _ => Err(format!("{{{key}: {name}}} is not available here")),
+        }
+    }
+}
+
+/// Reads a value from a text of its own, in which secrets are written out.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn from_str<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Vec<Fault>> {
+    let node = parse(file, text)?;
+    let mut faults = Vec::new();
+    let mut reader = Reader { path: String::new(), faults: &mut faults, secrets: &mut LiteralsOnly };
+    reader.read(&node).ok_or(faults)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::model::HumanDuration;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Expect {
+        status: Option<Status>,
+        #[serde(default)]
+        headers: BTreeMap<String, String>,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(untagged)]
+    enum Status {
+        One(u16),
+        Many(Vec<u16>),
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Check {
+        every: HumanDuration,
+        expect: Option<Expect>,
+        password: Option<Secret>,
+        #[serde(default)]
+        kind: Kind,
+        #[serde(default)]
+        list: Vec<u8>,
+    }
+
+    #[derive(Debug, Default, Deserialize, PartialEq)]
+    #[serde(rename_all = "lowercase")]
+    enum Kind {
+        #[default]
+        Plain,
+        Rich {
+            depth: u32,
+        },
+    }
+
+    fn faults(text: &str) -> Vec<String> {
+        from_str::<Check>("m.yaml", text).unwrap_err().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_good_text_is_read() {
+        let text = "every: 30s\nexpect: { status: [200, 204], headers: { a: b } }\npassword: { insecure_literal: hush }\nkind: { rich: { depth: 3 } }\n";
+        let check: Check = from_str("m.yaml", text).unwrap();
+        assert_eq!(check.every.0.as_secs(), 30);
+        let expect = check.expect.unwrap();
+        assert_eq!(expect.status, Some(Status::Many(vec![200, 204])));
+        assert_eq!(expect.headers["a"], "b");
+        assert_eq!(check.password.unwrap().expose(), "hush");
+        assert_eq!(check.kind, Kind::Rich { depth: 3 });
+        let check: Check = from_str("m.yaml", "every: 1m\nkind: plain\nexpect:\nlist: []\n").unwrap();
+        assert_eq!((check.kind, check.list.len(), check.expect.is_none()), (Kind::Plain, 0, true));
+    }
+
+    #[test]
+    fn all_faults_are_reported_at_once_each_with_its_place() {
+        let text = "every: soon\nexpect:\n  staus: 200\n  headers: { a: 1 }\nlist: [1, 300, x]\ncolour: red\n";
+        assert_eq!(
+            faults(text),
+            [
+                "m.yaml:1: every: \"soon\" is not a duration; write a number and a unit, as in 500ms, 30s, 5m, 12h or 1d",
+                "m.yaml:3: expect: unknown key \"staus\", did you mean \"status\"?",
+                "m.yaml:4: expect.headers.a: expected a string, found the number 1",
+                "m.yaml:5: list[1]: expected u8, found the number 300",
+                "m.yaml:5: list[2]: expected u8, found the text \"x\"",
+                "m.yaml:6: unknown key \"colour\", expected one of every, expect, password, kind, list",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_missing_key_is_a_fault_and_a_wrong_one_is_not_missing_too() {
+        assert_eq!(faults("expect: {}\n"), ["m.yaml:1: the key \"every\" is missing"]);
+        assert_eq!(faults("every: soon\n").len(), 1);
+    }
+
+    #[test]
+    fn a_secret_that_cannot_be_had_is_a_fault_at_its_place() {
+        assert_eq!(
+            faults("every: 1m\npassword: { env: X }\n"),
+            ["m.yaml:2: password: {env: X} is not available here"]
+        );
+        assert!(faults("every: 1m\npassword: hush\n")[0].contains("expected a secret"));
+        assert!(faults("every: 1m\npassword: { evn: X }\n")[0].contains("did you mean \"env\"?"));
+    }
+
+    #[test]
+    fn a_fault_can_be_noted_deep_in_a_node() {
+        let node = parse("m.yaml", "a:\n  b: 1\n").unwrap();
+        let mut faults = Vec::new();
+        let mut reader = Reader { path: "x".into(), faults: &mut faults, secrets: &mut LiteralsOnly };
+        reader.fault(&node, &["a".into(), "b".into(), "c".into()], "is wrong".into());
+        assert_eq!(faults[0].to_string(), "m.yaml:2: x.a.b.c: is wrong");
     }
 }
