@@ -5,6 +5,8 @@ mod client;
 mod dial;
 mod dns;
 mod error;
+#[cfg(test)]
+mod fakes;
 pub mod guard;
 mod http;
 mod limits;
