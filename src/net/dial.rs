@@ -76,7 +76,7 @@ impl Net {
         deadline: Instant,
         timings: &mut Timings,
     ) -> Result<(TcpStream, SocketAddr), Fault> {
-        let connected = match place {
+        match place {
             Place::Address(address) => {
                 let started = Instant::now();
                 let connected = connect_any(&[*address], origin, deadline).await;
@@ -93,8 +93,7 @@ impl Net {
                 timings.add(Phase::Connect, started.elapsed());
                 connected
             }
-        };
-        connected
+        }
     }
 }
 
@@ -139,10 +138,11 @@ fn weight(reason: &FailReason) -> u8 {
     }
 }
 
-fn share(addresses_left: usize, deadline: Instant) -> Instant {
+/// When the next of some equal attempts has to be over.
+pub(super) fn share(attempts_left: usize, deadline: Instant) -> Instant {
     let now = Instant::now();
     let left = deadline.saturating_duration_since(now);
-    let count = u32::try_from(addresses_left).unwrap_or(u32::MAX).max(1);
+    let count = u32::try_from(attempts_left).unwrap_or(u32::MAX).max(1);
     now + left / count
 }
 
@@ -204,6 +204,38 @@ mod tests {
         let fault = connect_any(&[address], Origin::Portal { private: false }, soon()).await.unwrap_err();
         assert_eq!(fault.reason, FailReason::Guarded(address.ip()));
         assert!(connect_any(&[address], Origin::Portal { private: true }, soon()).await.is_ok());
+    }
+
+    /// A listener whose queue is full: the kernel drops what comes, as a firewall would.
+    async fn blackhole() -> (SocketAddr, Vec<TcpStream>, tokio::net::TcpListener) {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut queued = Vec::new();
+        while let Ok(stream) = connect(address, Instant::now() + Duration::from_millis(100)).await {
+            assert!(queued.len() < 100, "the queue never fills");
+            queued.push(stream);
+        }
+        (address, queued, listener)
+    }
+
+    #[tokio::test]
+    async fn an_address_that_swallows_packets_does_not_use_up_the_time_of_the_next() {
+        let (dead, _queued, _listener) = blackhole().await;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let good = listener.local_addr().unwrap();
+        let deadline = || Instant::now() + Duration::from_millis(300);
+        let (_, peer) = connect_any(&[dead, good], Origin::Operator, deadline()).await.unwrap();
+        assert_eq!(peer, good);
+        let fault = connect_any(&[dead], Origin::Operator, deadline()).await.unwrap_err();
+        assert_eq!((fault.phase, fault.reason), (Phase::Connect, FailReason::Timeout));
+    }
+
+    #[test]
+    fn what_the_target_did_tells_more_than_what_we_lack() {
+        assert!(weight(&FailReason::Refused) > weight(&FailReason::NoRoute));
+        assert!(weight(&FailReason::Timeout) > weight(&FailReason::Guarded([127, 0, 0, 1].into())));
     }
 
     #[test]

@@ -7,19 +7,25 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hickory_resolver::TokioResolver;
+use futures_util::future::select_ok;
 use hickory_resolver::config::{
     ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
 };
+use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::{Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RecordType};
+use hickory_resolver::{Hosts, TokioResolver};
+use rustls::ClientConfig;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::dial::share;
 use super::error::{Fault, from_kind, tidy};
 use super::{FailReason, Family, Origin, TlsOptions, guard, tls};
 use crate::model::Phase;
@@ -49,7 +55,12 @@ struct Slot {
 }
 
 struct Pool {
-    resolver: TokioResolver,
+    /// One per server, never empty: hickory takes a failure of the first for the answer of all.
+    resolvers: Vec<TokioResolver>,
+    /// The one that answered last is asked first.
+    good: AtomicUsize,
+    /// `/etc/hosts`, where the system's resolver is asked.
+    hosts: Option<Hosts>,
     /// Names are taken as complete; with the system's settings its search list applies.
     absolute: bool,
     control: tokio::sync::Mutex<Option<(Instant, Result<(), String>)>>,
@@ -259,19 +270,32 @@ struct Failure {
 
 impl Pool {
     fn build(servers: Vec<NameServerConfig>, system: bool) -> Result<Self, NetError> {
-        let (mut config, mut options) = if system { system_conf() } else { Default::default() };
-        if !system {
-            config = ResolverConfig::from_name_servers(servers);
-        } else {
-            servers.into_iter().for_each(|server| config.add_name_server(server));
+        let (config, mut options) = if system { system_conf() } else { no_conf() };
+        tune(&mut options);
+        let (domain, search, mut all) = config.into_parts();
+        all.extend(servers);
+        let tls = tls::TlsCache::default().config(&TlsOptions::default(), tls::Alpn::None).ok();
+        let build = |servers: Vec<NameServerConfig>| {
+            let config = ResolverConfig::from_parts(domain.clone(), search.clone(), servers);
+            let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+                .with_options(options.clone());
+            if let Some(tls) = &tls {
+                builder = builder.with_tls_config(ClientConfig::clone(tls));
+            }
+            builder.build()
+        };
+        let mut resolvers =
+            all.into_iter().map(|server| build(vec![server])).collect::<Result<Vec<_>, _>>()?;
+        if resolvers.is_empty() {
+            resolvers.push(build(Vec::new())?);
         }
-        tune(&mut options, system);
-        let mut builder =
-            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).with_options(options);
-        if let Ok(tls) = tls::TlsCache::default().config(&TlsOptions::default(), tls::Alpn::None) {
-            builder = builder.with_tls_config(Arc::unwrap_or_clone(tls));
-        }
-        Ok(Self { resolver: builder.build()?, absolute: !system, control: tokio::sync::Mutex::default() })
+        Ok(Self {
+            resolvers,
+            good: AtomicUsize::new(0),
+            hosts: system.then(|| Hosts::from_system().unwrap_or_default()),
+            absolute: !system,
+            control: tokio::sync::Mutex::default(),
+        })
     }
 
     async fn addresses(&self, name: &str, family: Family, deadline: Instant) -> Result<Vec<IpAddr>, Failure> {
@@ -288,6 +312,9 @@ impl Pool {
                 return Err(Failure { fault, answered: true });
             }
         };
+        if let Some(fixed) = self.hosts.as_ref().and_then(|hosts| from_hosts(hosts, &name)) {
+            return Ok(fixed.into_iter().filter(|ip| of_family(*ip, family)).collect());
+        }
         let v4 = self.ask(&name, RecordType::A, deadline);
         let v6 = self.ask(&name, RecordType::AAAA, deadline);
         match family {
@@ -297,16 +324,22 @@ impl Pool {
         }
     }
 
+    /// Asks one server after the other until one answers, each with its share of the time.
     async fn ask(&self, name: &Name, kind: RecordType, deadline: Instant) -> Result<Vec<IpAddr>, Failure> {
-        let answer = timeout_at(deadline, self.resolver.lookup(name.clone(), kind)).await;
-        match answer.unwrap_or(Err(NetError::Timeout)) {
-            Ok(lookup) => {
-                let found: Vec<IpAddr> =
-                    lookup.answers().iter().filter_map(|record| record.data.ip_addr()).collect();
-                if found.is_empty() { Err(no_address(kind)) } else { Ok(found) }
+        let first = self.good.load(Ordering::Relaxed);
+        let count = self.resolvers.len();
+        let mut last = no_address(kind);
+        let turns = self.resolvers.iter().enumerate().cycle().skip(first).take(count);
+        for (turn, (index, resolver)) in turns.enumerate() {
+            match ask_one(resolver, name, kind, share(count - turn, deadline)).await {
+                Err(failure) if !failure.answered => last = failure,
+                answer => {
+                    self.good.store(index, Ordering::Relaxed);
+                    return answer;
+                }
             }
-            Err(error) => Err(failure(&error, kind)),
         }
+        Err(last)
     }
 
     /// Asks for the name servers of the root. One caller asks, the others get its answer.
@@ -317,10 +350,10 @@ impl Pool {
         {
             return answer.clone();
         }
-        let answer = match timeout(limit, self.resolver.lookup(Name::root(), RecordType::NS)).await {
+        let all = self.resolvers.iter().map(|resolver| Box::pin(control_one(resolver)));
+        let answer = match timeout(limit, select_ok(all)).await {
             Err(_) => Err("no answer".to_owned()),
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) if is_negative(&error) => Ok(()),
             Ok(Err(error)) => Err(words(&error)),
         };
         *last = Some((Instant::now(), answer.clone()));
@@ -328,20 +361,59 @@ impl Pool {
     }
 }
 
-/// The system's settings; without any, no server and thus only `/etc/hosts`.
-fn system_conf() -> (ResolverConfig, ResolverOpts) {
-    hickory_resolver::system_conf::read_system_conf()
-        .unwrap_or_else(|_| (ResolverConfig::from_name_servers(Vec::new()), ResolverOpts::default()))
+fn from_hosts(hosts: &Hosts, name: &Name) -> Option<Vec<IpAddr>> {
+    let lookups = [RecordType::A, RecordType::AAAA]
+        .into_iter()
+        .filter_map(|kind| hosts.lookup_static_host(&Query::query(name.clone(), kind)));
+    let found: Vec<IpAddr> = lookups.flat_map(|lookup| addresses_in(&lookup)).collect();
+    (!found.is_empty()).then_some(found)
 }
 
-fn tune(options: &mut ResolverOpts, system: bool) {
+fn addresses_in(lookup: &Lookup) -> Vec<IpAddr> {
+    lookup.answers().iter().filter_map(|record| record.data.ip_addr()).collect()
+}
+
+async fn ask_one(
+    resolver: &TokioResolver,
+    name: &Name,
+    kind: RecordType,
+    deadline: Instant,
+) -> Result<Vec<IpAddr>, Failure> {
+    let answer = timeout_at(deadline, resolver.lookup(name.clone(), kind)).await;
+    match answer.unwrap_or(Err(NetError::Timeout)) {
+        Ok(lookup) => {
+            let found = addresses_in(&lookup);
+            if found.is_empty() { Err(no_address(kind)) } else { Ok(found) }
+        }
+        Err(error) => Err(failure(&error, kind)),
+    }
+}
+
+async fn control_one(resolver: &TokioResolver) -> Result<(), NetError> {
+    match resolver.lookup(Name::root(), RecordType::NS).await {
+        Err(error) if !is_negative(&error) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The system's settings; without any, no server and thus only `/etc/hosts`.
+fn system_conf() -> (ResolverConfig, ResolverOpts) {
+    hickory_resolver::system_conf::read_system_conf().unwrap_or_else(|_| no_conf())
+}
+
+fn no_conf() -> (ResolverConfig, ResolverOpts) {
+    (ResolverConfig::from_name_servers(Vec::new()), ResolverOpts::default())
+}
+
+fn tune(options: &mut ResolverOpts) {
     options.cache_size = 0;
     // With more than one at a time every truncated answer is lost (hickory-dns#3963).
     options.num_concurrent_reqs = 1;
     options.timeout = ONE_ATTEMPT;
     options.attempts = 2;
     options.edns0 = true;
-    options.use_hosts_file = if system { ResolveHosts::Always } else { ResolveHosts::Never };
+    // A name in the file is answered by the file alone; hickory would ask for the other family.
+    options.use_hosts_file = ResolveHosts::Never;
 }
 
 /// Both families at once, IPv4 first in the result.
@@ -394,7 +466,7 @@ fn no_address(kind: RecordType) -> Failure {
 fn failure(error: &NetError, kind: RecordType) -> Failure {
     match error {
         NetError::Dns(DnsError::NoRecordsFound(none)) => {
-            let nodata = none.response_code == hickory_resolver::proto::op::ResponseCode::NoError;
+            let nodata = none.response_code == ResponseCode::NoError;
             if nodata {
                 return no_address(kind);
             }

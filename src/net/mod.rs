@@ -84,7 +84,7 @@ pub enum Family {
 pub struct Via {
     /// Who wrote the destination down.
     pub origin: Origin,
-    /// The resolvers, as written.
+    /// The resolvers, as written; none means `system`.
     pub resolvers: Arc<[String]>,
     /// TLS settings.
     pub tls: Arc<TlsOptions>,

@@ -131,6 +131,27 @@ async fn a_second_resolver_answers_for_a_dead_first() {
 }
 
 #[tokio::test]
+async fn a_silent_resolver_leaves_time_for_the_next_and_is_asked_last_thereafter() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&asked);
+    let silent = resolver(move |_, _| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        Says::Nothing
+    })
+    .await;
+    let good = resolver(|_, _| Says::Addresses(vec![ip("192.0.2.1")])).await;
+    let both = [silent.to_string(), good.to_string()];
+    let net = net();
+    let timeout = Duration::from_millis(400);
+    let found = net.resolve("portal.example", &both, timeout).await.unwrap();
+    assert_eq!(found.addresses, [ip("192.0.2.1")]);
+    let before = asked.load(Ordering::SeqCst);
+    assert!(before > 0);
+    net.resolve("portal.example", &both, timeout).await.unwrap();
+    assert_eq!(asked.load(Ordering::SeqCst), before);
+}
+
+#[tokio::test]
 async fn fixed_names_and_addresses_ask_nobody() {
     let nobody = ["192.0.2.53:53".to_owned()];
     let net = net_with(&[("Fixed.example", &[ip("192.0.2.7")])]);
