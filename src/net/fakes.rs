@@ -126,6 +126,40 @@ where
     address
 }
 
+/// A resolver that says over UDP only that the answer is too long, and answers over TCP.
+pub(super) async fn truncating_resolver<F>(answer: F) -> SocketAddr
+where
+    F: Fn(&str, u16) -> Says + Send + Sync + 'static,
+{
+    let answer = Arc::new(answer);
+    let address = serve(move |mut stream| {
+        let answer = Arc::clone(&answer);
+        async move {
+            while let Ok(length) = stream.read_u16().await {
+                let mut query = vec![0; usize::from(length)];
+                stream.read_exact(&mut query).await.unwrap();
+                let (name, end) = question(&query);
+                let kind = u16::from_be_bytes([query[end - 4], query[end - 3]]);
+                let Some(reply) = reply(&query[..end], kind, answer(&name, kind)) else { return };
+                stream.write_u16(u16::try_from(reply.len()).unwrap()).await.unwrap();
+                stream.write_all(&reply).await.unwrap();
+            }
+        }
+    })
+    .await;
+    let socket = UdpSocket::bind(address).await.unwrap();
+    tokio::spawn(async move {
+        let mut query = [0; 1500];
+        while let Ok((length, from)) = socket.recv_from(&mut query).await {
+            let (_, end) = question(&query[..length]);
+            let mut reply = reply(&query[..end], 0, Says::Addresses(Vec::new())).unwrap();
+            reply[2] |= 2;
+            let _ = socket.send_to(&reply, from).await;
+        }
+    });
+    address
+}
+
 /// The first question's name, and where the question ends.
 fn question(query: &[u8]) -> (String, usize) {
     let mut labels = Vec::new();

@@ -1,7 +1,8 @@
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::super::fakes::{Says, net, net_with, resolver};
+use super::super::fakes::{Says, net, net_with, resolver, truncating_resolver};
 use super::super::{Net, TransportError};
 use super::*;
 
@@ -149,6 +150,15 @@ async fn a_silent_resolver_leaves_time_for_the_next_and_is_asked_last_thereafter
     assert!(before > 0);
     net.resolve("portal.example", &both, timeout).await.unwrap();
     assert_eq!(asked.load(Ordering::SeqCst), before);
+}
+
+#[tokio::test]
+async fn an_answer_too_long_for_udp_is_asked_for_again_over_tcp() {
+    let server = truncating_resolver(|_, _| Says::Addresses(vec![ip("192.0.2.1")])).await;
+    let other = resolver(|_, _| Says::Code(2)).await;
+    let both = [server.to_string(), other.to_string()];
+    let found = net().resolve("portal.example", &both, PATIENCE).await.unwrap();
+    assert_eq!(found.addresses, [ip("192.0.2.1")]);
 }
 
 #[tokio::test]

@@ -633,3 +633,14 @@ async fn a_raw_connection_is_guarded_and_reachability_is_told() {
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     assert!(!net.reachable(gone, wait).await);
 }
+
+#[test]
+fn an_exchange_may_move_between_threads_and_is_small_enough_to_have_many() {
+    fn bytes_of_sendable<T: Send>(future: &T) -> usize {
+        std::mem::size_of_val(future)
+    }
+    let net = net();
+    let (request, via) = (get("http://portal.example/"), via());
+    let size = bytes_of_sendable(&net.exchange(&request, &via));
+    assert!(size < 16 * 1024, "{size}");
+}
