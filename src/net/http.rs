@@ -244,6 +244,8 @@ async fn over_http1(
     let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
         .max_buf_size(MAX_HEAD)
         .max_header_size(MAX_HEAD)
+        // RFC 9112 section 5.2: a user agent reads a folded header as one line.
+        .allow_obsolete_multiline_headers_in_responses(true)
         .handshake(TokioIo::new(opened.stream))
         .await
         .map_err(|error| Fault::from_error(Phase::Ttfb, &error))?;

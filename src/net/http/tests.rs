@@ -234,6 +234,12 @@ async fn a_header_that_is_not_utf8_is_kept_as_it_came() {
 }
 
 #[tokio::test]
+async fn a_folded_header_is_one_header() {
+    let response = fetch(answering("HTTP/1.1 200 OK\r\nX-Old: a\r\n b\r\nContent-Length: 2\r\n\r\nok").await);
+    assert_eq!(response.await.unwrap().headers["x-old"], "a b");
+}
+
+#[tokio::test]
 async fn a_reset_is_told_from_a_close_in_each_phase() {
     let reset = serve(|mut stream| async move {
         read_head(&mut stream).await;
