@@ -1,4 +1,9 @@
 //! All sockets. Nothing else in the program opens one to the outside (bans in `clippy.toml`).
+//!
+//! An exchange passes, in this order: `limits` (a permit; the clock starts after it), `dns`,
+//! `guard` and `dial` (each address judged as it is dialed), `proxy` if there is one, `tls`, `http`
+//! and `body`. `error` gives every failure its typed reason; `client` is the same way for traffic
+//! that is not a measurement. Not supported: HTTP/2 without TLS, HTTP/3, revocation checks.
 
 mod body;
 mod client;

@@ -53,6 +53,17 @@ async fn a_dead_resolver_is_not_downtime() {
 }
 
 #[tokio::test]
+async fn an_encrypted_resolver_that_is_gone_is_not_downtime() {
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let net = net_with(&[("dns.example", &[gone.ip()])]);
+    let port = gone.port();
+    for spec in [format!("tls://{gone}#dns.example"), format!("https://dns.example:{port}/dns-query")] {
+        let error = net.resolve("portal.example", &[spec], PATIENCE).await.unwrap_err();
+        assert_eq!(error.reason, FailReason::OwnResolver, "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_resolver_that_fails_for_everything_is_not_downtime() {
     for code in [2, 5] {
         let server = resolver(move |_, _| Says::Code(code)).await;

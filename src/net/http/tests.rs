@@ -85,6 +85,16 @@ fn an_ipv6_literal_is_bracketed_in_the_host_header_alone() {
     assert_eq!((target.authority(), target.host.as_str()), ("[2001:db8::1]:8080", "2001:db8::1"));
 }
 
+#[test]
+fn whatever_a_url_may_hold_can_be_sent() {
+    for c in (b' '..=b'~').map(char::from) {
+        let url = format!("https://portal.example/a{c}b?c{c}d").parse().unwrap();
+        let target = Target::of(&url).unwrap();
+        assert!(Uri::try_from(target.path()).is_ok(), "{url}");
+        assert!(whole(&target, target.authority().as_bytes()).is_ok(), "{url}");
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_never_answers_is_a_timeout_before_the_first_byte() {
     let address = serve(|mut stream| async move {
