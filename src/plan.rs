@@ -192,7 +192,7 @@ impl Builder<'_> {
         let kind = kinds().iter().find(|kind| kind.name == check.kind)?;
         let known = self.secrets.resolved().len();
         let path = format!("portals.{}.checks.{}.{}", portal.name, check.name, check.kind);
-        let mut reader = Reader { path, faults: self.faults, secrets: self.secrets };
+        let mut reader = Reader::new(path, self.faults, self.secrets);
         let probe = (kind.read)(&check.spec, &mut reader)?;
         let scope = Scope {
             check: id.clone(),
@@ -242,7 +242,7 @@ impl Builder<'_> {
         for (name, channel) in &notify.channels {
             let Some(entry) = notifiers().iter().find(|entry| entry.name == channel.kind) else { continue };
             let path = format!("notify.channels.{name}.{}", channel.kind);
-            let mut reader = Reader { path, faults: self.faults, secrets: self.secrets };
+            let mut reader = Reader::new(path, self.faults, self.secrets);
             if let Some(notifier) = (entry.read)(&channel.spec, &mut reader) {
                 channels.insert(Channel {
                     name: name.clone(),

@@ -1,4 +1,23 @@
 //! All sockets. Nothing else in the program opens one to the outside (bans in `clippy.toml`).
+//!
+//! An exchange passes, in this order: `limits` (a permit; the clock starts after it), `dns`,
+//! `guard` and `dial` (each address judged as it is dialed), `proxy` if there is one, `tls`, `http`
+//! and `body`. `error` gives every failure its typed reason; `client` is the same way for traffic
+//! that is not a measurement. Not supported: HTTP/2 without TLS, HTTP/3, revocation checks.
+
+mod body;
+mod client;
+mod dial;
+mod dns;
+mod error;
+#[cfg(test)]
+mod fakes;
+pub mod guard;
+mod http;
+mod limits;
+mod proxy;
+mod stream;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,12 +25,23 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::http::HeaderValue;
 use bytes::Bytes;
+
+pub use self::client::{Connected, HttpCall, HttpReply};
+pub use self::dns::check_resolver;
+pub use self::limits::Permit;
+use tokio::time::Instant;
 
 use crate::model::{Phase, Secret, Timings};
 
 /// The root of everything that touches the network: resolvers, TLS settings, permits.
-pub struct Net {}
+pub struct Net {
+    limits: limits::Limits,
+    dns: dns::Dns,
+    tls: tls::TlsCache,
+    user_agent: HeaderValue,
+}
 
 /// TLS settings of one destination.
 #[derive(Clone, Debug, Default)]
@@ -59,7 +89,7 @@ pub enum Family {
 pub struct Via {
     /// Who wrote the destination down.
     pub origin: Origin,
-    /// The resolvers, as written.
+    /// The resolvers, as written; none means `system`.
     pub resolvers: Arc<[String]>,
     /// TLS settings.
     pub tls: Arc<TlsOptions>,
@@ -107,11 +137,11 @@ pub enum HttpVersion {
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The method.
-    pub method: http::Method,
+    pub method: ::http::Method,
     /// The whole URL, `http` or `https`.
     pub url: url::Url,
     /// Headers; `Host`, `User-Agent`, `Accept-Encoding` and lengths are added where absent.
-    pub headers: http::HeaderMap,
+    pub headers: ::http::HeaderMap,
     /// The body.
     pub body: Bytes,
     /// Bounds the whole exchange from name resolution to the last byte.
@@ -126,9 +156,9 @@ pub struct Response {
     /// The status code.
     pub status: u16,
     /// `HTTP/1.0`, `HTTP/1.1` or `HTTP/2`.
-    pub version: http::Version,
+    pub version: ::http::Version,
     /// The headers.
-    pub headers: http::HeaderMap,
+    pub headers: ::http::HeaderMap,
     /// The decoded body, at most `max_body` bytes.
     pub body: Bytes,
     /// The body was longer than `max_body` and the rest was left unread.
@@ -257,28 +287,49 @@ pub struct NetOptions {
 
 impl Net {
     /// Builds it. Installs the TLS provider if no one has.
-    pub fn new(_options: NetOptions) -> Self {
-        todo!("net")
+    pub fn new(options: NetOptions) -> Self {
+        tls::install_provider();
+        Self {
+            limits: limits::Limits::new(options.per_host, options.global),
+            dns: dns::Dns::new(&options.hosts),
+            tls: tls::TlsCache::default(),
+            user_agent: HeaderValue::try_from(options.user_agent)
+                .unwrap_or(HeaderValue::from_static("portalwatch")),
+        }
     }
 
     /// The addresses of `host` (a name or an address) by the given resolvers, after their control
     /// query if they fail. Not yet judged by the guard: that happens at dial time.
     pub async fn resolve(
         &self,
-        _host: &str,
-        _resolvers: &[String],
-        _timeout: Duration,
+        host: &str,
+        resolvers: &[String],
+        timeout: Duration,
     ) -> Result<Resolved, TransportError> {
-        todo!("net")
+        let started = Instant::now();
+        let place = dial::Place::of(host, 0, None);
+        if let Some(address) = place.literal() {
+            return Ok(Resolved { addresses: vec![address], took: Duration::ZERO });
+        }
+        let deadline = http::deadline_in(timeout);
+        let found = self.dns.resolve(place.host(), resolvers, Family::Any, deadline).await;
+        let took = started.elapsed();
+        found.map(|addresses| Resolved { addresses, took }).map_err(|fault| {
+            let mut timings = Timings::default();
+            timings.add(Phase::Dns, took);
+            fault.into_error(timings)
+        })
     }
 
-    /// One HTTP exchange over a new connection. Follows nothing, keeps nothing.
-    pub async fn exchange(&self, _request: &Request, _via: &Via) -> Result<Response, TransportError> {
-        todo!("net")
+    /// One HTTP exchange over a new connection. Follows nothing, keeps nothing. Waits for its
+    /// permits before the timeout starts.
+    pub async fn exchange(&self, request: &Request, via: &Via) -> Result<Response, TransportError> {
+        self.run_exchange(request, via).await
     }
 
-    /// Whether a TCP connection to `address` can be made: the own-network guard's question.
-    pub async fn reachable(&self, _address: SocketAddr, _timeout: Duration) -> bool {
-        todo!("net")
+    /// Whether a TCP connection to `address` can be made: the own-network guard's question. Takes
+    /// no permit and asks no address guard: an operator wrote the address down.
+    pub async fn reachable(&self, address: SocketAddr, timeout: Duration) -> bool {
+        dial::connect(address, http::deadline_in(timeout)).await.is_ok()
     }
 }

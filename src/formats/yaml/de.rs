@@ -30,6 +30,8 @@ pub(super) struct ReadError {
     pub follows: bool,
     /// The field whose absence this is about.
     missing: Option<&'static str>,
+    /// The unknown key this is about.
+    pub unknown: Option<String>,
 }
 
 impl ReadError {
@@ -41,6 +43,7 @@ impl ReadError {
             path: Vec::new(),
             follows: false,
             missing: None,
+            unknown: None,
         }
     }
 
@@ -80,7 +83,7 @@ impl de::Error for ReadError {
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        Self::new(unknown("key", field, expected))
+        Self { unknown: Some(field.to_owned()), ..Self::new(unknown("key", field, expected)) }
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {

@@ -6,6 +6,7 @@
 //! nothing more is wrong.
 
 mod de;
+mod emit;
 mod parse;
 
 use std::cell::RefCell;
@@ -16,7 +17,8 @@ use serde::de::DeserializeOwned;
 
 use self::de::{NodeReader, Shared, Step};
 pub use self::de::unknown;
-pub use self::parse::parse;
+pub use self::emit::emit;
+pub use self::parse::{parse, scalar};
 use crate::model::Secret;
 
 /// The most faults reported of one subtree.
@@ -36,7 +38,7 @@ pub struct Node {
 pub struct Position {
     /// The file as the user named it.
     pub file: Arc<str>,
-    /// The line, from 1.
+    /// The line, from 1; 0 for what stands in no file.
     pub line: u32,
     /// The column, from 1.
     pub column: u32,
@@ -87,7 +89,11 @@ impl std::fmt::Display for Fault {
     /// `monitor.yaml:41: portals.acme.checks.health.http.expect: unknown key "staus", did you mean "status"?`
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if let Some(at) = &self.at {
-            write!(f, "{}:{}: ", at.file, at.line)?;
+            // Values from the environment have no line.
+            match at.line {
+                0 => write!(f, "{}: ", at.file)?,
+                line => write!(f, "{}:{line}: ", at.file)?,
+            }
         }
         if !self.path.is_empty() {
             write!(f, "{}: ", self.path)?;
@@ -114,9 +120,16 @@ pub struct Reader<'a> {
     pub faults: &'a mut Vec<Fault>,
     /// Where secrets come from.
     pub secrets: &'a mut dyn ResolveSecret,
+    /// Keys of the language that this version does not support: refused by that name.
+    pub later: &'a [&'a str],
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    /// Reads nodes below `path`.
+    pub fn new(path: String, faults: &'a mut Vec<Fault>, secrets: &'a mut dyn ResolveSecret) -> Self {
+        Self { path, faults, secrets, later: &[] }
+    }
+
     /// Reads a value. `None` when anything in it was wrong: every fault is then in `faults`.
     pub fn read<T: DeserializeOwned>(&mut self, node: &Node) -> Option<T> {
         let mut removed: HashSet<*const Node> = HashSet::new();
@@ -131,7 +144,9 @@ impl Reader<'_> {
             clean = false;
             if !error.follows {
                 let path = error.path.iter().fold(self.path.clone(), joined);
-                self.faults.push(Fault { at: error.at.or_else(|| Some(node.at.clone())), path, message: error.message });
+                let later = error.unknown.filter(|key| self.later.contains(&key.as_str()));
+                let message = later.map_or(error.message, |key| not_supported(&key));
+                self.faults.push(Fault { at: error.at.or_else(|| Some(node.at.clone())), path, message });
             }
             match error.culprit {
                 Some(culprit) if culprit != std::ptr::from_ref(node) && removed.insert(culprit) => {}
@@ -154,6 +169,11 @@ impl Reader<'_> {
         let path = steps.fold(self.path.clone(), |path, step| joined(path, &step));
         self.faults.push(Fault { at: Some(at.clone()), path, message });
     }
+}
+
+/// The fault of a key whose capability this version lacks.
+pub fn not_supported(key: &str) -> String {
+    format!("{key:?} is not supported in this version")
 }
 
 fn joined(mut path: String, step: &Step) -> String {
@@ -188,7 +208,8 @@ impl ResolveSecret for LiteralsOnly {
 pub fn from_str<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Vec<Fault>> {
     let node = parse(file, text)?;
     let mut faults = Vec::new();
-    let mut reader = Reader { path: String::new(), faults: &mut faults, secrets: &mut LiteralsOnly };
+    let mut secrets = LiteralsOnly;
+    let mut reader = Reader::new(String::new(), &mut faults, &mut secrets);
     reader.read(&node).ok_or(faults)
 }
 
@@ -292,7 +313,8 @@ mod tests {
     fn a_fault_can_be_noted_deep_in_a_node() {
         let node = parse("m.yaml", "a:\n  b: 1\n").unwrap();
         let mut faults = Vec::new();
-        let mut reader = Reader { path: "x".into(), faults: &mut faults, secrets: &mut LiteralsOnly };
+        let mut secrets = LiteralsOnly;
+        let mut reader = Reader::new("x".into(), &mut faults, &mut secrets);
         reader.fault(&node, &["a".into(), "b".into(), "c".into()], "is wrong".into());
         assert_eq!(faults[0].to_string(), "m.yaml:2: x.a.b.c: is wrong");
     }

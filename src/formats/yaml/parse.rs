@@ -119,7 +119,7 @@ impl<'t> Builder<'t> {
         }
         let before = self.nodes;
         let (value, anchor) = match event {
-            Event::Scalar(text, style, anchor, tag) => (scalar(&text, style, tag.is_some()), anchor),
+            Event::Scalar(text, style, anchor, tag) => (value_of(&text, style, tag.is_some()), anchor),
             Event::SequenceStart(_, anchor, _) => (Value::List(self.list(depth)?), anchor),
             Event::MappingStart(_, anchor, _) => (Value::Map(self.map(depth)?), anchor),
             Event::Alias(anchor) => return self.alias(anchor, at),
@@ -210,11 +210,13 @@ impl<'t> Builder<'t> {
     }
 }
 
-/// A scalar's value by the YAML 1.2 core schema; quoted text and text with a tag stays text.
-fn scalar(text: &str, style: ScalarStyle, tagged: bool) -> Value {
-    if style != ScalarStyle::Plain || tagged {
-        return Value::String(text.to_owned());
-    }
+/// Quoted text, and text with a tag, stays text.
+fn value_of(text: &str, style: ScalarStyle, tagged: bool) -> Value {
+    if style != ScalarStyle::Plain || tagged { Value::String(text.to_owned()) } else { scalar(text) }
+}
+
+/// A plain scalar's value by the YAML 1.2 core schema.
+pub fn scalar(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
         "true" | "True" | "TRUE" => return Value::Bool(true),
