@@ -121,7 +121,8 @@ impl FromStr for Matcher {
         if first.is_ascii_digit() || !label.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
             return Err(MatcherError::Label { text: text.to_owned(), label: label.to_owned() });
         }
-        let operator = ["=~", "!~", "!=", "="].into_iter().find(|op| rest.starts_with(op)).ok_or_else(syntax)?;
+        let operator =
+            ["=~", "!~", "!=", "="].into_iter().find(|op| rest.starts_with(op)).ok_or_else(syntax)?;
         let value = unquoted(text, rest[operator.len()..].trim())?;
         let test = match operator {
             "=~" => Test::Matches(anchored(text, &value)?),
