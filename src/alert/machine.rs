@@ -504,3 +504,7 @@ impl State {
             .filter(|recheck| *recheck < policy.every)
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+pub(super) mod tests;
