@@ -164,3 +164,87 @@ pub fn daemon_step(state: State, summary: &Summary, policy: &Policy, now: Timest
     };
     step(state, &Event::Result(seen), policy, now)
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::super::machine::tests::{policy, route};
+    use super::*;
+    use crate::model::Reason;
+
+    fn monitor() -> Policy {
+        let mut routes = fallback_routes([("mail", "pager")]);
+        routes.push(route(&[], &["chat"]));
+        let mut policy = policy(routes);
+        policy.check = CheckId::monitor();
+        policy.findings = FINDINGS;
+        policy.every = EVALUATE_EVERY;
+        policy
+    }
+
+    /// Evaluates each summary 15 s after the one before.
+    fn told(summaries: &[Summary]) -> Vec<(usize, Reason, String)> {
+        let (mut state, mut told) = (State::default(), Vec::new());
+        for (index, summary) in summaries.iter().enumerate() {
+            let now = Timestamp::from_second(1_700_000_000 + i64::try_from(index).unwrap() * 15).unwrap();
+            let (next, effects) = daemon_step(state, summary, &monitor(), now);
+            state = next;
+            told.extend(effects.into_iter().filter_map(|effect| match effect {
+                Effect::Tell(row) => Some((index, row.notice.reason, row.channel)),
+                _ => None,
+            }));
+        }
+        told
+    }
+
+    fn dns(unknown: usize, checks: usize) -> Summary {
+        Summary { checks, unknown: vec![(Cause::LocalDns, unknown)], ..Summary::default() }
+    }
+
+    #[test]
+    fn a_dead_resolver_is_one_incident_about_the_monitor_within_a_minute() {
+        let all = [vec![dns(3, 3); 8], vec![dns(0, 3); 3]].concat();
+        assert_eq!(told(&all), [(3, Reason::Opened, "chat".into()), (9, Reason::Resolved, "chat".into())]);
+    }
+
+    #[test]
+    fn one_unknown_run_or_half_of_the_checks_is_no_incident() {
+        assert_eq!(told(&[dns(2, 2), dns(2, 2), dns(2, 2), dns(0, 2)]), []);
+        assert_eq!(told(&vec![dns(1, 2); 20]), []);
+        assert_eq!(told(&vec![Summary::default(); 5]), []);
+    }
+
+    #[test]
+    fn one_check_unknown_for_too_long_is_told() {
+        let long = |lasted| Summary {
+            longest_unknown: Some(LongUnknown {
+                check: CheckId::new("acme", "front"),
+                lasted: Duration::from_secs(lasted),
+                limit: Duration::from_secs(600),
+                cause: Some(Cause::Blocked),
+            }),
+            ..dns(1, 9)
+        };
+        assert_eq!(told(&vec![long(600); 9]), []);
+        assert_eq!(told(&vec![long(601); 9]).len(), 1);
+    }
+
+    #[test]
+    fn a_failing_store_is_told_at_once_and_ends_when_it_is_well() {
+        let full = Summary { store: Some("the disk is full".into()), ..dns(0, 3) };
+        let told = told(&[full, dns(0, 3)]);
+        assert_eq!(told, [(0, Reason::Opened, "chat".into()), (1, Reason::Resolved, "chat".into())]);
+    }
+
+    #[test]
+    fn a_failing_channel_is_told_through_its_fallback() {
+        let failing = |channel: &str, failures| Summary {
+            channels: vec![FailingChannel { channel: channel.into(), failures, why: "refused".into() }],
+            ..dns(0, 3)
+        };
+        assert_eq!(told(&[failing("mail", 2)]), []);
+        let mail = told(&[failing("mail", 3)]);
+        assert_eq!(mail, [(0, Reason::Opened, "pager".into()), (0, Reason::Opened, "chat".into())]);
+        assert_eq!(told(&[failing("sms", 3)]), [(0, Reason::Opened, "chat".into())]);
+    }
+}

@@ -217,3 +217,126 @@ pub fn backoff(key: &str, attempt: u32, asked: Option<Duration>) -> Duration {
 pub fn given_up(row: &OutboxRow, now: Timestamp) -> bool {
     now >= after(row.notice.at, GIVE_UP)
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::super::machine::tests::{policy, route};
+    use super::super::{Effect, daemon};
+    use super::*;
+    use crate::model::{CheckId, IncidentId};
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + seconds).unwrap()
+    }
+
+    /// A row of incident `check`, made by the machine so that it is whole.
+    fn row(check: &str, seq: u32, reason: Reason, not_before: i64) -> OutboxRow {
+        let policy = policy(vec![route(&[], &["mail"])]);
+        let summary = daemon::Summary { store: Some("full".into()), ..daemon::Summary::default() };
+        let mut policy = policy;
+        policy.findings = daemon::FINDINGS;
+        let (_, effects) = daemon::daemon_step(Default::default(), &summary, &policy, at(0));
+        let mut row = effects
+            .into_iter()
+            .find_map(|effect| match effect {
+                Effect::Tell(row) => Some(row),
+                _ => None,
+            })
+            .unwrap();
+        row.incident = IncidentId::new(&CheckId::new("acme", check), at(0));
+        row.notice.incident.id = row.incident.clone();
+        row.group_key = row.incident.to_string();
+        row.key = format!("{}#{seq}:mail", row.incident);
+        row.notice.reason = reason;
+        row.not_before = at(not_before);
+        row
+    }
+
+    fn plan(rows: &[OutboxRow], now: i64) -> Plan {
+        let rows: Vec<_> = rows.iter().map(|row| (row.clone(), None)).collect();
+        plan_batches(&rows, at(now))
+    }
+
+    #[test]
+    fn an_opening_nobody_got_is_told_with_its_end_in_one_message() {
+        let rows = [row("a", 1, Reason::Opened, 30), row("a", 2, Reason::Resolved, 20)];
+        let plan = plan(&rows, 20);
+        assert_eq!(plan.collapse, [(rows[0].key.clone(), rows[1].key.clone())]);
+        assert_eq!(plan.send.len(), 1);
+        assert!(plan.send[0].rows[0].notice.collapsed);
+        assert_eq!(plan.send[0].key, rows[1].key);
+    }
+
+    #[test]
+    fn an_opening_that_may_have_arrived_is_sent_again_under_its_key_first() {
+        let mut rows = [row("a", 1, Reason::Opened, 0), row("a", 2, Reason::Resolved, 20)];
+        rows[0].batch = Some("first".into());
+        let uncertain = plan(&rows, 20);
+        assert_eq!(uncertain.collapse, []);
+        assert_eq!((uncertain.send[0].key.as_str(), uncertain.send[0].rows.len()), ("first", 1));
+        assert_eq!(uncertain.later[0].0, rows[1].key);
+        rows[0].attempts = 1;
+        assert_eq!(plan(&rows, 20).collapse.len(), 1, "a failure we were told of is certain");
+    }
+
+    #[test]
+    fn a_later_row_never_overtakes_an_earlier_one() {
+        let rows = [row("a", 1, Reason::Opened, 30), row("a", 2, Reason::Rose, 10)];
+        let plan = plan(&rows, 10);
+        assert_eq!(plan.send, []);
+        assert_eq!(plan.later, [(rows[0].key.clone(), at(30)), (rows[1].key.clone(), at(30))]);
+    }
+
+    #[test]
+    fn an_update_waits_for_its_group_and_gives_way_to_a_newer_one() {
+        let mut rows = [row("a", 2, Reason::Updated, 0), row("a", 3, Reason::Updated, 0)];
+        rows[1].paced = Some(Duration::from_secs(300));
+        let sent: Vec<_> = rows.iter().map(|row| (row.clone(), Some(at(0)))).collect();
+        let plan = plan_batches(&sent, at(10));
+        assert_eq!(plan.collapse, [(rows[0].key.clone(), rows[1].key.clone())]);
+        assert_eq!((plan.send.len(), plan.later), (0, vec![(rows[1].key.clone(), at(300))]));
+        assert_eq!(plan_batches(&sent, at(300)).send.len(), 1);
+    }
+
+    #[test]
+    fn what_shares_a_cause_is_one_message_and_a_retry_takes_no_newcomer() {
+        let mut rows =
+            [row("a", 1, Reason::Opened, 0), row("b", 1, Reason::Opened, 0), row("c", 1, Reason::Opened, 0)];
+        for row in rows.iter_mut() {
+            let finding = row.notice.incident.findings.first_mut().unwrap();
+            *finding = finding.clone().with("phase", "connect").with("address", "192.0.2.7");
+        }
+        let together = plan(&rows, 0);
+        assert_eq!((together.send.len(), together.send[0].rows.len()), (1, 3));
+        assert_eq!(together.send[0].shares.as_deref(), Some("connect to 192.0.2.7"));
+        for row in &mut rows[..2] {
+            (row.batch, row.attempts) = (Some("first".into()), 1);
+        }
+        let retried = plan(&rows, 0);
+        assert_eq!(retried.send.len(), 2);
+        assert_eq!((retried.send[0].key.as_str(), retried.send[0].rows.len()), ("first", 2));
+        assert!(retried.send[0].shares.is_some());
+    }
+
+    #[test]
+    fn incidents_with_nothing_in_common_are_messages_of_their_own() {
+        let plan = plan(&[row("a", 1, Reason::Opened, 0), row("b", 1, Reason::Opened, 0)], 0);
+        assert_eq!(plan.send.len(), 2);
+        assert!(plan.send.iter().all(|batch| batch.shares.is_none()));
+    }
+
+    #[test]
+    fn waiting_grows_to_ten_minutes_and_is_the_same_for_the_same_attempt() {
+        for attempt in 1..200 {
+            let wait = backoff("key", attempt, None);
+            assert!((FIRST..=LONGEST).contains(&wait), "{attempt}: {wait:?}");
+            assert_eq!(wait, backoff("key", attempt, None));
+        }
+        assert!(backoff("key", 10, None) >= Duration::from_secs(450));
+        assert_ne!(backoff("a", 10, None), backoff("b", 10, None));
+        assert_eq!(backoff("a", 1, Some(Duration::from_secs(900))), Duration::from_secs(900));
+        let row = row("a", 1, Reason::Opened, 0);
+        assert!(!given_up(&row, at(86_399)) && given_up(&row, at(86_400)));
+    }
+}
