@@ -166,7 +166,6 @@ pub fn daemon_step(state: State, summary: &Summary, policy: &Policy, now: Timest
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::super::machine::tests::{policy, route};
     use super::*;

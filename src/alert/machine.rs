@@ -117,6 +117,10 @@ pub struct Seen {
 
 /// What must be done. All of it is data.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "effects are few and short-lived; a box would burden every caller"
+)]
 pub enum Effect {
     /// Run the check again at this instant instead of its next due time.
     RunAt(Timestamp),
@@ -506,5 +510,4 @@ impl State {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 pub(super) mod tests;

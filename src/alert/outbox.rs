@@ -219,7 +219,6 @@ pub fn given_up(row: &OutboxRow, now: Timestamp) -> bool {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::super::machine::tests::{policy, route};
     use super::super::{Effect, daemon};

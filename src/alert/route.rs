@@ -203,3 +203,79 @@ pub fn rows(routes: &[Route], notice: &Notice, seq: u32, told: &mut Vec<Told>) -
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::machine::tests::{policy, route};
+    use super::super::{Effect, daemon};
+    use super::*;
+
+    fn notice(reason: Reason, severity: Severity) -> Notice {
+        let mut policy = policy(vec![route(&[], &["any"])]);
+        policy.findings = daemon::FINDINGS;
+        let summary = daemon::Summary { store: Some("full".into()), ..daemon::Summary::default() };
+        let at = Timestamp::from_second(1_700_000_000).unwrap();
+        let (_, effects) = daemon::daemon_step(Default::default(), &summary, &policy, at);
+        let row = effects.into_iter().find_map(|effect| match effect {
+            Effect::Tell(row) => Some(row),
+            _ => None,
+        });
+        let mut notice = row.unwrap().notice;
+        notice.reason = reason;
+        notice.incident.severity = severity;
+        notice
+    }
+
+    fn channels(routes: &[Route]) -> Vec<String> {
+        let opened = notice(Reason::Opened, Severity::Critical);
+        rows(routes, &opened, 1, &mut Vec::new()).into_iter().map(|row| row.channel).collect()
+    }
+
+    #[test]
+    fn the_first_route_that_matches_wins_unless_it_continues() {
+        let mut routes = vec![
+            route(&["check=other"], &["never"]),
+            route(&["finding=monitor.store", "portal=acme"], &["a"]),
+            route(&[], &["a", "b"]),
+        ];
+        assert_eq!(channels(&routes), ["a"]);
+        routes[1].go_on = true;
+        assert_eq!(channels(&routes), ["a", "b"], "a channel named twice is told once");
+        assert_eq!(channels(&[]), [""; 0]);
+    }
+
+    #[test]
+    fn an_opening_waits_by_severity_and_a_resolution_of_its_own_group_does_not() {
+        let wait = |reason, severity, routes: &[Route]| {
+            let notice = notice(reason, severity);
+            let mut told =
+                if reason == Reason::Opened { Vec::new() } else { targets(routes, &notice.incident) };
+            let row = rows(routes, &notice, 1, &mut told).remove(0);
+            (row.not_before.as_second() - notice.at.as_second(), row.paced.map(|paced| paced.as_secs()))
+        };
+        let mut routes = vec![route(&[], &["a"])];
+        assert_eq!(wait(Reason::Opened, Severity::Critical, &routes), (5, None));
+        assert_eq!(wait(Reason::Opened, Severity::Warning, &routes), (30, None));
+        assert_eq!(wait(Reason::Rose, Severity::Critical, &routes), (5, None));
+        assert_eq!(wait(Reason::Updated, Severity::Critical, &routes), (0, Some(300)));
+        assert_eq!(wait(Reason::Resolved, Severity::Critical, &routes), (0, None));
+        routes[0].group_by = vec!["portal".into()];
+        assert_eq!(wait(Reason::Resolved, Severity::Critical, &routes), (0, Some(300)));
+        routes[0].group_wait = Some(Duration::from_secs(1));
+        assert_eq!(wait(Reason::Opened, Severity::Warning, &routes), (1, None));
+    }
+
+    #[test]
+    fn incidents_of_one_portal_share_a_group_only_when_asked_to() {
+        let key = |group_by: &[&str], check: &str| {
+            let mut routes = vec![route(&[], &["a"])];
+            routes[0].group_by = group_by.iter().map(|name| (*name).to_owned()).collect();
+            let mut opened = notice(Reason::Opened, Severity::Critical);
+            opened.incident.check = crate::model::CheckId::new("acme", check);
+            opened.incident.id = crate::model::IncidentId::new(&opened.incident.check, opened.at);
+            rows(&routes, &opened, 1, &mut Vec::new()).remove(0).group_key
+        };
+        assert_eq!(key(&["portal"], "x"), key(&["portal"], "y"));
+        assert_ne!(key(&[], "x"), key(&[], "y"));
+    }
+}
