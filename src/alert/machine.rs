@@ -73,6 +73,7 @@ struct Key {
     /// As last seen bad.
     finding: Finding,
     since: Timestamp,
+    last: Timestamp,
     bad: u32,
     /// Results in a row at the critical level.
     critical: u32,
@@ -171,6 +172,9 @@ impl State {
             return;
         }
         self.lapse(seen.at, policy);
+        // What was suspected and is no longer measured is forgotten after the same time.
+        let kept = policy.every.saturating_mul(3);
+        self.keys.retain(|key| key.level.is_some() || seen.at <= after(key.last, kept));
         if self.keys.is_empty() && self.incident.is_none() {
             self.last_good = seen.previous_good;
         }
@@ -244,6 +248,7 @@ impl State {
             None => Key {
                 finding: finding.clone(),
                 since: at,
+                last: at,
                 bad: 0,
                 critical: 0,
                 good: 0,
@@ -261,6 +266,7 @@ impl State {
             0
         };
         key.good = 0;
+        key.last = at;
         key.finding = finding.clone();
         self.keys.push(key);
         self.keys.sort_by(|a, b| {
@@ -338,7 +344,7 @@ impl State {
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
-        let unmeasured = self.keys.iter().any(|key| key.good == 0);
+        let unmeasured = self.keys.iter().any(|key| key.level.is_some() && key.good == 0);
         if any_bad || unmeasured {
             (self.good, self.first_good) = (0, None);
         } else if !self.up {
@@ -502,7 +508,10 @@ impl State {
     fn recheck(&self, policy: &Policy) -> Option<Duration> {
         self.keys
             .iter()
-            .filter(|key| key.good == 0 && key.level.is_none_or(|confirmed| level(&key.finding) > confirmed))
+            .filter(|key| {
+                Some(key.last) == self.known
+                    && key.level.is_none_or(|confirmed| level(&key.finding) > confirmed)
+            })
             .filter_map(|key| policy.confirm_of(key.finding.id.as_str()).recheck)
             .min()
             .filter(|recheck| *recheck < policy.every)

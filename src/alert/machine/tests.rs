@@ -161,6 +161,13 @@ fn suspicion_looks_again_soon_and_unknown_does_not() {
 }
 
 #[test]
+fn a_suspicion_that_cannot_be_measured_again_neither_hurries_nor_stays() {
+    let (state, effects) = run("5mmmmm", &policy(vec![]));
+    let hurried = effects.iter().filter(|effect| matches!(effect, Effect::RunAt(_))).count();
+    assert_eq!((state, hurried), (State::default(), 1));
+}
+
+#[test]
 fn a_passing_check_changes_nothing() {
     let (state, effects) = step(State::default(), &seen('.', 0), &policy(vec![]), at(1));
     assert_eq!((state, effects), (State::default(), vec![]));
