@@ -3,9 +3,10 @@
 
 pub mod daemon;
 pub mod machine;
+pub mod outbox;
 pub mod policy;
 pub mod route;
 
 pub use machine::{Effect, Event, Seen, State, step};
 pub use policy::Policy;
-pub use route::Route;
+pub use route::{Route, Told};

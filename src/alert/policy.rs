@@ -36,3 +36,17 @@ pub struct Policy {
     /// The routes of the whole config.
     pub routes: Arc<[Route]>,
 }
+
+impl Policy {
+    /// The confirmation of one kind of finding: its own, else the kind's, with the config on top.
+    /// Never less than one result.
+    pub fn confirm_of(&self, finding: &str) -> Confirm {
+        let own = self.findings.iter().find(|doc| doc.id == finding).and_then(|doc| doc.confirm);
+        let base = own.unwrap_or(self.confirm);
+        Confirm {
+            failures: self.failures.unwrap_or(base.failures).max(1),
+            successes: self.successes.unwrap_or(base.successes).max(1),
+            recheck: self.recheck.or(base.recheck),
+        }
+    }
+}

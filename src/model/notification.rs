@@ -92,6 +92,9 @@ pub struct OutboxRow {
     /// The key of the message it was first sent in; a retry sends the same rows under this key.
     #[serde(default)]
     pub batch: Option<String>,
+    /// The least time since the last message of its group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paced: Option<Duration>,
 }
 
 /// What a channel renders: one or more notices of one group, for one channel.

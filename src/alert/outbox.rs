@@ -1,0 +1,341 @@
+//! What the sender does with the rows it claimed: which become one message, which have lost their
+//! meaning, which wait. And how long it waits after a failure.
+//!
+//! A row whose `batch` is set while `attempts` is zero was marked before an attempt whose end is not
+//! known. It may have been delivered, so it is sent again under the same key before anything else of
+//! its incident, and is never collapsed. Counted attempts are failures the other side told us of.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::route::after;
+use crate::model::{OutboxRow, Reason};
+
+/// How long a message is tried for.
+pub const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
+const FIRST: Duration = Duration::from_secs(5);
+const LONGEST: Duration = Duration::from_secs(600);
+/// How soon a row is looked at again that waits for another of its incident.
+const BEHIND: Duration = Duration::from_secs(1);
+
+/// The rows of one message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// The idempotency key: that of the first attempt.
+    pub key: String,
+    /// The rows, in order; never empty.
+    pub rows: Vec<OutboxRow>,
+    /// What its incidents have in common, such as `connect to 192.0.2.7`.
+    pub shares: Option<String>,
+}
+
+/// What to do with the claimed rows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// To send, at most one message for each incident and channel.
+    pub send: Vec<Batch>,
+    /// Rows merged into another row: (key, into). Settle them with the row they went into.
+    pub collapse: Vec<(String, String)>,
+    /// Rows to release until an instant.
+    pub later: Vec<(String, Timestamp)>,
+}
+
+type Row = (OutboxRow, Option<Timestamp>);
+
+fn unsure(row: &OutboxRow) -> bool {
+    row.batch.is_some() && row.attempts == 0
+}
+
+fn due_at((row, group_sent): &Row) -> Timestamp {
+    match (row.paced, group_sent) {
+        (Some(paced), Some(sent)) => row.not_before.max(after(*sent, paced)),
+        _ => row.not_before,
+    }
+}
+
+/// Takes out what a later row of the same incident makes pointless.
+fn collapse(rows: Vec<Row>, plan: &mut Plan) -> Vec<Row> {
+    let end = rows.iter().rposition(|(row, _)| row.notice.reason == Reason::Resolved);
+    // An incident may begin as flapping; only its first notice is then an opening.
+    let opens = |(row, _): &Row| row.notice.reason == Reason::Opened || row.key.contains("#1:");
+    if let Some(end) = end
+        && let Some((earlier, [(last, sent), ..])) = rows.split_at_checked(end)
+        && earlier.iter().any(opens)
+        && !earlier.iter().any(|(row, _)| unsure(row))
+    {
+        plan.collapse.extend(earlier.iter().map(|(row, _)| (row.key.clone(), last.key.clone())));
+        let mut last = last.clone();
+        last.notice.collapsed = true;
+        // Nobody was told of this incident, so its end replaces the opening and is not paced.
+        last.paced = None;
+        let mut kept = vec![(last, *sent)];
+        kept.extend(rows.into_iter().skip(end + 1));
+        return kept;
+    }
+    let mut kept: Vec<Row> = Vec::new();
+    let mut newer: Option<String> = None;
+    for (row, sent) in rows.into_iter().rev() {
+        let passing = matches!(row.notice.reason, Reason::Updated | Reason::Repeated);
+        match &newer {
+            Some(into) if passing && !unsure(&row) => plan.collapse.push((row.key, into.clone())),
+            _ => {
+                newer = Some(row.key.clone());
+                kept.push((row, sent));
+            }
+        }
+    }
+    kept.reverse();
+    kept
+}
+
+/// What a row's worst finding says it has in common with others.
+fn cause(row: &OutboxRow) -> Option<String> {
+    let evidence = &row.notice.incident.findings.first()?.evidence;
+    let text =
+        |key: &str| evidence.get(key).and_then(serde_json::Value::as_str).filter(|text| !text.is_empty());
+    if let (Some(phase), Some(address)) = (text("phase"), text("address")) {
+        return Some(format!("{phase} to {address}"));
+    }
+    ["issuer", "resolver"].into_iter().find_map(|key| text(key).map(|value| format!("{key} {value}")))
+}
+
+fn shares(rows: &[OutboxRow]) -> Option<String> {
+    let (first, rest) = rows.split_first()?;
+    let shared = cause(first)?;
+    let all = first.notice.reason == Reason::Opened
+        && rest.iter().any(|row| row.incident != first.incident)
+        && rest.iter().all(|row| row.notice.reason == Reason::Opened && cause(row).as_ref() == Some(&shared));
+    all.then_some(shared)
+}
+
+/// The rows of one incident that go out at once: those of one message, from the oldest on.
+fn leading(rows: Vec<Row>, now: Timestamp, plan: &mut Plan) -> Vec<OutboxRow> {
+    let mut lead: Vec<OutboxRow> = Vec::new();
+    let mut wait: Option<Timestamp> = None;
+    for row in rows {
+        let due = due_at(&row);
+        let joins = wait.is_none()
+            && due <= now
+            && lead.last().is_none_or(|last| last.batch == row.0.batch && last.group_key == row.0.group_key);
+        if joins {
+            lead.push(row.0);
+            continue;
+        }
+        // Never before the row in front of it: order is kept.
+        let until =
+            due.max(wait.unwrap_or(after(now, if lead.is_empty() { Duration::ZERO } else { BEHIND })));
+        wait = Some(until);
+        plan.later.push((row.0.key, until));
+    }
+    lead
+}
+
+/// Sorts the claimed rows into messages. Each row comes with the instant its group was last sent
+/// something. Order per (incident, channel) is kept: what cannot be sent in the same message as the
+/// row before it waits.
+pub fn plan_batches(rows: &[Row], now: Timestamp) -> Plan {
+    let mut plan = Plan::default();
+    let mut threads: Vec<((String, String), Vec<Row>)> = Vec::new();
+    let mut places: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for row in rows {
+        let name = (row.0.channel.clone(), row.0.incident.to_string());
+        let place = *places.entry(name.clone()).or_insert(threads.len());
+        if place == threads.len() {
+            threads.push((name, Vec::new()));
+        }
+        if let Some((_, thread)) = threads.get_mut(place) {
+            thread.push(row.clone());
+        }
+    }
+    let mut leads = Vec::new();
+    for (_, thread) in threads {
+        let kept = collapse(thread, &mut plan);
+        let lead = leading(kept, now, &mut plan);
+        if !lead.is_empty() {
+            leads.push(lead);
+        }
+    }
+    plan.send = gather(leads);
+    plan
+}
+
+/// Joins what belongs to one message: the same earlier attempt, the same group, or a shared cause.
+fn gather(leads: Vec<Vec<OutboxRow>>) -> Vec<Batch> {
+    let mut causes: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+    let shared = |lead: &[OutboxRow]| match lead {
+        [row] if row.notice.reason == Reason::Opened && row.batch.is_none() => {
+            cause(row).map(|cause| (row.channel.clone(), cause))
+        }
+        _ => None,
+    };
+    for lead in &leads {
+        if let (Some(name), [row, ..]) = (shared(lead), lead.as_slice()) {
+            causes.entry(name).or_default().insert(row.incident.to_string());
+        }
+    }
+    let mut batches: Vec<((u8, String, String), Vec<OutboxRow>)> = Vec::new();
+    for lead in leads {
+        let Some(first) = lead.first() else { continue };
+        let together = shared(&lead).filter(|name| causes.get(name).is_some_and(|all| all.len() > 1));
+        let name = match (&first.batch, together) {
+            (Some(batch), _) => (0, first.channel.clone(), batch.clone()),
+            (None, Some((channel, cause))) => (1, channel, cause),
+            (None, None) => (2, first.channel.clone(), first.group_key.clone()),
+        };
+        match batches.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, rows)) => rows.extend(lead),
+            None => batches.push((name, lead)),
+        }
+    }
+    batches
+        .into_iter()
+        .filter_map(|(_, rows)| {
+            let first = rows.first()?;
+            let key = first.batch.clone().unwrap_or_else(|| first.key.clone());
+            Some(Batch { key, shares: shares(&rows), rows })
+        })
+        .collect()
+}
+
+/// How long to wait after the `attempt`th failure (from 1): 5 s, doubled up to 10 min, with up to a
+/// quarter less so that many rows do not come back at once. Never less than 5 s, nor than what the
+/// other side asked for. The same key and attempt always wait equally long.
+pub fn backoff(key: &str, attempt: u32, asked: Option<Duration>) -> Duration {
+    let doubled = FIRST.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1).min(16)));
+    let base = doubled.min(LONGEST);
+    // FNV-1a: stable over restarts and versions of the compiler.
+    let hash = key.bytes().chain(attempt.to_le_bytes()).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let less = base.saturating_mul(u32::try_from(hash >> 32 & 0xff).unwrap_or(0)) / 1024;
+    base.saturating_sub(less).max(FIRST).max(asked.unwrap_or_default().min(GIVE_UP))
+}
+
+/// Whether a row is too old to be tried again.
+pub fn given_up(row: &OutboxRow, now: Timestamp) -> bool {
+    now >= after(row.notice.at, GIVE_UP)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::machine::tests::{policy, route};
+    use super::super::{Effect, daemon};
+    use super::*;
+    use crate::model::{CheckId, IncidentId};
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + seconds).unwrap()
+    }
+
+    /// A row of incident `check`, made by the machine so that it is whole.
+    fn row(check: &str, seq: u32, reason: Reason, not_before: i64) -> OutboxRow {
+        let policy = policy(vec![route(&[], &["mail"])]);
+        let summary = daemon::Summary { store: Some("full".into()), ..daemon::Summary::default() };
+        let mut policy = policy;
+        policy.findings = daemon::FINDINGS;
+        let (_, effects) = daemon::daemon_step(Default::default(), &summary, &policy, at(0));
+        let mut row = effects
+            .into_iter()
+            .find_map(|effect| match effect {
+                Effect::Tell(row) => Some(row),
+                _ => None,
+            })
+            .unwrap();
+        row.incident = IncidentId::new(&CheckId::new("acme", check), at(0));
+        row.notice.incident.id = row.incident.clone();
+        row.group_key = row.incident.to_string();
+        row.key = format!("{}#{seq}:mail", row.incident);
+        row.notice.reason = reason;
+        row.not_before = at(not_before);
+        row
+    }
+
+    fn plan(rows: &[OutboxRow], now: i64) -> Plan {
+        let rows: Vec<_> = rows.iter().map(|row| (row.clone(), None)).collect();
+        plan_batches(&rows, at(now))
+    }
+
+    #[test]
+    fn an_opening_nobody_got_is_told_with_its_end_in_one_message() {
+        let rows = [row("a", 1, Reason::Opened, 30), row("a", 2, Reason::Resolved, 20)];
+        let plan = plan(&rows, 20);
+        assert_eq!(plan.collapse, [(rows[0].key.clone(), rows[1].key.clone())]);
+        assert_eq!(plan.send.len(), 1);
+        assert!(plan.send[0].rows[0].notice.collapsed);
+        assert_eq!(plan.send[0].key, rows[1].key);
+    }
+
+    #[test]
+    fn an_opening_that_may_have_arrived_is_sent_again_under_its_key_first() {
+        let mut rows = [row("a", 1, Reason::Opened, 0), row("a", 2, Reason::Resolved, 20)];
+        rows[0].batch = Some("first".into());
+        let uncertain = plan(&rows, 20);
+        assert_eq!(uncertain.collapse, []);
+        assert_eq!((uncertain.send[0].key.as_str(), uncertain.send[0].rows.len()), ("first", 1));
+        assert_eq!(uncertain.later[0].0, rows[1].key);
+        rows[0].attempts = 1;
+        assert_eq!(plan(&rows, 20).collapse.len(), 1, "a failure we were told of is certain");
+    }
+
+    #[test]
+    fn a_later_row_never_overtakes_an_earlier_one() {
+        let rows = [row("a", 1, Reason::Opened, 30), row("a", 2, Reason::Rose, 10)];
+        let plan = plan(&rows, 10);
+        assert_eq!(plan.send, []);
+        assert_eq!(plan.later, [(rows[0].key.clone(), at(30)), (rows[1].key.clone(), at(30))]);
+    }
+
+    #[test]
+    fn an_update_waits_for_its_group_and_gives_way_to_a_newer_one() {
+        let mut rows = [row("a", 2, Reason::Updated, 0), row("a", 3, Reason::Updated, 0)];
+        rows[1].paced = Some(Duration::from_secs(300));
+        let sent: Vec<_> = rows.iter().map(|row| (row.clone(), Some(at(0)))).collect();
+        let plan = plan_batches(&sent, at(10));
+        assert_eq!(plan.collapse, [(rows[0].key.clone(), rows[1].key.clone())]);
+        assert_eq!((plan.send.len(), plan.later), (0, vec![(rows[1].key.clone(), at(300))]));
+        assert_eq!(plan_batches(&sent, at(300)).send.len(), 1);
+    }
+
+    #[test]
+    fn what_shares_a_cause_is_one_message_and_a_retry_takes_no_newcomer() {
+        let mut rows =
+            [row("a", 1, Reason::Opened, 0), row("b", 1, Reason::Opened, 0), row("c", 1, Reason::Opened, 0)];
+        for row in rows.iter_mut() {
+            let finding = row.notice.incident.findings.first_mut().unwrap();
+            *finding = finding.clone().with("phase", "connect").with("address", "192.0.2.7");
+        }
+        let together = plan(&rows, 0);
+        assert_eq!((together.send.len(), together.send[0].rows.len()), (1, 3));
+        assert_eq!(together.send[0].shares.as_deref(), Some("connect to 192.0.2.7"));
+        for row in &mut rows[..2] {
+            (row.batch, row.attempts) = (Some("first".into()), 1);
+        }
+        let retried = plan(&rows, 0);
+        assert_eq!(retried.send.len(), 2);
+        assert_eq!((retried.send[0].key.as_str(), retried.send[0].rows.len()), ("first", 2));
+        assert!(retried.send[0].shares.is_some());
+    }
+
+    #[test]
+    fn incidents_with_nothing_in_common_are_messages_of_their_own() {
+        let plan = plan(&[row("a", 1, Reason::Opened, 0), row("b", 1, Reason::Opened, 0)], 0);
+        assert_eq!(plan.send.len(), 2);
+        assert!(plan.send.iter().all(|batch| batch.shares.is_none()));
+    }
+
+    #[test]
+    fn waiting_grows_to_ten_minutes_and_is_the_same_for_the_same_attempt() {
+        for attempt in 1..200 {
+            let wait = backoff("key", attempt, None);
+            assert!((FIRST..=LONGEST).contains(&wait), "{attempt}: {wait:?}");
+            assert_eq!(wait, backoff("key", attempt, None));
+        }
+        assert!(backoff("key", 10, None) >= Duration::from_secs(450));
+        assert_ne!(backoff("a", 10, None), backoff("b", 10, None));
+        assert_eq!(backoff("a", 1, Some(Duration::from_secs(900))), Duration::from_secs(900));
+        let row = row("a", 1, Reason::Opened, 0);
+        assert!(!given_up(&row, at(86_399)) && given_up(&row, at(86_400)));
+    }
+}
