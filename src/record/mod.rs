@@ -4,8 +4,11 @@
 //! [`resilient`] puts the second behind the first, so that a disk that refuses costs history and
 //! never a verdict or a message. [`live`] is the present: what the page and the metrics show.
 
+#[cfg(test)]
+mod contract;
 pub mod live;
 pub mod memory;
+mod pack;
 pub mod resilient;
 pub mod sqlite;
 pub mod writer;
