@@ -6,7 +6,10 @@ use sqlx::{ConnectOptions, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use super::*;
 use crate::record::contract::{LEASE, bare, claim, holds, incident, outcome, ran, row, sent, time};
-use crate::record::sqlite::{Mode, Sqlite, tests::limit_pages};
+use crate::record::sqlite::{
+    Mode, Sqlite,
+    tests::{limit_pages, pragma},
+};
 
 const DAEMON: Mode = Mode::Daemon { full_sync: true };
 
@@ -274,7 +277,7 @@ async fn a_file_that_cannot_be_written_is_told_and_outlived() {
     };
     set(0o500, 0o400);
     if std::fs::File::create(folder.join("probe")).is_ok() {
-        // The superuser writes anyway.
+        println!("skipped: the superuser writes anyway");
         set(0o700, 0o600);
         return;
     }
@@ -328,4 +331,23 @@ async fn a_removed_check_is_removed_on_disk_although_the_backlog_was_full() {
     store.try_recover().await.unwrap();
     let disk = opened.lock().unwrap().clone().unwrap();
     assert!(disk.resume().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_database_that_turns_read_only_is_opened_anew_once_it_can_be_written() {
+    let fixture = Fixture::new().await;
+    fixture.live_through("k1", 1_000).await;
+    pragma(&fixture.disk(), "PRAGMA query_only = ON".into()).await;
+    fixture.live_through("k2", 2_000).await;
+    let health = fixture.store.health().borrow().clone();
+    assert!(
+        matches!(&health, Health::Degraded { why, .. } if why.contains("cannot be written")),
+        "{health:?}"
+    );
+    assert_eq!(fixture.in_all().await, [1_000, 2_000]);
+    assert!(fixture.store.try_recover().await.is_err());
+    // The refusing connection was let go, and the next one is asked afresh.
+    fixture.store.try_recover().await.unwrap();
+    assert_eq!(fixture.on_disk().await, [1_000, 2_000]);
+    assert_eq!(claim(&fixture.store, 5_000).await, ["k1", "k2"]);
 }

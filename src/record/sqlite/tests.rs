@@ -152,9 +152,13 @@ async fn a_failed_batch_leaves_no_part_of_itself() {
 
 /// A full disk, as the database sees it.
 pub(in crate::record) async fn limit_pages(store: &Sqlite, pages: u32) {
+    pragma(store, format!("PRAGMA max_page_count = {pages}")).await;
+}
+
+pub(in crate::record) async fn pragma(store: &Sqlite, sql: String) {
     let mut seat = store.seat().await;
-    let sql = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
-    sqlx::query(sql).execute(&mut seat.as_mut().unwrap().connection).await.unwrap();
+    let connection = &mut seat.as_mut().unwrap().connection;
+    sqlx::query(sqlx::AssertSqlSafe(sql)).execute(connection).await.unwrap();
 }
 
 #[tokio::test]
@@ -172,10 +176,7 @@ async fn an_uneventful_result_takes_less_than_sixty_bytes() {
         checks.iter().enumerate().map(one).collect()
     };
     store.commit(&minute(0)).await.unwrap();
-    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
-        .execute(&mut store.seat().await.as_mut().unwrap().connection)
-        .await
-        .unwrap();
+    pragma(&store, "PRAGMA wal_checkpoint(TRUNCATE)".into()).await;
     let before = std::fs::metadata(&path).unwrap().len();
     for at in 1..=60 {
         let mut rows = minute(at);
