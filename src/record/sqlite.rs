@@ -28,7 +28,7 @@ use sqlx::sqlite::{
     SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, Connection};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
 use super::{Claimed, Gap, LastFacts, ResultRow, Resumed, Settled, Store, StoreError, Transition};
 use crate::model::{CheckId, Incident};
@@ -67,6 +67,7 @@ pub struct Sqlite {
 #[derive(Debug)]
 struct Writer {
     connection: SqliteConnection,
+    options: SqliteConnectOptions,
     checks: HashMap<CheckId, Known>,
     /// The start of this daemon's row in `runs`, and the last sign of life noted there.
     run: Option<(i64, i64)>,
@@ -117,13 +118,24 @@ impl Sqlite {
         MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(|why| error::migrate(path, why))?;
         let checks = known(&mut connection).await.map_err(|why| error::of(path, &why))?;
         let identity = identity(path).map_err(|why| error::io(path, &why))?;
-        let writer = Writer { connection, checks, run: None, _lock: lock };
+        let writer = Writer { connection, options, checks, run: None, _lock: lock };
         Ok(Self { path: path.to_owned(), identity, writer: Mutex::new(Some(writer)), readers: pool(path) })
     }
 
-    /// The writer's seat, taken for one transaction at a time.
-    async fn seat(&self) -> MutexGuard<'_, Option<Writer>> {
-        self.writer.lock().await
+    /// The writer's seat, taken for one transaction at a time. SQLite rolls back by itself when a
+    /// commit finds the disk full, which the library does not notice: such a connection begins
+    /// nothing any more, and is replaced.
+    async fn seat(&self) -> Result<MappedMutexGuard<'_, Writer>, StoreError> {
+        let seat = self.writer.lock().await;
+        let mut writer = MutexGuard::try_map(seat, Option::as_mut).map_err(|_| self.closed())?;
+        if writer.connection.is_in_transaction() {
+            // The rollback may still be on its way.
+            writer.connection.ping().await.map_err(|why| self.fault(&why))?;
+        }
+        if writer.connection.is_in_transaction() {
+            writer.connection = writer.options.connect().await.map_err(|why| self.fault(&why))?;
+        }
+        Ok(writer)
     }
 
     fn fault(&self, why: &sqlx::Error) -> StoreError {
@@ -295,7 +307,7 @@ impl Store for Sqlite {
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
             self.readers.close().await;
-            if let Some(mut writer) = self.seat().await.take() {
+            if let Some(mut writer) = self.writer.lock().await.take() {
                 let folded =
                     sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut writer.connection).await;
                 if let Err(why) = folded {

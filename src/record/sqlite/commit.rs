@@ -51,20 +51,17 @@ impl Sqlite {
             return Ok(());
         }
         self.still_there()?;
-        let mut seat = self.seat().await;
-        let writer = seat.as_mut().ok_or_else(|| self.closed())?;
+        let mut writer = self.seat().await?;
         writer.write(batch).await.map_err(|why| self.fault(&why))
     }
 
     pub(super) async fn write_gaps(&self, gaps: &[Gap]) -> Result<(), StoreError> {
-        let mut seat = self.seat().await;
-        let writer = seat.as_mut().ok_or_else(|| self.closed())?;
+        let mut writer = self.seat().await?;
         writer.write_gaps(gaps).await.map_err(|why| self.fault(&why))
     }
 
     pub(super) async fn note_start(&self, now: Timestamp) -> Result<Option<Gap>, StoreError> {
-        let mut seat = self.seat().await;
-        let writer = seat.as_mut().ok_or_else(|| self.closed())?;
+        let mut writer = self.seat().await?;
         writer.note_start(now).await.map_err(|why| self.fault(&why))
     }
 }

@@ -39,8 +39,7 @@ impl Sqlite {
         lease: Duration,
     ) -> Result<Vec<Claimed>, StoreError> {
         self.still_there()?;
-        let mut seat = self.seat().await;
-        let writer = seat.as_mut().ok_or_else(|| self.closed())?;
+        let mut writer = self.seat().await?;
         writer.claim(now, lease).await.map_err(|why| self.fault(&why))
     }
 
@@ -49,14 +48,12 @@ impl Sqlite {
             return Ok(());
         }
         self.still_there()?;
-        let mut seat = self.seat().await;
-        let writer = seat.as_mut().ok_or_else(|| self.closed())?;
+        let mut writer = self.seat().await?;
         writer.settle(settled).await.map_err(|why| self.fault(&why))
     }
 
     pub(super) async fn forget_leases(&self) -> Result<(), StoreError> {
-        let mut seat = self.seat().await;
-        let writer = seat.as_mut().ok_or_else(|| self.closed())?;
+        let mut writer = self.seat().await?;
         let sql = "UPDATE outbox SET lease_until = NULL WHERE settled_at IS NULL AND lease_until IS NOT NULL";
         sqlx::query(sql).execute(&mut writer.connection).await.map_err(|why| self.fault(&why))?;
         Ok(())

@@ -217,8 +217,7 @@ impl Sqlite {
     async fn drop_some(&self, sql: &'static str, before: i64) -> Result<u64, StoreError> {
         let mut dropped = 0;
         loop {
-            let mut seat = self.seat().await;
-            let writer = seat.as_mut().ok_or_else(|| self.closed())?;
+            let mut writer = self.seat().await?;
             let done = sqlx::query(sql).bind(before).bind(PRUNE).execute(&mut writer.connection).await;
             let done = done.map_err(|why| self.fault(&why))?.rows_affected();
             dropped += done;

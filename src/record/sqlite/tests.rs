@@ -156,8 +156,7 @@ pub(in crate::record) async fn limit_pages(store: &Sqlite, pages: u32) {
 }
 
 pub(in crate::record) async fn pragma(store: &Sqlite, sql: String) {
-    let mut seat = store.seat().await;
-    let connection = &mut seat.as_mut().unwrap().connection;
+    let connection = &mut store.seat().await.unwrap().connection;
     sqlx::query(sqlx::AssertSqlSafe(sql)).execute(connection).await.unwrap();
 }
 
@@ -275,4 +274,18 @@ async fn a_long_past_goes_in_small_steps() {
     store.commit(&batch).await.unwrap();
     assert_eq!(store.prune(time(12_000), time(0)).await.unwrap(), 12_000);
     assert_eq!(store.history(&"a/b".into(), time(0), time(99_999), 99_999).await.unwrap().len(), 345);
+}
+
+#[tokio::test]
+async fn a_rollback_the_library_did_not_ask_for_leaves_no_dead_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Sqlite::open(&folder.path().join("record.db"), DAEMON).await.unwrap();
+    {
+        // What SQLite does by itself when a commit finds the disk full.
+        let mut writer = store.seat().await.unwrap();
+        let mut transaction = writer.connection.begin().await.unwrap();
+        sqlx::query("ROLLBACK").execute(&mut *transaction).await.unwrap();
+    }
+    store.commit(&[ran(outcome("a/b", 1_000))]).await.unwrap();
+    assert_eq!(store.resume().await.unwrap().len(), 1);
 }
