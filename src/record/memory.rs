@@ -68,20 +68,10 @@ impl Memory {
         }
     }
 
-    /// Takes over what another store holds: what its checks resume from, open incidents, and rows
-    /// that wait. Rows it knows already stay as they are.
-    pub fn load(&self, resumed: &[Resumed], open: Vec<Incident>, waiting: Vec<Claimed>) {
+    /// Takes over what another store holds: open incidents and rows that wait. What is known already
+    /// stays as it is.
+    pub fn load(&self, open: Vec<Incident>, waiting: Vec<Claimed>) {
         let mut held = self.held();
-        for resumed in resumed {
-            let check = held.checks.entry(resumed.check.clone()).or_default();
-            check.state.get_or_insert_with(|| resumed.state.clone());
-            if check.memory.is_none() {
-                check.memory.clone_from(&resumed.memory);
-            }
-            if check.last.is_none() {
-                check.last.clone_from(&resumed.last);
-            }
-        }
         for incident in open {
             held.incidents.entry(incident.id.clone()).or_insert(incident);
         }

@@ -180,7 +180,7 @@ impl Resilient {
     /// Takes over what the disk knows and memory does not.
     async fn load(&self, disk: &dyn Store) -> Result<(), StoreError> {
         let (open, waiting) = (disk.open_incidents().await?, disk.waiting().await?);
-        self.memory.load(&[], open, waiting);
+        self.memory.load(open, waiting);
         Ok(())
     }
 
