@@ -83,6 +83,22 @@ impl Memory {
         }
     }
 
+    /// Takes over what checks resume from, so that it is not lost with the other store. What is known
+    /// already stays as it is.
+    pub fn remember(&self, resumed: &[Resumed]) {
+        let mut held = self.held();
+        for resumed in resumed {
+            if resumed.state == crate::alert::State::default() && resumed.memory.is_none() {
+                continue;
+            }
+            let check = held.checks.entry(resumed.check.clone()).or_default();
+            check.state.get_or_insert_with(|| resumed.state.clone());
+            if check.memory.is_none() {
+                check.memory.clone_from(&resumed.memory);
+            }
+        }
+    }
+
     /// Notes a lease that another store gave.
     pub fn lease(&self, rows: &[Claimed], until: Timestamp) {
         let keys: HashSet<&str> = rows.iter().map(|claimed| claimed.row.key.as_str()).collect();

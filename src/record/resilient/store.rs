@@ -69,6 +69,9 @@ impl Store for Resilient {
                 self.degrade(&mut *self.core.lock().await, why);
                 return self.memory.resume().await;
             }
+            if let Some(Ok(kept)) = &kept {
+                self.memory.remember(kept);
+            }
             let held = answer(memory.map(Store::resume)).await;
             join(kept, held, |kept, held| {
                 let mut merged: HashMap<_, _> =

@@ -2,6 +2,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex as StdMutex;
 
+use serde_json::value::RawValue;
 use sqlx::{ConnectOptions, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use super::*;
@@ -350,4 +351,25 @@ async fn a_database_that_turns_read_only_is_opened_anew_once_it_can_be_written()
     fixture.store.try_recover().await.unwrap();
     assert_eq!(fixture.on_disk().await, [1_000, 2_000]);
     assert_eq!(claim(&fixture.store, 5_000).await, ["k1", "k2"]);
+}
+
+#[tokio::test]
+async fn what_was_resumed_is_not_lost_with_the_file() {
+    let fixture = Fixture::new().await;
+    let memory = RawValue::from_string("7".into()).unwrap();
+    let learned = Transition { memory: Some(memory), ..bare("a/b") };
+    fixture.store.commit(&[learned]).await.unwrap();
+    fixture.store.close().await;
+    let (open, opened) = opener(&fixture.path);
+    let store = Resilient::open(open).await.unwrap();
+    assert_eq!(store.resume().await.unwrap().len(), 1);
+    std::fs::rename(&fixture.path, fixture.path.with_extension("old")).unwrap();
+    store.commit(&[ran(outcome("a/c", 1_000))]).await.unwrap();
+    while store.try_recover().await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    let disk = opened.lock().unwrap().clone().unwrap();
+    let resumed = disk.resume().await.unwrap();
+    let kept = resumed.iter().find(|resumed| resumed.check.as_str() == "a/b").unwrap();
+    assert_eq!(kept.memory.as_ref().unwrap().get(), "7");
 }
