@@ -4,8 +4,11 @@
 //! [`resilient`] puts the second behind the first, so that a disk that refuses costs history and
 //! never a verdict or a message. [`live`] is the present: what the page and the metrics show.
 
+#[cfg(test)]
+mod contract;
 pub mod live;
 pub mod memory;
+mod pack;
 pub mod resilient;
 pub mod sqlite;
 pub mod writer;
@@ -20,7 +23,7 @@ use crate::alert;
 use crate::model::{Cause, CheckId, Incident, OutboxRow, Outcome, Timings, Verdict};
 
 /// Everything that changed for one check at one instant. Committed whole or not at all.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Transition {
     /// Which check.
     pub check: CheckId,
@@ -54,7 +57,7 @@ impl Transition {
 }
 
 /// What is recorded of one due time.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Recorded {
     /// A run.
     Ran {
@@ -103,6 +106,19 @@ pub struct ResultRow {
     pub timings: Timings,
     /// What was found; only ids and subjects are promised for old rows.
     pub findings: Vec<crate::model::Finding>,
+}
+
+/// A stretch of time that is not covered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// Which check; `None` for all of them.
+    pub check: Option<CheckId>,
+    /// From when; a single missed run has `from == to`.
+    pub from: Timestamp,
+    /// Until when.
+    pub to: Timestamp,
+    /// Why, such as `shutdown`, `missed`, `not_running`, `not_recorded`.
+    pub why: String,
 }
 
 /// An outbox row that this process may send until the lease ends.
@@ -216,6 +232,9 @@ pub enum StoreError {
     },
 }
 
+/// The last facts kept of a check, and when they were seen.
+pub type LastFacts = Option<(Timestamp, Box<RawValue>)>;
+
 /// Where things are kept.
 pub trait Store: Send + Sync {
     /// Writes all of it in one transaction, in order.
@@ -244,16 +263,30 @@ pub trait Store: Send + Sync {
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<ResultRow>, StoreError>>;
     /// The last facts kept of one check, and when they were seen.
-    fn last_facts<'a>(
-        &'a self,
-        check: &'a CheckId,
-    ) -> BoxFuture<'a, Result<Option<(Timestamp, Box<RawValue>)>, StoreError>>;
+    fn last_facts<'a>(&'a self, check: &'a CheckId) -> BoxFuture<'a, Result<LastFacts, StoreError>>;
     /// Drops what is older than the retention, in small transactions. Returns how many rows.
     fn prune(
         &self,
         results_before: Timestamp,
         incidents_before: Timestamp,
     ) -> BoxFuture<'_, Result<u64, StoreError>>;
+    /// All unsettled rows in the order they were written, whoever leases them. Changes nothing.
+    fn waiting(&self) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+    /// Notes that a daemon begins its work at `now`. Records and returns the gap since the last
+    /// sign of life of the one before.
+    fn begin(&self, _now: Timestamp) -> BoxFuture<'_, Result<Option<Gap>, StoreError>> {
+        Box::pin(async { Ok(None) })
+    }
+    /// Records gaps.
+    fn note_gaps<'a>(&'a self, _gaps: &'a [Gap]) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async { Ok(()) })
+    }
+    /// The gaps that touch the range, oldest first.
+    fn gaps(&self, _from: Timestamp, _to: Timestamp) -> BoxFuture<'_, Result<Vec<Gap>, StoreError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
     /// Folds the log into the database and closes it.
     fn close(&self) -> BoxFuture<'_, ()>;
 }

@@ -1,1 +1,334 @@
-//! To come.
+//! The disk with the memory behind it: a disk that refuses costs history, never a verdict or a
+//! message.
+//!
+//! While the disk works, memory follows what is needed to go on alone: open incidents, states and
+//! messages that wait. When a commit fails, memory takes over and everything is also put into a
+//! bounded backlog, in order; [`Resilient::try_recover`] writes it when the disk works again. What
+//! does not fit in the backlog is counted, its results become one gap per check, and states,
+//! incidents and messages are written as memory holds them. A fault is never passed on to who
+//! commits, claims or settles, except [`StoreError::Newer`] when opening.
+//!
+//! A damaged file is left alone: when a person has moved it away, a new one is made.
+
+mod store;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use tokio::sync::{Mutex, MutexGuard, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::memory::{Bounds, Memory};
+use super::{Gap, Recorded, Settled, Store, StoreError, Transition};
+use crate::model::CheckId;
+use crate::telemetry::telemetry;
+
+/// Transitions per transaction while the backlog is written.
+const CHUNK: usize = 1_000;
+/// Transitions and settlements the backlog holds.
+const BACKLOG: usize = 200_000;
+
+/// Opens the store, as often as asked.
+pub type Opener = Box<dyn Fn() -> BoxFuture<'static, Result<Arc<dyn Store>, StoreError>> + Send + Sync>;
+
+/// Whether things are recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// They are.
+    Ok,
+    /// They are held in memory.
+    Degraded {
+        /// Since when, for waiting and measuring; the wall clock is the reader's.
+        since: Instant,
+        /// The first fault, with its way out.
+        why: String,
+        /// What waits to be written.
+        backlog: usize,
+        /// Results that did not fit.
+        lost: u64,
+    },
+}
+
+/// The store of the daemon.
+pub struct Resilient {
+    open: Opener,
+    core: Mutex<Core>,
+    /// Memory in front of the readers while the disk does not work.
+    memory: Memory,
+    health: watch::Sender<Health>,
+    limit: usize,
+}
+
+struct Core {
+    /// `None` while it cannot be opened.
+    disk: Option<Arc<dyn Store>>,
+    /// The disk refuses.
+    degraded: bool,
+    backlog: VecDeque<Late>,
+    /// What did not fit: the first and last time, by check.
+    lost: HashMap<CheckId, (Timestamp, Timestamp)>,
+    /// Something other than a result did not fit.
+    overflowed: bool,
+    /// The disk was opened anew: it may be another file, which knows nothing.
+    anew: bool,
+    /// The daemon's start, until it is noted on disk.
+    begun: Option<Timestamp>,
+}
+
+enum Late {
+    Transition(Box<Transition>),
+    Settled(Settled),
+    Gap(Gap),
+}
+
+impl Resilient {
+    /// Opens the store, or begins in memory if the disk refuses.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`] alone: waiting does not help, and writing would do harm.
+    pub async fn open(open: Opener) -> Result<Self, StoreError> {
+        Self::open_bounded(open, Bounds::default(), BACKLOG).await
+    }
+
+    /// As [`Resilient::open`], with the bounds of the memory and of the backlog.
+    ///
+    /// # Errors
+    /// As [`Resilient::open`].
+    pub async fn open_bounded(open: Opener, bounds: Bounds, backlog: usize) -> Result<Self, StoreError> {
+        let store = Self {
+            core: Mutex::new(Core {
+                disk: None,
+                degraded: false,
+                backlog: VecDeque::new(),
+                lost: HashMap::new(),
+                overflowed: false,
+                anew: false,
+                begun: None,
+            }),
+            memory: Memory::new(bounds),
+            health: watch::Sender::new(Health::Ok),
+            limit: backlog,
+            open,
+        };
+        let opened = match (store.open)().await {
+            Ok(disk) => store.load(&*disk).await.map(|()| disk),
+            Err(why) => Err(why),
+        };
+        let mut core = store.core.lock().await;
+        match opened {
+            Ok(disk) => core.disk = Some(disk),
+            Err(why @ StoreError::Newer { .. }) => return Err(why),
+            Err(why) => {
+                core.anew = true;
+                store.degrade(&mut core, &why);
+            }
+        }
+        drop(core);
+        Ok(store)
+    }
+
+    /// Whether things are recorded, and each change of it.
+    pub fn health(&self) -> watch::Receiver<Health> {
+        self.health.subscribe()
+    }
+
+    /// Tries to recover every few seconds, until the task is aborted.
+    pub fn spawn_recovery(self: Arc<Self>, every: Duration) -> JoinHandle<()> {
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(every).await;
+                if let Err(why) = self.try_recover().await {
+                    tracing::debug!(%why, "the store still refuses");
+                }
+            }
+        })
+    }
+
+    /// Writes what is held back, if the disk works again. Nothing to do is a success.
+    ///
+    /// # Errors
+    /// What the disk still says; what was not written stays held.
+    pub async fn try_recover(&self) -> Result<(), StoreError> {
+        let mut core = self.core.lock().await;
+        if !core.degraded {
+            return Ok(());
+        }
+        let disk = self.reach(&mut core).await?;
+        let recovered = self.catch_up(core, &*disk).await;
+        if let Err(why) = &recovered {
+            self.let_go_if_unusable(why).await;
+        }
+        recovered
+    }
+
+    /// The disk, opened if it is not.
+    async fn reach(&self, core: &mut Core) -> Result<Arc<dyn Store>, StoreError> {
+        if let Some(disk) = &core.disk {
+            return Ok(Arc::clone(disk));
+        }
+        let disk = (self.open)().await?;
+        self.load(&*disk).await?;
+        core.anew = true;
+        core.disk = Some(Arc::clone(&disk));
+        Ok(disk)
+    }
+
+    /// Takes over what the disk knows and memory does not.
+    async fn load(&self, disk: &dyn Store) -> Result<(), StoreError> {
+        let (open, waiting) = (disk.open_incidents().await?, disk.waiting().await?);
+        self.memory.load(open, waiting);
+        Ok(())
+    }
+
+    async fn catch_up<'a>(
+        &'a self,
+        mut core: MutexGuard<'a, Core>,
+        disk: &dyn Store,
+    ) -> Result<(), StoreError> {
+        if let Some(now) = core.begun {
+            disk.begin(now).await?;
+            core.begun = None;
+        }
+        if core.anew {
+            disk.commit(&self.memory.snapshot()).await?;
+            core.anew = false;
+        }
+        // The lock is let go between chunks, so that checks and messages go on meanwhile.
+        while !core.backlog.is_empty() {
+            write_some(&mut core.backlog, disk).await?;
+            drop(core);
+            tokio::task::yield_now().await;
+            core = self.core.lock().await;
+        }
+        if core.overflowed {
+            disk.commit(&self.memory.snapshot()).await?;
+            core.overflowed = false;
+        }
+        let gap = |(check, (from, to)): (&CheckId, &(Timestamp, Timestamp))| Gap {
+            check: Some(check.clone()),
+            from: *from,
+            to: *to,
+            why: "not_recorded".into(),
+        };
+        let gaps: Vec<_> = core.lost.iter().map(gap).collect();
+        if !gaps.is_empty() {
+            disk.note_gaps(&gaps).await?;
+            core.lost.clear();
+        }
+        core.degraded = false;
+        self.health.send_replace(Health::Ok);
+        tracing::info!("the store works again, and everything held back is recorded");
+        Ok(())
+    }
+
+    /// A full or locked disk is kept open and tried again; anything else is opened anew, since the
+    /// file may be another one by then.
+    async fn let_go_if_unusable(&self, why: &StoreError) {
+        if matches!(why, StoreError::Full { .. } | StoreError::Locked { .. }) {
+            return;
+        }
+        let mut core = self.core.lock().await;
+        if let Some(disk) = core.disk.take() {
+            disk.close().await;
+        }
+    }
+
+    fn degrade(&self, core: &mut Core, why: &StoreError) {
+        if !core.degraded {
+            core.degraded = true;
+            let why = why.to_string();
+            tracing::error!(%why, "not recorded: going on in memory");
+            self.health.send_replace(Health::Degraded { since: Instant::now(), why, backlog: 0, lost: 0 });
+        }
+    }
+
+    fn hold(&self, core: &mut Core, batch: &[Transition]) {
+        let mut lost = 0;
+        for transition in batch {
+            let mut marked = transition.clone();
+            mark(&mut marked);
+            self.memory.apply(std::slice::from_ref(&marked));
+            // Removals are rare, and memory could not tell of them later.
+            if core.backlog.len() < self.limit || marked.removed {
+                core.backlog.push_back(Late::Transition(Box::new(marked)));
+                continue;
+            }
+            core.overflowed = true;
+            let at = match &marked.result {
+                Some(Recorded::Ran { outcome, .. }) => outcome.at,
+                Some(Recorded::NotCovered { at, .. }) => *at,
+                None => continue,
+            };
+            lost += 1;
+            telemetry().dropped.with_label_values(&["result", "store"]).inc();
+            let span = core.lost.entry(marked.check).or_insert((at, at));
+            *span = (span.0.min(at), span.1.max(at));
+        }
+        self.tell(core, lost);
+    }
+
+    fn hold_settled(&self, core: &mut Core, settled: &[Settled]) {
+        // Bounded by the messages there are; forgetting one would send it twice.
+        core.backlog.extend(settled.iter().cloned().map(Late::Settled));
+        self.tell(core, 0);
+    }
+
+    fn tell(&self, core: &Core, more: u64) {
+        self.health.send_modify(|health| {
+            if let Health::Degraded { backlog, lost, .. } = health {
+                *backlog = core.backlog.len();
+                *lost += more;
+            }
+        });
+    }
+
+    /// The disk, while it works.
+    async fn disk(&self) -> Option<Arc<dyn Store>> {
+        let core = self.core.lock().await;
+        core.disk.as_ref().filter(|_| !core.degraded).map(Arc::clone)
+    }
+
+    /// Where to read: the disk if it is open, and memory while the disk refuses.
+    async fn sources(&self) -> (Option<Arc<dyn Store>>, Option<&Memory>) {
+        let core = self.core.lock().await;
+        (core.disk.clone(), core.degraded.then_some(&self.memory))
+    }
+}
+
+/// Marks what could not be written when it happened, in messages too.
+fn mark(transition: &mut Transition) {
+    for incident in &mut transition.incidents {
+        incident.not_recorded = true;
+    }
+    for row in &mut transition.outbox {
+        row.notice.incident.not_recorded = true;
+    }
+}
+
+/// Writes the front of the backlog: as many of one sort as stand in a row.
+async fn write_some(backlog: &mut VecDeque<Late>, disk: &dyn Store) -> Result<(), StoreError> {
+    let (mut transitions, mut settled, mut gaps) = (Vec::new(), Vec::new(), Vec::new());
+    let first = backlog.front().map(std::mem::discriminant);
+    let run = backlog.iter().take(CHUNK).take_while(|late| Some(std::mem::discriminant(*late)) == first);
+    for late in run {
+        match late {
+            Late::Transition(transition) => transitions.push((**transition).clone()),
+            Late::Settled(one) => settled.push(one.clone()),
+            Late::Gap(gap) => gaps.push(gap.clone()),
+        }
+    }
+    disk.commit(&transitions).await?;
+    disk.settle(&settled).await?;
+    if !gaps.is_empty() {
+        disk.note_gaps(&gaps).await?;
+    }
+    backlog.drain(..transitions.len() + settled.len() + gaps.len());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,276 @@
+//! What is held, and how it changes.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+
+use super::Bounds;
+use crate::alert;
+use crate::model::{CheckId, Incident, IncidentId, OutboxRow, Outcome, Verdict};
+use crate::record::{Claimed, Gap, Recorded, ResultRow, Resumed, Settled, Transition, pack};
+use crate::telemetry::telemetry;
+
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    pub(super) checks: HashMap<CheckId, Check>,
+    pub(super) results: VecDeque<(CheckId, ResultRow)>,
+    pub(super) incidents: BTreeMap<IncidentId, Incident>,
+    /// How many incidents there are before closed ones are looked for again.
+    pub(super) look_at: usize,
+    pub(super) outbox: VecDeque<Waiting>,
+    /// Keys of what waits in `outbox`.
+    pub(super) keys: HashSet<String>,
+    pub(super) settled: Recent,
+    pub(super) group_sent: HashMap<(String, String), Timestamp>,
+    pub(super) gaps: VecDeque<Gap>,
+    pub(super) seen: Option<Timestamp>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Check {
+    pub(super) state: Option<alert::State>,
+    pub(super) memory: Option<Box<RawValue>>,
+    pub(super) facts: Option<(Timestamp, Box<RawValue>)>,
+    pub(super) last: Option<ResultRow>,
+}
+
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) row: OutboxRow,
+    pub(super) lease_until: Option<Timestamp>,
+}
+
+/// Keys of settled rows, against a repeated commit.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    pub(super) order: VecDeque<String>,
+    pub(super) keys: HashSet<String>,
+}
+
+impl Recent {
+    fn add(&mut self, key: &str, bound: usize) {
+        if self.keys.insert(key.to_owned()) {
+            self.order.push_back(key.to_owned());
+        }
+        while self.order.len() > bound {
+            if let Some(oldest) = self.order.pop_front() {
+                self.keys.remove(&oldest);
+            }
+        }
+    }
+}
+
+fn dropped(what: &str) {
+    telemetry().dropped.with_label_values(&[what, "memory_full"]).inc();
+}
+
+impl Held {
+    pub(super) fn apply(&mut self, transition: &Transition, bounds: &Bounds) {
+        match &transition.result {
+            Some(Recorded::Ran { outcome, in_full }) => {
+                self.seen = self.seen.max(Some(outcome.at));
+                self.result(outcome, *in_full, bounds);
+            }
+            Some(Recorded::NotCovered { at, why }) => {
+                let gap =
+                    Gap { check: Some(transition.check.clone()), from: *at, to: *at, why: (*why).to_owned() };
+                self.gap(gap, bounds);
+            }
+            None => {}
+        }
+        self.apply_rest(transition, bounds);
+    }
+
+    fn result(&mut self, outcome: &Outcome, in_full: bool, bounds: &Bounds) {
+        let check = self.checks.entry(outcome.check.clone()).or_default();
+        if let Some(facts) = &outcome.facts {
+            check.facts = Some((outcome.at, facts.clone()));
+        }
+        let row = ResultRow {
+            at: outcome.at,
+            verdict: outcome.verdict,
+            cause: outcome.cause,
+            status: outcome.status,
+            took: outcome.took,
+            timings: outcome.timings,
+            findings: pack::findings(outcome, in_full || outcome.verdict != Verdict::Pass),
+        };
+        let repeated = check.last.as_ref().is_some_and(|last| last.at >= row.at);
+        if check.last.as_ref().is_none_or(|last| last.at <= row.at) {
+            check.last = Some(row.clone());
+        }
+        if repeated {
+            let same = |(check, kept): &(CheckId, ResultRow)| *check == outcome.check && kept.at == row.at;
+            if let Some((_, kept)) = self.results.iter_mut().rev().find(|kept| same(kept)) {
+                *kept = row;
+                return;
+            }
+        }
+        self.results.push_back((outcome.check.clone(), row));
+        while self.results.len() > bounds.results {
+            self.results.pop_front();
+            dropped("result");
+        }
+    }
+
+    pub(super) fn apply_rest(&mut self, transition: &Transition, bounds: &Bounds) {
+        if transition.state.is_some() || transition.memory.is_some() {
+            let check = self.checks.entry(transition.check.clone()).or_default();
+            if let Some(state) = &transition.state {
+                check.state = Some(state.clone());
+            }
+            if let Some(memory) = &transition.memory {
+                check.memory = Some(memory.clone());
+            }
+        }
+        for incident in &transition.incidents {
+            self.incidents.insert(incident.id.clone(), incident.clone());
+        }
+        self.forget_closed(bounds);
+        for row in &transition.outbox {
+            self.enqueue(row, bounds);
+        }
+        if transition.removed {
+            self.checks.remove(&transition.check);
+        }
+    }
+
+    fn forget_closed(&mut self, bounds: &Bounds) {
+        if self.incidents.len() <= bounds.incidents.max(self.look_at) {
+            return;
+        }
+        let mut closed: Vec<_> = self
+            .incidents
+            .values()
+            .filter_map(|incident| incident.ended.map(|ended| (ended, incident.id.clone())))
+            .collect();
+        if closed.len() > bounds.incidents {
+            closed.sort();
+            for (_, id) in closed.iter().take(closed.len() - bounds.incidents / 2) {
+                self.incidents.remove(id);
+                dropped("incident");
+            }
+        }
+        // With many open ones, looking again at each change would take longer than the change.
+        self.look_at = self.incidents.len() + self.incidents.len() / 4;
+    }
+
+    pub(super) fn enqueue(&mut self, row: &OutboxRow, bounds: &Bounds) {
+        if self.settled.keys.contains(&row.key) || self.keys.contains(&row.key) {
+            return;
+        }
+        if self.outbox.len() >= bounds.outbox {
+            dropped("message");
+            return;
+        }
+        self.keys.insert(row.key.clone());
+        self.outbox.push_back(Waiting { row: row.clone(), lease_until: None });
+    }
+
+    pub(super) fn gap(&mut self, gap: Gap, bounds: &Bounds) {
+        self.gaps.retain(|kept| (&kept.check, kept.from) != (&gap.check, gap.from));
+        self.gaps.push_back(gap);
+        while self.gaps.len() > bounds.gaps {
+            self.gaps.pop_front();
+            dropped("gap");
+        }
+    }
+
+    pub(super) fn claimed(&self, row: OutboxRow) -> Claimed {
+        let group = (row.channel.clone(), row.group_key.clone());
+        Claimed { group_sent: self.group_sent.get(&group).copied(), row }
+    }
+
+    pub(super) fn claim(&mut self, now: Timestamp, lease: Duration) -> Vec<Claimed> {
+        let until = now.saturating_add(lease).unwrap_or(Timestamp::MAX);
+        let mut due: HashMap<(IncidentId, String), (bool, bool)> = HashMap::new();
+        for waiting in &self.outbox {
+            let queue = (waiting.row.incident.clone(), waiting.row.channel.clone());
+            let (is_due, leased) = due.entry(queue).or_default();
+            *is_due |= waiting.row.not_before <= now;
+            *leased |= waiting.lease_until.is_some_and(|until| until > now);
+        }
+        let mut rows = Vec::new();
+        for waiting in &mut self.outbox {
+            let queue = (waiting.row.incident.clone(), waiting.row.channel.clone());
+            if due.get(&queue) == Some(&(true, false)) {
+                waiting.lease_until = Some(until);
+                rows.push(waiting.row.clone());
+            }
+        }
+        rows.into_iter().map(|row| self.claimed(row)).collect()
+    }
+
+    pub(super) fn settle(&mut self, settled: &Settled, bounds: &Bounds) {
+        match settled {
+            Settled::Later { key, not_before, attempts, batch, .. } => {
+                if let Some(waiting) = self.outbox.iter_mut().find(|waiting| waiting.row.key == *key) {
+                    waiting.row.not_before = *not_before;
+                    waiting.row.attempts = *attempts;
+                    waiting.row.batch.clone_from(batch);
+                    waiting.lease_until = None;
+                }
+            }
+            Settled::Sent { key, at, .. } => {
+                if let Some(row) = self.end(key, bounds) {
+                    let sent = self.group_sent.entry((row.channel, row.group_key)).or_insert(*at);
+                    *sent = (*sent).max(*at);
+                }
+            }
+            Settled::Dead { key, .. } | Settled::Collapsed { key, .. } => {
+                self.end(key, bounds);
+            }
+        }
+    }
+
+    fn end(&mut self, key: &str, bounds: &Bounds) -> Option<OutboxRow> {
+        self.settled.add(key, bounds.outbox);
+        if !self.keys.remove(key) {
+            return None;
+        }
+        let position = self.outbox.iter().position(|waiting| waiting.row.key == key)?;
+        self.outbox.remove(position).map(|waiting| waiting.row)
+    }
+
+    pub(super) fn resume(&self) -> Vec<Resumed> {
+        let resumed = |(check, kept): (&CheckId, &Check)| Resumed {
+            check: check.clone(),
+            state: kept.state.clone().unwrap_or_default(),
+            memory: kept.memory.clone(),
+            last: kept.last.clone(),
+        };
+        self.checks.iter().map(resumed).collect()
+    }
+
+    pub(super) fn incidents(&self, wanted: impl Fn(&Incident) -> bool) -> Vec<Incident> {
+        let mut found: Vec<_> =
+            self.incidents.values().filter(|incident| wanted(incident)).cloned().collect();
+        found.sort_by(|a, b| (a.started, &a.id).cmp(&(b.started, &b.id)));
+        found
+    }
+
+    pub(super) fn history(
+        &self,
+        check: &CheckId,
+        from: Timestamp,
+        to: Timestamp,
+        limit: usize,
+    ) -> Vec<ResultRow> {
+        let wanted = |(of, row): &&(CheckId, ResultRow)| of == check && row.at >= from && row.at < to;
+        let mut rows: Vec<_> = self.results.iter().filter(wanted).map(|(_, row)| row.clone()).collect();
+        rows.sort_by_key(|row| row.at);
+        rows.truncate(limit);
+        rows
+    }
+
+    pub(super) fn prune(&mut self, results: Timestamp, incidents: Timestamp) -> u64 {
+        let before = self.results.len() + self.incidents.len() + self.gaps.len();
+        self.results.retain(|(_, row)| row.at >= results);
+        self.gaps.retain(|gap| gap.to >= results);
+        self.incidents.retain(|_, incident| incident.ended.is_none_or(|ended| ended >= incidents));
+        let after = self.results.len() + self.incidents.len() + self.gaps.len();
+        u64::try_from(before - after).unwrap_or(0)
+    }
+}

@@ -1,0 +1,140 @@
+//! How a result becomes a few bytes: an uneventful row is what most of the database consists of.
+
+use std::time::Duration;
+
+use crate::model::{Cause, Finding, Outcome, Phase, Timings, Verdict};
+
+const CAUSES: [Cause; 6] = [
+    Cause::LocalNetwork,
+    Cause::LocalDns,
+    Cause::LocalStorage,
+    Cause::Overload,
+    Cause::Blocked,
+    Cause::Config,
+];
+
+/// Verdict and cause in one small integer.
+pub fn verdict(verdict: Verdict, cause: Option<Cause>) -> i64 {
+    let verdict = Verdict::ALL.iter().position(|known| *known == verdict).unwrap_or(3);
+    let cause = cause.and_then(|cause| CAUSES.iter().position(|known| *known == cause));
+    let packed = verdict + 8 * cause.map_or(0, |position| position + 1);
+    i64::try_from(packed).unwrap_or(3)
+}
+
+/// The reverse of [`verdict`]; what no version wrote reads as `unknown`.
+pub fn unpack_verdict(packed: i64) -> (Verdict, Option<Cause>) {
+    let part = |value: i64| usize::try_from(value).unwrap_or(usize::MAX);
+    let verdict = Verdict::ALL.get(part(packed & 7)).copied().unwrap_or(Verdict::Unknown);
+    let cause = part(packed >> 3).checked_sub(1).and_then(|position| CAUSES.get(position)).copied();
+    (verdict, cause)
+}
+
+fn put(bytes: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        bytes.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+}
+
+fn take(bytes: &mut &[u8]) -> Option<u64> {
+    let mut value = 0u64;
+    for shift in (0..64).step_by(7) {
+        let (first, rest) = bytes.split_first()?;
+        *bytes = rest;
+        value |= u64::from(first & 0x7f) << shift;
+        if first & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+fn micros(took: Duration) -> u64 {
+    u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Duration and phases, in microseconds.
+pub fn times(took: Duration, timings: &Timings) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(20);
+    put(&mut bytes, micros(took));
+    let present = timings.iter().fold(0u8, |bits, (phase, _)| bits | 1 << (phase as u8));
+    bytes.push(present);
+    for (_, took) in timings.iter() {
+        put(&mut bytes, micros(took));
+    }
+    bytes
+}
+
+/// The reverse of [`times`]; a damaged value reads as far as it goes.
+pub fn unpack_times(mut bytes: &[u8]) -> (Duration, Timings) {
+    let mut timings = Timings::default();
+    let took = Duration::from_micros(take(&mut bytes).unwrap_or(0));
+    let present = take(&mut bytes).unwrap_or(0);
+    for phase in Phase::ALL {
+        if present & (1 << (phase as u8)) != 0 {
+            let Some(value) = take(&mut bytes) else { break };
+            timings.add(phase, Duration::from_micros(value));
+        }
+    }
+    (took, timings)
+}
+
+/// The findings to keep: whole when the row is kept in full, else ids, subjects and what the
+/// verdict rests on; nothing for a run without findings.
+pub fn findings(outcome: &Outcome, in_full: bool) -> Vec<Finding> {
+    if in_full {
+        return outcome.findings.clone();
+    }
+    let bare = |finding: &Finding| Finding {
+        summary: String::new(),
+        evidence: serde_json::Map::new(),
+        reference: None,
+        ..finding.clone()
+    };
+    outcome.findings.iter().map(bare).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_verdict_and_cause_reads_back() {
+        for kept in Verdict::ALL {
+            for cause in CAUSES.into_iter().map(Some).chain([None]) {
+                assert_eq!(unpack_verdict(verdict(kept, cause)), (kept, cause));
+            }
+        }
+    }
+
+    #[test]
+    fn a_code_no_version_wrote_is_unknown_and_no_downtime() {
+        assert_eq!(unpack_verdict(7), (Verdict::Unknown, None));
+        assert_eq!(unpack_verdict(-1), (Verdict::Unknown, None));
+    }
+
+    proptest! {
+        #[test]
+        fn durations_read_back_to_the_microsecond(
+            took in 0u64..10_000_000_000,
+            phases in proptest::array::uniform5(proptest::option::of(0u64..4_000_000_000)),
+        ) {
+            let mut timings = Timings::default();
+            for (phase, value) in Phase::ALL.into_iter().zip(phases) {
+                if let Some(value) = value {
+                    timings.add(phase, Duration::from_micros(value));
+                }
+            }
+            let took = Duration::from_micros(took);
+            prop_assert_eq!(unpack_times(&times(took, &timings)), (took, timings));
+        }
+
+        #[test]
+        fn damaged_times_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+            unpack_times(&bytes);
+        }
+    }
+}

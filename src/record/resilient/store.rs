@@ -1,0 +1,253 @@
+//! The store's face: writes go to the disk or are held, reads join what both know.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+
+use super::{Late, Resilient};
+use crate::model::{CheckId, Incident};
+use crate::record::{Claimed, Gap, LastFacts, ResultRow, Resumed, Settled, Store, StoreError, Transition};
+
+type Answer<T> = Option<Result<T, StoreError>>;
+
+async fn answer<T>(asked: Option<BoxFuture<'_, T>>) -> Option<T> {
+    match asked {
+        Some(asked) => Some(asked.await),
+        None => None,
+    }
+}
+
+/// The disk's answer with memory's for what is not on it; memory's alone if the disk has none.
+fn join<T: Default>(
+    kept: Answer<T>,
+    held: Answer<T>,
+    merge: impl FnOnce(T, T) -> T,
+) -> Result<T, StoreError> {
+    match (kept, held) {
+        (Some(Ok(kept)), Some(held)) => Ok(merge(kept, held?)),
+        (_, Some(held)) => held,
+        (Some(kept), None) => kept,
+        (None, None) => Ok(T::default()),
+    }
+}
+
+fn by_id(kept: Vec<Incident>, held: Vec<Incident>) -> Vec<Incident> {
+    let mut merged: HashMap<_, _> = kept.into_iter().map(|one| (one.id.clone(), one)).collect();
+    merged.extend(held.into_iter().map(|one| (one.id.clone(), one)));
+    let mut merged: Vec<_> = merged.into_values().collect();
+    merged.sort_by(|a, b| (a.started, &a.id).cmp(&(b.started, &b.id)));
+    merged
+}
+
+impl Store for Resilient {
+    fn commit<'a>(&'a self, batch: &'a [Transition]) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let mut core = self.core.lock().await;
+            if !core.degraded
+                && let Some(disk) = core.disk.clone()
+            {
+                match disk.commit(batch).await {
+                    Ok(()) => {
+                        self.memory.follow(batch);
+                        return Ok(());
+                    }
+                    Err(why) => self.degrade(&mut core, &why),
+                }
+            }
+            self.hold(&mut core, batch);
+            Ok(())
+        })
+    }
+
+    fn resume(&self) -> BoxFuture<'_, Result<Vec<Resumed>, StoreError>> {
+        Box::pin(async move {
+            let (disk, memory) = self.sources().await;
+            let kept = answer(disk.as_ref().map(|disk| disk.resume())).await;
+            if let (Some(Err(why)), None) = (&kept, memory) {
+                self.degrade(&mut *self.core.lock().await, why);
+                return self.memory.resume().await;
+            }
+            if let Some(Ok(kept)) = &kept {
+                self.memory.remember(kept);
+            }
+            let held = answer(memory.map(Store::resume)).await;
+            join(kept, held, |kept, held| {
+                let mut merged: HashMap<_, _> =
+                    kept.into_iter().map(|one| (one.check.clone(), one)).collect();
+                merged.extend(held.into_iter().map(|one| (one.check.clone(), one)));
+                merged.into_values().collect()
+            })
+        })
+    }
+
+    fn claim(&self, now: Timestamp, lease: Duration) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
+        Box::pin(async move {
+            let mut core = self.core.lock().await;
+            if !core.degraded
+                && let Some(disk) = core.disk.clone()
+            {
+                match disk.claim(now, lease).await {
+                    Ok(mut claimed) => {
+                        // What memory leased while the disk refused may be on its way.
+                        self.memory.without_leased(&mut claimed, now);
+                        self.memory.lease(&claimed, now.saturating_add(lease).unwrap_or(Timestamp::MAX));
+                        return Ok(claimed);
+                    }
+                    Err(why) => self.degrade(&mut core, &why),
+                }
+            }
+            self.memory.claim(now, lease).await
+        })
+    }
+
+    fn settle<'a>(&'a self, settled: &'a [Settled]) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let mut core = self.core.lock().await;
+            self.memory.settle(settled).await?;
+            if !core.degraded
+                && let Some(disk) = core.disk.clone()
+            {
+                match disk.settle(settled).await {
+                    Ok(()) => return Ok(()),
+                    Err(why) => self.degrade(&mut core, &why),
+                }
+            }
+            self.hold_settled(&mut core, settled);
+            Ok(())
+        })
+    }
+
+    fn drop_leases(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            let mut core = self.core.lock().await;
+            self.memory.drop_leases().await?;
+            if !core.degraded
+                && let Some(disk) = core.disk.clone()
+                && let Err(why) = disk.drop_leases().await
+            {
+                self.degrade(&mut core, &why);
+            }
+            Ok(())
+        })
+    }
+
+    fn pending(&self) -> BoxFuture<'_, Result<(u64, Option<Timestamp>), StoreError>> {
+        Box::pin(async move { self.memory.pending().await })
+    }
+
+    fn open_incidents(&self) -> BoxFuture<'_, Result<Vec<Incident>, StoreError>> {
+        Box::pin(async move { self.memory.open_incidents().await })
+    }
+
+    fn incidents(&self, from: Timestamp, to: Timestamp) -> BoxFuture<'_, Result<Vec<Incident>, StoreError>> {
+        Box::pin(async move {
+            let (disk, memory) = self.sources().await;
+            let kept = answer(disk.as_ref().map(|disk| disk.incidents(from, to))).await;
+            join(kept, answer(memory.map(|memory| memory.incidents(from, to))).await, by_id)
+        })
+    }
+
+    fn history<'a>(
+        &'a self,
+        check: &'a CheckId,
+        from: Timestamp,
+        to: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<ResultRow>, StoreError>> {
+        Box::pin(async move {
+            let (disk, memory) = self.sources().await;
+            let kept = answer(disk.as_ref().map(|disk| disk.history(check, from, to, limit))).await;
+            let held = answer(memory.map(|memory| memory.history(check, from, to, limit))).await;
+            join(kept, held, |kept, held| {
+                let rows = kept.into_iter().chain(held).map(|row| (row.at, row));
+                rows.collect::<BTreeMap<_, _>>().into_values().take(limit).collect()
+            })
+        })
+    }
+
+    fn last_facts<'a>(&'a self, check: &'a CheckId) -> BoxFuture<'a, Result<LastFacts, StoreError>> {
+        Box::pin(async move {
+            let (disk, memory) = self.sources().await;
+            let kept = answer(disk.as_ref().map(|disk| disk.last_facts(check))).await;
+            let held = answer(memory.map(|memory| memory.last_facts(check))).await;
+            join(kept, held, |kept, held| held.or(kept))
+        })
+    }
+
+    fn prune(
+        &self,
+        results_before: Timestamp,
+        incidents_before: Timestamp,
+    ) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async move {
+            let held = self.memory.prune(results_before, incidents_before).await?;
+            match self.disk().await {
+                Some(disk) => disk.prune(results_before, incidents_before).await,
+                None => Ok(held),
+            }
+        })
+    }
+
+    fn waiting(&self) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
+        Box::pin(async move { self.memory.waiting().await })
+    }
+
+    fn begin(&self, now: Timestamp) -> BoxFuture<'_, Result<Option<Gap>, StoreError>> {
+        Box::pin(async move {
+            let mut core = self.core.lock().await;
+            if !core.degraded
+                && let Some(disk) = core.disk.clone()
+            {
+                match disk.begin(now).await {
+                    Ok(gap) => return Ok(gap),
+                    Err(why) => self.degrade(&mut core, &why),
+                }
+            }
+            core.begun = Some(now);
+            Ok(None)
+        })
+    }
+
+    fn note_gaps<'a>(&'a self, gaps: &'a [Gap]) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let mut core = self.core.lock().await;
+            if !core.degraded
+                && let Some(disk) = core.disk.clone()
+            {
+                match disk.note_gaps(gaps).await {
+                    Ok(()) => return Ok(()),
+                    Err(why) => self.degrade(&mut core, &why),
+                }
+            }
+            core.backlog.extend(gaps.iter().cloned().map(Late::Gap));
+            self.memory.note_gaps(gaps).await
+        })
+    }
+
+    fn gaps(&self, from: Timestamp, to: Timestamp) -> BoxFuture<'_, Result<Vec<Gap>, StoreError>> {
+        Box::pin(async move {
+            let (disk, memory) = self.sources().await;
+            let kept = answer(disk.as_ref().map(|disk| disk.gaps(from, to))).await;
+            join(kept, answer(memory.map(|memory| memory.gaps(from, to))).await, |mut kept, held| {
+                kept.extend(held);
+                kept.sort_by(|a, b| (a.from, &a.check).cmp(&(b.from, &b.check)));
+                kept.dedup();
+                kept
+            })
+        })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            if let Err(why) = self.try_recover().await {
+                let core = self.core.lock().await;
+                tracing::error!(%why, lost = core.backlog.len(), "what was held in memory is lost");
+            }
+            if let Some(disk) = self.core.lock().await.disk.take() {
+                disk.close().await;
+            }
+        })
+    }
+}
