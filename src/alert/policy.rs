@@ -38,6 +38,27 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// The policy of a check that is in no config: enough to close its incident, which keeps its own
+    /// labels and remembers whom it told.
+    pub fn of_removed(check: CheckId) -> Self {
+        let minute = Duration::from_secs(60);
+        Self {
+            check,
+            kind: "",
+            labels: Arc::default(),
+            every: minute,
+            confirm: Confirm { failures: 1, successes: 1, recheck: None },
+            findings: &[],
+            failures: None,
+            successes: None,
+            recheck: None,
+            unknown_after: Duration::MAX,
+            flap_transitions: u32::MAX,
+            flap_window: minute,
+            routes: Arc::default(),
+        }
+    }
+
     /// The confirmation of one kind of finding: its own, else the kind's, with the config on top.
     /// Never less than one result.
     pub fn confirm_of(&self, finding: &str) -> Confirm {

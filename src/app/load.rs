@@ -116,7 +116,7 @@ pub fn lone_check(kind: &'static str, probe: Arc<dyn Probe>, target: Target) -> 
     };
     let every = Duration::from_secs(60);
     PlannedCheck {
-        policy: Policy::of_removed(id, kind, Arc::default()),
+        policy: Policy::of_removed(id),
         scope,
         kind,
         probe,

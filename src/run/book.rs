@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::Pass;
 use crate::alert::{self, Effect, Event, Seen, State};
 use crate::clock::Clock;
-use crate::model::{Cause, CheckId, Incident, Outcome, Verdict};
+use crate::model::{Cause, CheckId, Outcome, Verdict};
 use crate::plan::PlannedCheck;
 use crate::probe::Memory;
 use crate::record::live::{Live, Present};
@@ -66,7 +66,7 @@ impl Entry {
             unknown_since: None,
             coverage: Coverage::new(desk.clock.now()),
         };
-        let mut present = entry.blank();
+        let mut present = blank(entry.check.kind, entry.check.every);
         if let Some(resumed) = resumed {
             present.incident = resumed.state.incident.clone().map(Box::new);
             entry.set_state(resumed.state);
@@ -91,24 +91,6 @@ impl Entry {
         entry
     }
 
-    fn blank(&self) -> Present {
-        Present {
-            kind: self.check.kind,
-            every: self.check.every,
-            verdict: None,
-            cause: None,
-            why: None,
-            since: None,
-            at: None,
-            took: Duration::ZERO,
-            status: None,
-            timings: crate::model::Timings::default(),
-            findings: Box::default(),
-            incident: None,
-            coverage_1h: None,
-        }
-    }
-
     /// The name of the check.
     pub fn id(&self) -> &CheckId {
         &self.check.scope.check
@@ -121,7 +103,7 @@ impl Entry {
 
     /// When the machine wants to be woken, as its state says.
     pub fn wake_at(&self) -> Option<Timestamp> {
-        self.state.as_ref().and_then(|state| state.wake_at())
+        self.state.as_ref().and_then(|state| state.wake)
     }
 
     /// Why and since when the check is unknown, if it is.
@@ -264,6 +246,25 @@ impl Entry {
     }
 }
 
+/// What is shown of a check before its first run.
+pub fn blank(kind: &'static str, every: Duration) -> Present {
+    Present {
+        kind,
+        every,
+        verdict: None,
+        cause: None,
+        why: None,
+        since: None,
+        at: None,
+        took: Duration::ZERO,
+        status: None,
+        timings: crate::model::Timings::default(),
+        findings: Box::default(),
+        incident: None,
+        coverage_1h: None,
+    }
+}
+
 /// Puts the machine's effects into the transition; the rest are directions to the scheduler.
 pub fn file_effects(effects: Vec<Effect>, transition: &mut Transition) -> Directions {
     let mut directions = Directions::default();
@@ -278,13 +279,12 @@ pub fn file_effects(effects: Vec<Effect>, transition: &mut Transition) -> Direct
     directions
 }
 
-/// Closes the open incidents of checks that left the config while the daemon was not running.
-pub fn close_orphan(resumed: Resumed, policy: &alert::Policy, desk: &Desk) -> Option<Incident> {
+/// Closes the open incident of a check that left the config while the daemon was not running.
+pub fn close_orphan(resumed: Resumed, desk: &Desk) {
+    let policy = alert::Policy::of_removed(resumed.check.clone());
     let mut transition = Transition::of(resumed.check);
-    let (_, effects) = alert::step(resumed.state, &Event::Removed, policy, desk.clock.now());
+    let (_, effects) = alert::step(resumed.state, &Event::Removed, &policy, desk.clock.now());
     file_effects(effects, &mut transition);
     transition.removed = true;
-    let closed = transition.incidents.last().cloned();
     desk.writer.send(transition);
-    closed
 }

@@ -38,8 +38,11 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// How long runs in flight may go on after the daemon was asked to stop.
 const GRACE: Duration = Duration::from_secs(8);
 
-/// How often what concerns several checks is looked at, in milliseconds.
-const MONITOR_EVERY: u64 = 10_000;
+/// Checks with a longer interval have their coverage renewed between runs.
+const SLOW: Duration = Duration::from_secs(300);
+
+/// How often what concerns several checks is looked at.
+const MONITOR_EVERY: Duration = crate::alert::daemon::EVALUATE_EVERY;
 
 /// Signs of life of the loop, for health pages and the watchdog.
 #[derive(Debug, Default)]
@@ -116,7 +119,7 @@ impl Scheduler {
         let (finished, results) = mpsc::unbounded_channel();
         let mut resumed: HashMap<CheckId, Resumed> =
             resumed.into_iter().map(|resumed| (resumed.check.clone(), resumed)).collect();
-        monitor.resume(resumed.remove(&CheckId::monitor()), &plan.routes, &desk);
+        monitor.resume(resumed.remove(&CheckId::monitor()));
         let mut scheduler = Self {
             slots: Vec::with_capacity(plan.checks.len()),
             free: Vec::new(),
@@ -139,7 +142,7 @@ impl Scheduler {
             scheduler.add(Arc::clone(check), resumed);
         }
         for orphan in resumed.into_values() {
-            crate::run::book::close_orphan(orphan, &plan.routes, &scheduler.desk);
+            crate::run::book::close_orphan(orphan, &scheduler.desk);
         }
         scheduler
     }
@@ -167,6 +170,7 @@ impl Scheduler {
                 () = stop.cancelled() => break,
                 Some(plan) = plans.recv() => self.replan(&plan),
                 Some(signal) = signals.recv() => self.monitor.signal(signal, &self.desk),
+                () = self.monitor.store_changed() => self.monitor.step(&self.desk),
                 _ = self.results.recv_many(&mut batch, 1_024) => {
                     for finished in batch.drain(..) {
                         self.take_in(finished);
@@ -184,13 +188,23 @@ impl Scheduler {
         self.start_due(now);
         self.wake_due();
         if now >= self.next_monitor {
-            self.next_monitor = now + MONITOR_EVERY;
+            self.next_monitor = now + due::millis(MONITOR_EVERY);
             let entries = self.slots.iter().flatten().map(|slot| &slot.entry);
             self.monitor.look(entries, &self.desk);
+            self.refresh_slow();
         }
         let next = self.due.peek().map_or(u64::MAX, |Reverse((tick, _))| tick.next_multiple_of(QUANTUM));
         let longest = Instant::now() + LONGEST_SLEEP;
         self.time.instant(next).min(longest)
+    }
+
+    /// Checks that run seldom show their coverage as it is now.
+    fn refresh_slow(&self) {
+        for slot in self.slots.iter().flatten() {
+            if slot.entry.check.every > SLOW {
+                slot.entry.refresh_coverage(&self.desk);
+            }
+        }
     }
 
     fn start_due(&mut self, now: Tick) {
@@ -329,7 +343,7 @@ impl Scheduler {
         for check in new {
             self.add(Arc::clone(check), None);
         }
-        self.monitor.replan(&plan.routes);
+        self.monitor.replan(plan);
     }
 
     fn keep(&mut self, place: usize, check: &Arc<PlannedCheck>) {
@@ -362,7 +376,6 @@ impl Scheduler {
                 slot.entry.not_covered(at, "shutdown", &self.desk);
             }
         }
-        self.monitor.stop(&self.desk);
     }
 }
 
