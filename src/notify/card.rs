@@ -376,3 +376,162 @@ fn is_control(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::model::{CheckId, Finding, IncidentId, Labels, Severity};
+
+    fn at(text: &str) -> Timestamp {
+        format!("2026-11-24T{text}Z").parse().unwrap()
+    }
+
+    fn finding() -> Finding {
+        Finding {
+            id: "http.status".into(),
+            subject: "https://portal.acme.example/".into(),
+            severity: Severity::Critical,
+            broken: true,
+            measured: true,
+            summary: "dashboard answered 502".into(),
+            evidence: serde_json::Map::new(),
+            reference: Some("RFC 9110 section 15.6".into()),
+        }
+        .with("status", 502)
+        .with("phase", "ttfb")
+        .with("address", "192.0.2.7:443")
+    }
+
+    fn notice(reason: Reason) -> Notice {
+        let check = CheckId::new("acme", "sign-in-and-write");
+        let mut incident = Incident {
+            id: IncidentId::new(&check, at("21:41:05")),
+            check,
+            kind: "http".into(),
+            labels: Labels::new(),
+            alertname: "http.status".into(),
+            severity: Severity::Critical,
+            started: at("21:41:05"),
+            opened: at("21:41:25"),
+            last_good: Some(at("21:40:05")),
+            findings: vec![finding()],
+            ended: None,
+            closed: None,
+            flapping: false,
+            not_recorded: false,
+        };
+        if reason == Reason::Resolved {
+            incident.ended = Some(at("22:53:47"));
+            incident.closed = Some(Closed::Recovered);
+        }
+        Notice {
+            reason,
+            incident,
+            severity_before: None,
+            at: at("21:41:25"),
+            confirmed: if reason == Reason::Resolved { String::new() } else { "3/3".into() },
+            reproduce: vec!["portalwatch check acme/sign-in-and-write".into()],
+            collapsed: false,
+        }
+    }
+
+    fn card(notices: Vec<Notice>) -> Card {
+        Card::of(&Notification {
+            key: "key".into(),
+            channel: "oncall".into(),
+            group_key: "group".into(),
+            group_labels: BTreeMap::from([("team".into(), "ops".into())]),
+            notices,
+            external_url: "https://status.acme.example".into(),
+            timezone: TimeZone::get("Europe/Amsterdam").unwrap(),
+            now: at("22:55:00"),
+        })
+    }
+
+    #[test]
+    fn an_opening_says_all_there_is_to_know() {
+        let card = card(vec![notice(Reason::Opened)]);
+        insta::assert_snapshot!(card.subject, @"");
+        insta::assert_snapshot!(card.text(), @"");
+    }
+
+    #[test]
+    fn a_collapsed_resolution_says_from_when_to_when() {
+        let mut over = notice(Reason::Resolved);
+        over.collapsed = true;
+        over.incident.not_recorded = true;
+        let card = card(vec![over]);
+        insta::assert_snapshot!(card.subject, @"");
+        insta::assert_snapshot!(card.text(), @"");
+    }
+
+    #[test]
+    fn every_reason_has_its_word_in_the_subject() {
+        let mut subjects = Vec::new();
+        for reason in [
+            Reason::Opened,
+            Reason::Updated,
+            Reason::Rose,
+            Reason::Fell,
+            Reason::Repeated,
+            Reason::Flapping,
+            Reason::Resolved,
+            Reason::Test,
+        ] {
+            subjects.push(card(vec![notice(reason)]).subject);
+        }
+        let mut soon = notice(Reason::Opened);
+        soon.incident.findings[0].broken = false;
+        subjects.push(card(vec![soon.clone()]).subject);
+        soon.reason = Reason::Repeated;
+        subjects.push(card(vec![soon]).subject);
+        insta::assert_snapshot!(subjects.join("\n"), @"");
+    }
+
+    #[test]
+    fn several_notices_share_one_subject_and_name_their_group() {
+        let mut other = notice(Reason::Opened);
+        other.incident.check = CheckId::new("beta", "home");
+        let same = card(vec![notice(Reason::Opened), other.clone()]);
+        assert_eq!(same.subject, "[acme, beta] DOWN 2 checks: sign-in-and-write, home");
+        assert!(same.text().contains("Together with: team=ops, 2 notices in this message"));
+        let mixed = card(vec![notice(Reason::Resolved), other]);
+        assert_eq!(mixed.subject, "[acme, beta] RESOLVED 1, DOWN 1: sign-in-and-write, home");
+    }
+
+    #[test]
+    fn a_rise_names_both_severities() {
+        let mut rose = notice(Reason::Rose);
+        rose.severity_before = Some(Severity::Warning);
+        assert!(card(vec![rose]).text().contains("Severity: critical (was warning)"));
+    }
+
+    #[test]
+    fn a_portal_cannot_forge_a_line_or_flood_a_message() {
+        let mut forged = notice(Reason::Opened);
+        forged.incident.findings[0].summary =
+            format!("x\r\nBcc: everyone@acme.example\u{202e}{}", "y".repeat(100_000));
+        let card = card(vec![forged]);
+        assert!(card.subject.contains("x\\r\\nBcc: everyone@acme.example\\u{202e}y"), "{}", card.subject);
+        assert!(card.subject.ends_with("… (3/3)"), "{}", card.subject);
+        assert!(card.subject.chars().count() <= SUBJECT);
+        assert!(card.text().len() < 4_000);
+        assert!(!card.text().contains('\r'));
+    }
+
+    #[test]
+    fn a_hundred_incidents_fit_into_one_message() {
+        let card = card(vec![notice(Reason::Opened); 100]);
+        assert_eq!(card.items.len(), 100);
+        assert!(card.items[99].facts.is_empty() && !card.items[19].facts.is_empty());
+    }
+
+    #[test]
+    fn texts_are_cut_at_the_limit_and_not_before() {
+        assert_eq!(bounded("abcd", 4), "abcd");
+        assert_eq!(bounded("abcde", 4), "abc…");
+        assert_eq!(bounded("a\n", 3), "a\\n");
+    }
+}

@@ -297,3 +297,156 @@ fn html(card: &Card) -> String {
     }
     .into_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::{CheckId, Finding, Incident, IncidentId, Labels, Severity};
+
+    fn problems(settings: serde_json::Value) -> Vec<String> {
+        match Email::build(serde_json::from_value(settings).unwrap()) {
+            Ok(_) => Vec::new(),
+            Err(problems) => problems
+                .into_iter()
+                .map(|problem| format!("{}: {}", problem.path.join("."), problem.message))
+                .collect(),
+        }
+    }
+
+    fn channel() -> Email {
+        let settings = json!({
+            "from": "portalwatch <alerts@acme.example>", "to": ["oncall@acme.example"],
+            "smtp": [{ "url": "smtps://smtp.acme.example" }],
+        });
+        Email::build(serde_json::from_value(settings).unwrap()).unwrap_or_else(|all| panic!("{all:?}"))
+    }
+
+    fn notice(check: &str, reason: Reason) -> Notice {
+        let check = CheckId::from(check);
+        let started = "2026-11-24T12:00:00Z".parse().unwrap();
+        Notice {
+            reason,
+            incident: Incident {
+                id: IncidentId::new(&check, started),
+                check,
+                kind: "http".into(),
+                labels: Labels::new(),
+                alertname: "http.status".into(),
+                severity: Severity::Critical,
+                started,
+                opened: started,
+                last_good: None,
+                findings: vec![Finding {
+                    id: "http.status".into(),
+                    subject: "home".into(),
+                    severity: Severity::Critical,
+                    broken: true,
+                    measured: true,
+                    summary: "body held <script>alert(1)</script>".into(),
+                    evidence: serde_json::Map::new(),
+                    reference: None,
+                }],
+                ended: None,
+                closed: None,
+                flapping: false,
+                not_recorded: false,
+            },
+            severity_before: None,
+            at: started,
+            confirmed: String::new(),
+            reproduce: Vec::new(),
+            collapsed: false,
+        }
+    }
+
+    fn mail(key: &str, notices: Vec<Notice>) -> Mail {
+        let rendered = channel().render(&Notification {
+            key: key.into(),
+            channel: "mail".into(),
+            group_key: "group".into(),
+            group_labels: Labels::new(),
+            notices,
+            external_url: "https://status.acme.example/?a=1&b=2".into(),
+            timezone: jiff::tz::TimeZone::UTC,
+            now: "2026-11-24T12:00:30Z".parse().unwrap(),
+        });
+        match rendered {
+            Outgoing::Mail(mail) => mail,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_resolution_replies_to_the_message_that_opened() {
+        let opened = mail("k1", vec![notice("acme/home", Reason::Opened)]);
+        let resolved = mail("k2", vec![notice("acme/home", Reason::Resolved)]);
+        assert_eq!(opened.in_reply_to, None);
+        assert_eq!(resolved.in_reply_to, Some(opened.message_id.clone()));
+        assert_ne!(resolved.message_id, opened.message_id);
+        let other = mail("k3", vec![notice("acme/api", Reason::Resolved)]);
+        assert_ne!(other.in_reply_to, resolved.in_reply_to);
+        assert!(opened.message_id.starts_with('<') && opened.message_id.ends_with("@acme.example>"));
+    }
+
+    #[test]
+    fn a_repeated_copy_carries_the_id_of_the_first() {
+        let copy = || mail("k2", vec![notice("acme/home", Reason::Updated)]).message_id;
+        assert_eq!(copy(), copy());
+        assert_ne!(copy(), mail("k4", vec![notice("acme/home", Reason::Updated)]).message_id);
+    }
+
+    #[test]
+    fn a_resolution_that_tells_it_all_replies_to_nothing() {
+        let mut over = notice("acme/home", Reason::Resolved);
+        over.collapsed = true;
+        assert_eq!(mail("k2", vec![over]).in_reply_to, None);
+    }
+
+    #[test]
+    fn text_of_a_portal_is_no_markup() {
+        let html = mail("k1", vec![notice("acme/home", Reason::Opened)]).html;
+        assert!(html.contains("&lt;script&gt;") && !html.contains("<script>"), "{html}");
+        assert!(html.contains("href=\"https://status.acme.example/?a=1&amp;b=2\""), "{html}");
+    }
+
+    #[test]
+    fn all_faults_of_the_settings_are_told_with_the_way_out() {
+        let found = problems(json!({
+            "from": "nobody", "to": ["a@acme.example", "b@"],
+            "smtp": [
+                { "url": "https://smtp.acme.example" },
+                { "url": "smtps:///", "password": { "value": "hunter2", "shown": "env:X" } },
+                { "url": "smtps://smtp.acme.example", "tls": "none", "username": "alerts" },
+                { "url": "smtp://alerts:hunter2@smtp.acme.example" },
+            ],
+        }));
+        insta::assert_snapshot!(found.join("\n"), @"");
+        assert!(!found.join("").contains("hunter2"));
+        assert_eq!(problems(json!({ "from": "a@acme.example", "to": [], "smtp": [] })).len(), 2);
+    }
+
+    #[test]
+    fn ports_and_protection_follow_the_scheme() {
+        let relays = |smtp: serde_json::Value| {
+            let settings = json!({ "from": "a@acme.example", "to": ["a@acme.example"], "smtp": [smtp] });
+            let email = Email::build(serde_json::from_value(settings).unwrap())
+                .unwrap_or_else(|all| panic!("{all:?}"));
+            let relay = email.smtp.relays[0].clone();
+            (relay.host, relay.port, relay.security)
+        };
+        assert_eq!(relays(json!({ "url": "smtps://mx" })), ("mx".into(), 465, Security::Implicit));
+        assert_eq!(relays(json!({ "url": "smtp://mx" })), ("mx".into(), 587, Security::StartTls));
+        assert_eq!(
+            relays(json!({ "url": "smtp://[::1]:25", "tls": "none" })),
+            ("::1".into(), 25, Security::None)
+        );
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        let settings = json!({ "from": "a@acme.example", "to": [], "smtp": [], "subjekt": 1 });
+        assert!(serde_json::from_value::<Settings>(settings).is_err());
+    }
+}

@@ -335,3 +335,174 @@ fn fingerprint(labels: &Labels) -> String {
     }
     format!("{hash:016x}")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::formats::yaml::Position;
+    use crate::model::{CheckId, Finding, Incident, IncidentId};
+
+    fn notice(reason: Reason) -> Notice {
+        let check = CheckId::from("acme/home");
+        let started = "2026-11-24T12:00:00Z".parse().unwrap();
+        Notice {
+            reason,
+            incident: Incident {
+                id: IncidentId::new(&check, started),
+                check,
+                kind: "http".into(),
+                labels: Labels::from([("team".into(), "ops".into()), ("empty".into(), String::new())]),
+                alertname: "http.status".into(),
+                severity: Severity::Critical,
+                started,
+                opened: started,
+                last_good: None,
+                findings: vec![
+                    Finding {
+                        id: "http.status".into(),
+                        subject: "https://portal.acme.example/".into(),
+                        severity: Severity::Critical,
+                        broken: true,
+                        measured: true,
+                        summary: "answered 502".into(),
+                        evidence: serde_json::Map::new(),
+                        reference: None,
+                    }
+                    .with("status", 502),
+                ],
+                ended: (reason == Reason::Resolved).then(|| "2026-11-24T12:05:00Z".parse().unwrap()),
+                closed: None,
+                flapping: false,
+                not_recorded: false,
+            },
+            severity_before: matches!(reason, Reason::Rose | Reason::Fell).then_some(Severity::Warning),
+            at: "2026-11-24T12:03:00Z".parse().unwrap(),
+            confirmed: "3/3".into(),
+            reproduce: vec!["portalwatch check acme/home".into()],
+            collapsed: false,
+        }
+    }
+
+    fn body(notices: Vec<Notice>) -> serde_json::Value {
+        let notification = Notification {
+            key: "key".into(),
+            channel: "hook".into(),
+            group_key: "group".into(),
+            group_labels: Labels::from([("team".into(), "ops".into())]),
+            notices,
+            external_url: "https://status.acme.example".into(),
+            timezone: jiff::tz::TimeZone::UTC,
+            now: "2026-11-24T12:03:01Z".parse().unwrap(),
+        };
+        serde_json::to_value(message(&notification)).unwrap()
+    }
+
+    #[test]
+    fn an_opening_is_a_firing_alert_of_alertmanager() {
+        let body = body(vec![notice(Reason::Opened)]);
+        insta::assert_snapshot!(serde_json::to_string_pretty(&body).unwrap(), @"");
+    }
+
+    #[test]
+    fn a_resolution_ends_the_alert_that_fired() {
+        let (opened, resolved) = (body(vec![notice(Reason::Opened)]), body(vec![notice(Reason::Resolved)]));
+        assert_eq!(resolved["status"], "resolved");
+        assert_eq!(resolved["alerts"][0]["endsAt"], "2026-11-24T12:05:00Z");
+        assert_eq!(resolved["alerts"][0]["fingerprint"], opened["alerts"][0]["fingerprint"]);
+        assert_eq!(resolved["alerts"][0]["labels"], opened["alerts"][0]["labels"]);
+    }
+
+    #[test]
+    fn a_rise_ends_the_old_label_set_and_fires_the_new_one() {
+        let rose = body(vec![notice(Reason::Rose)]);
+        let [old, new] = rose["alerts"].as_array().unwrap().as_slice() else { panic!("{rose}") };
+        assert_eq!((&old["status"], &old["labels"]["severity"]), (&json!("resolved"), &json!("warning")));
+        assert_eq!((&new["status"], &new["labels"]["severity"]), (&json!("firing"), &json!("critical")));
+        assert_ne!(old["fingerprint"], new["fingerprint"]);
+        assert_eq!(new["endsAt"], NOT_ENDED);
+        assert_eq!(rose["status"], "firing");
+        assert_eq!(rose["notification_reason"], "rose");
+        assert!(rose["commonLabels"].get("severity").is_none());
+    }
+
+    #[test]
+    fn a_test_leaves_no_alert_firing() {
+        assert_eq!(body(vec![notice(Reason::Test)])["status"], "resolved");
+    }
+
+    #[test]
+    fn fingerprints_are_those_of_alertmanager() {
+        // The hash of nothing is FNV's offset; "a" "b" worked out by hand from the definition.
+        assert_eq!(fingerprint(&Labels::new()), "cbf29ce484222325");
+        let by_hand = [b'a', 255, b'b', 255].into_iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(1_099_511_628_211)
+        });
+        assert_eq!(fingerprint(&Labels::from([("a".into(), "b".into())])), format!("{by_hand:016x}"));
+    }
+
+    #[test]
+    fn signatures_agree_with_standard_webhooks() {
+        let secret = Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLw==", "env:X");
+        let key = signing_key(&secret).unwrap();
+        let signed =
+            signature(&key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, r#"{"test": 2432232314}"#);
+        assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+
+    fn problems(settings: serde_json::Value) -> Vec<String> {
+        match Webhook::build(serde_json::from_value(settings).unwrap()) {
+            Ok(webhook) => {
+                assert!(!format!("{:?}", webhook.target).contains("hunter2"), "a secret in Debug");
+                Vec::new()
+            }
+            Err(problems) => problems
+                .into_iter()
+                .map(|problem| format!("{}: {}", problem.path.join("."), problem.message))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn all_faults_of_the_settings_are_told_with_the_way_out() {
+        let found = problems(json!({
+            "url": "ftp://hooks.acme.example/",
+            "headers": { "bad name": "x", "Webhook-Id": "x", "x-team": "a\nb" },
+            "secret": { "value": "whsec_hunter2!", "shown": "env:X" },
+            "format": "template",
+        }));
+        insta::assert_snapshot!(found.join("\n"), @"");
+        assert_eq!(problems(json!({})), ["url: missing; write the address to POST to"]);
+        assert!(problems(json!({ "url": "https://hooks.acme.example/hunter2" })).is_empty());
+    }
+
+    fn node(value: Value) -> Node {
+        Node { at: Position { file: "monitor.yaml".into(), line: 1, column: 1 }, value }
+    }
+
+    fn map(entries: Vec<(&str, Node)>) -> Node {
+        let entry = |(key, value): (&str, Node)| Entry { key: key.into(), at: value.at.clone(), value };
+        node(Value::Map(entries.into_iter().map(entry).collect()))
+    }
+
+    #[test]
+    fn references_to_secrets_are_told_from_plain_text() {
+        let text = || node(Value::String("x".into()));
+        let reference = || map(vec![("env", text())]);
+        let written = map(vec![
+            ("url", reference()),
+            ("headers", map(vec![("a", text()), ("b", reference())])),
+            ("format", text()),
+        ]);
+        let expected = map(vec![
+            ("$url", reference()),
+            ("headers", map(vec![("a", text())])),
+            ("$headers", map(vec![("b", reference())])),
+            ("format", text()),
+        ]);
+        assert_eq!(prepare(&written), expected);
+        let plain = map(vec![("url", text())]);
+        assert_eq!(prepare(&plain), plain);
+    }
+}
