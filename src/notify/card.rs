@@ -453,8 +453,27 @@ mod tests {
     #[test]
     fn an_opening_says_all_there_is_to_know() {
         let card = card(vec![notice(Reason::Opened)]);
-        insta::assert_snapshot!(card.subject, @"");
-        insta::assert_snapshot!(card.text(), @"");
+        insta::assert_snapshot!(card.subject, @"[acme] DOWN sign-in-and-write: dashboard answered 502 (3/3)");
+        insta::assert_snapshot!(card.text(), @r#"
+        DOWN acme/sign-in-and-write
+        dashboard answered 502
+
+        Check: acme/sign-in-and-write
+        Severity: critical
+        Since: 2026-11-24 22:41:05 +01:00 (1h13m ago)
+        Finding: http.status [critical] https://portal.acme.example/: dashboard answered 502
+        Evidence: status 502, phase ttfb, address 192.0.2.7:443
+        Reference: RFC 9110 section 15.6
+        Last good: 2026-11-24 22:40:05 +01:00 (1h14m ago)
+        Confirmed: 3/3
+
+        To reproduce:
+          portalwatch check acme/sign-in-and-write
+
+        What it means: portalwatch explain http.status
+
+        Dashboard: https://status.acme.example
+        "#);
     }
 
     #[test]
@@ -463,8 +482,29 @@ mod tests {
         over.collapsed = true;
         over.incident.not_recorded = true;
         let card = card(vec![over]);
-        insta::assert_snapshot!(card.subject, @"");
-        insta::assert_snapshot!(card.text(), @"");
+        insta::assert_snapshot!(card.subject, @"[acme] RESOLVED sign-in-and-write: dashboard answered 502 (after 1h12m)");
+        insta::assert_snapshot!(card.text(), @r#"
+        RESOLVED acme/sign-in-and-write
+        dashboard answered 502
+
+        Check: acme/sign-in-and-write
+        Severity: critical
+        Time: was down from 2026-11-24 22:41:05 +01:00 to 2026-11-24 23:53:47 +01:00
+        Duration: 1h12m
+        Finding: http.status [critical] https://portal.acme.example/: dashboard answered 502
+        Evidence: status 502, phase ttfb, address 192.0.2.7:443
+        Reference: RFC 9110 section 15.6
+        Last good: 2026-11-24 22:40:05 +01:00 (1h14m ago)
+        Note: earlier messages about this could not be delivered in time; this one tells it all
+        Note: not recorded: the store could not be written
+
+        To reproduce:
+          portalwatch check acme/sign-in-and-write
+
+        What it means: portalwatch explain http.status
+
+        Dashboard: https://status.acme.example
+        "#);
     }
 
     #[test]
@@ -487,7 +527,18 @@ mod tests {
         subjects.push(card(vec![soon.clone()]).subject);
         soon.reason = Reason::Repeated;
         subjects.push(card(vec![soon]).subject);
-        insta::assert_snapshot!(subjects.join("\n"), @"");
+        insta::assert_snapshot!(subjects.join("\n"), @r#"
+        [acme] DOWN sign-in-and-write: dashboard answered 502 (3/3)
+        [acme] UPDATE sign-in-and-write: dashboard answered 502 (3/3)
+        [acme] WORSE sign-in-and-write: dashboard answered 502 (3/3)
+        [acme] BETTER sign-in-and-write: dashboard answered 502 (3/3)
+        [acme] STILL DOWN sign-in-and-write: dashboard answered 502 (3/3)
+        [acme] FLAPPING sign-in-and-write: dashboard answered 502 (3/3)
+        [acme] RESOLVED sign-in-and-write: dashboard answered 502 (after 1h12m)
+        [acme] TEST sign-in-and-write: a test message; nothing is wrong (3/3)
+        [acme] WARN sign-in-and-write: dashboard answered 502 (3/3)
+        [acme] STILL WARN sign-in-and-write: dashboard answered 502 (3/3)
+        "#);
     }
 
     #[test]

@@ -422,7 +422,16 @@ mod tests {
                 { "url": "smtp://alerts:hunter2@smtp.acme.example" },
             ],
         }));
-        insta::assert_snapshot!(found.join("\n"), @"");
+        insta::assert_snapshot!(found.join("\n"), @r#"
+        from: "nobody" is no mail address; write name@domain or "Name <name@domain>"
+        to.1: "b@" is no mail address; write name@domain or "Name <name@domain>"
+        smtp.0.url: https:// is no mail relay; write smtps://host:port or smtp://host:port
+        smtp.1.url: it names no host; write smtps://host:port or smtp://host:port
+        smtp.1.password: a password without a username
+        smtp.2.username: a username without a password
+        smtp.2.tls: only for smtp://; smtps:// is TLS from the first byte. Leave it out
+        smtp.3.url: credentials do not belong into the URL; write username and password beside it
+        "#);
         assert!(!found.join("").contains("hunter2"));
         assert_eq!(problems(json!({ "from": "a@acme.example", "to": [], "smtp": [] })).len(), 2);
     }

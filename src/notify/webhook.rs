@@ -97,7 +97,7 @@ impl ChannelType for Webhook {
     const NAME: &'static str = "webhook";
     const EXAMPLE: &'static str = r"url: https://hooks.acme.example/portalwatch
 headers: { x-team: ops }
-secret: { insecure_literal: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLw== }
+secret: { insecure_literal: whsec_ZXhhbXBsZSBrZXkgb2YgdGhlIGRvY3M= }
 ";
     type Settings = Settings;
 
@@ -402,7 +402,61 @@ mod tests {
     #[test]
     fn an_opening_is_a_firing_alert_of_alertmanager() {
         let body = body(vec![notice(Reason::Opened)]);
-        insta::assert_snapshot!(serde_json::to_string_pretty(&body).unwrap(), @"");
+        insta::assert_snapshot!(serde_json::to_string_pretty(&body).unwrap(), @r#"
+        {
+          "version": "4",
+          "groupKey": "group",
+          "truncatedAlerts": 0,
+          "status": "firing",
+          "receiver": "hook",
+          "groupLabels": {
+            "team": "ops"
+          },
+          "commonLabels": {
+            "alertname": "http.status",
+            "check": "home",
+            "kind": "http",
+            "portal": "acme",
+            "severity": "critical",
+            "team": "ops"
+          },
+          "commonAnnotations": {
+            "confirmed": "3/3",
+            "description": "https://portal.acme.example/: answered 502 (status 502)",
+            "explain": "portalwatch explain http.status",
+            "reproduce": "portalwatch check acme/home",
+            "runbook_url": "https://status.acme.example/",
+            "summary": "answered 502"
+          },
+          "externalURL": "https://status.acme.example",
+          "notification_reason": "opened",
+          "alerts": [
+            {
+              "status": "firing",
+              "labels": {
+                "alertname": "http.status",
+                "check": "home",
+                "kind": "http",
+                "portal": "acme",
+                "severity": "critical",
+                "team": "ops"
+              },
+              "annotations": {
+                "confirmed": "3/3",
+                "description": "https://portal.acme.example/: answered 502 (status 502)",
+                "explain": "portalwatch explain http.status",
+                "reproduce": "portalwatch check acme/home",
+                "runbook_url": "https://status.acme.example/",
+                "summary": "answered 502"
+              },
+              "startsAt": "2026-11-24T12:00:00Z",
+              "endsAt": "0001-01-01T00:00:00Z",
+              "generatorURL": "https://status.acme.example/",
+              "fingerprint": "c1e185760d88b80c"
+            }
+          ]
+        }
+        "#);
     }
 
     #[test]
@@ -444,11 +498,11 @@ mod tests {
 
     #[test]
     fn signatures_agree_with_standard_webhooks() {
-        let secret = Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLw==", "env:X");
+        let secret = Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "env:X");
         let key = signing_key(&secret).unwrap();
         let signed =
             signature(&key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, r#"{"test": 2432232314}"#);
-        assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmKtSyZlE3uFJELVlNIOLJ1OE=");
+        assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
     }
 
     fn problems(settings: serde_json::Value) -> Vec<String> {
@@ -472,7 +526,14 @@ mod tests {
             "secret": { "value": "whsec_hunter2!", "shown": "env:X" },
             "format": "template",
         }));
-        insta::assert_snapshot!(found.join("\n"), @"");
+        insta::assert_snapshot!(found.join("\n"), @r#"
+        url: no http:// or https:// URL
+        headers.Webhook-Id: set by portalwatch itself; leave it out
+        headers.bad name: no valid header name
+        headers.x-team: the value holds characters that no header may hold, such as a line break
+        secret: what follows whsec_ is not base64; copy it again
+        format: template is not supported in this version; leave format out, or write alertmanager
+        "#);
         assert_eq!(problems(json!({})), ["url: missing; write the address to POST to"]);
         assert!(problems(json!({ "url": "https://hooks.acme.example/hunter2" })).is_empty());
     }
