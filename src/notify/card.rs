@@ -165,6 +165,9 @@ pub fn summary(notice: &Notice) -> String {
 fn subject(notification: &Notification) -> String {
     match notification.notices.as_slice() {
         [] => "[portalwatch]".to_owned(),
+        [notice] if notice.reason == Reason::Test => {
+            format!("[portalwatch] TEST {}: {}", notification.channel, summary(notice))
+        }
         [notice] => single(notice),
         notices => several(notices),
     }
@@ -535,7 +538,7 @@ mod tests {
         [acme] STILL DOWN sign-in-and-write: dashboard answered 502 (3/3)
         [acme] FLAPPING sign-in-and-write: dashboard answered 502 (3/3)
         [acme] RESOLVED sign-in-and-write: dashboard answered 502 (after 1h12m)
-        [acme] TEST sign-in-and-write: a test message; nothing is wrong (3/3)
+        [portalwatch] TEST oncall: a test message; nothing is wrong
         [acme] WARN sign-in-and-write: dashboard answered 502 (3/3)
         [acme] STILL WARN sign-in-and-write: dashboard answered 502 (3/3)
         "#);

@@ -22,7 +22,7 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ pub struct Channel {
     /// The channel told when this one keeps failing.
     pub fallback: Option<String>,
     /// Its TLS settings.
-    pub tls: TlsOptions,
+    pub tls: Arc<TlsOptions>,
     /// The most messages in any minute.
     pub per_minute: u32,
 }
@@ -112,7 +112,7 @@ pub struct Deliver {
     pub wire: Arc<dyn Wire>,
     /// The channels; a new value replaces them.
     pub channels: watch::Receiver<Arc<Channels>>,
-    /// Rung by whoever wrote rows.
+    /// Rung (`notify_one`) by whoever wrote rows.
     pub wake: Arc<Notify>,
     /// Where news about channels goes.
     pub events: mpsc::Sender<ChannelEvent>,
@@ -130,6 +130,8 @@ struct Health {
 #[derive(Default)]
 struct AtWork {
     tasks: JoinSet<Report>,
+    /// The channel of each task, for one that ends by itself.
+    names: HashMap<tokio::task::Id, String>,
     channels: BTreeSet<String>,
     rows: BTreeSet<(String, IncidentId)>,
     budgets: BTreeMap<String, Budget>,
@@ -226,7 +228,7 @@ impl Deliver {
             at_work.rows.extend(
                 batches.iter().flat_map(|batch| &batch.rows).map(|row| (name.clone(), row.incident.clone())),
             );
-            at_work.tasks.spawn(
+            let task = at_work.tasks.spawn(
                 Job {
                     channel: channel.clone(),
                     channels: channels.clone(),
@@ -238,6 +240,7 @@ impl Deliver {
                 }
                 .run(batches, budget),
             );
+            at_work.names.insert(task.id(), name);
         }
         rest
     }
@@ -254,17 +257,14 @@ impl Deliver {
         let report = match done {
             Ok(report) => report,
             Err(error) => {
-                // Which task it was is not known: let go of everything that has no task any more.
                 tracing::error!(%error, "a sender task ended by itself");
-                if at_work.tasks.is_empty() {
-                    at_work.channels.clear();
-                    at_work.rows.clear();
+                if let Some(channel) = at_work.names.remove(&error.id()) {
+                    at_work.release(&channel);
                 }
                 return;
             }
         };
-        at_work.channels.remove(&report.channel);
-        at_work.rows.retain(|(channel, _)| *channel != report.channel);
+        at_work.release(&report.channel);
         at_work.budgets.insert(report.channel.clone(), report.budget);
         let health = at_work.health.entry(report.channel.clone()).or_default();
         for attempt in report.attempts {
@@ -305,6 +305,12 @@ impl Deliver {
 }
 
 impl AtWork {
+    fn release(&mut self, channel: &str) {
+        self.channels.remove(channel);
+        self.rows.retain(|(name, _)| name != channel);
+        self.names.retain(|_, name| name != channel);
+    }
+
     fn holds(&self, row: &OutboxRow) -> bool {
         self.rows.contains(&(row.channel.clone(), row.incident.clone()))
     }

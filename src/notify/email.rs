@@ -28,6 +28,7 @@ pub struct Email {
 /// Settings of a mail channel.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "EmailSettings")]
 pub struct Settings {
     /// The sender: `alerts@acme.example` or `portalwatch <alerts@acme.example>`.
     from: String,

@@ -80,3 +80,36 @@ impl NotifierEntry {
 pub fn notifiers() -> &'static [NotifierEntry] {
     const { &[NotifierEntry::of::<super::email::Email>(), NotifierEntry::of::<super::webhook::Webhook>()] }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_schema_refuses_unknown_keys_and_hides_inner_names() {
+        for entry in notifiers() {
+            let mut generator = SchemaGenerator::default();
+            let root = (entry.schema)(&mut generator);
+            let all = serde_json::json!([root, generator.definitions()]).to_string();
+            assert!(all.contains("\"additionalProperties\":false"), "{}: {all}", entry.name);
+            assert!(!all.contains("$url") && !all.contains("$headers"), "{}: {all}", entry.name);
+        }
+    }
+
+    #[test]
+    fn a_schema_names_what_must_be_written() {
+        for (settings, key) in [
+            (schemars::schema_for!(super::super::webhook::Settings), "url"),
+            (schemars::schema_for!(super::super::email::Settings), "smtp"),
+        ] {
+            let required = settings.get("required").unwrap().to_string();
+            assert!(required.contains(key), "{required}");
+        }
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let names: std::collections::BTreeSet<_> = notifiers().iter().map(|entry| entry.name).collect();
+        assert_eq!(names.len(), notifiers().len());
+    }
+}

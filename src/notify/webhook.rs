@@ -20,14 +20,15 @@ pub struct Webhook {
     target: HttpTarget,
 }
 
-/// Settings of a webhook. [`prepare`] moves references to secrets under `$url` and `$headers`:
-/// plain text stays text, so that the masker does not learn `application/json` as a secret.
+// `prepare` moves references to secrets under `$url` and `$headers`: plain text stays text, so that
+// the masker does not learn `application/json` as a secret.
+/// Settings of a webhook.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "WebhookSettings")]
 pub struct Settings {
     /// Where to POST: a text or a secret.
-    #[serde(default)]
-    #[schemars(with = "TextOrSecret", required)]
+    #[schemars(with = "TextOrSecret")]
     url: Option<String>,
     #[serde(default, rename = "$url")]
     #[schemars(skip)]

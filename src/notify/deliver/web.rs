@@ -1,5 +1,6 @@
 //! Sends an HTTP message and tells what the answer means.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -17,7 +18,7 @@ const MAX_ANSWER: usize = 4096;
 pub(super) async fn send(
     wire: &dyn Wire,
     target: &HttpTarget,
-    tls: &TlsOptions,
+    tls: &Arc<TlsOptions>,
     message: &HttpMessage,
     key: &str,
     now: Timestamp,
@@ -34,14 +35,14 @@ pub(super) async fn send(
     }
 }
 
-fn call<'a>(
+fn call(
     target: &HttpTarget,
-    tls: &'a TlsOptions,
+    tls: &Arc<TlsOptions>,
     message: &HttpMessage,
     key: &str,
     now: Timestamp,
     timeout: Duration,
-) -> Result<Call<'a>, String> {
+) -> Result<Call, String> {
     let url = url::Url::parse(target.url.expose()).map_err(|_| "the channel's url is no URL".to_owned())?;
     let method = http::Method::from_bytes(message.method.as_bytes()).map_err(|error| error.to_string())?;
     let mut headers = http::HeaderMap::new();
@@ -65,7 +66,7 @@ fn call<'a>(
         add("webhook-signature", &webhook::signature(&signing_key, key, now.as_second(), &message.body))?;
     }
     let body = message.body.clone().into();
-    Ok(Call { method, url, headers, body, timeout, max_body: MAX_ANSWER, tls })
+    Ok(Call { method, url, headers, body, timeout, max_body: MAX_ANSWER, tls: tls.clone() })
 }
 
 /// What an answer means. What a change of the config can mend (401, 403, 404) is tried again, so

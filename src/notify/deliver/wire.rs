@@ -1,6 +1,7 @@
 //! The sockets that delivery needs, as a seam: the program implements it with its one network
 //! root, tests with what they like.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,7 +26,7 @@ pub trait Wire: Send + Sync {
     ///
     /// # Errors
     /// Why there is no answer, in one line without the URL.
-    fn exchange<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Result<Reply, String>>;
+    fn exchange(&self, call: Call) -> BoxFuture<'_, Result<Reply, String>>;
 }
 
 /// A connection, and what must live as long as it does.
@@ -37,7 +38,7 @@ pub struct Dialed {
 }
 
 /// An HTTP request.
-pub struct Call<'a> {
+pub struct Call {
     /// The method.
     pub method: http::Method,
     /// The URL; it may hold secrets.
@@ -51,7 +52,7 @@ pub struct Call<'a> {
     /// Reading the answer stops here.
     pub max_body: usize,
     /// The channel's TLS settings.
-    pub tls: &'a TlsOptions,
+    pub tls: Arc<TlsOptions>,
 }
 
 /// An HTTP answer.

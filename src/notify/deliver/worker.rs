@@ -16,8 +16,8 @@ use crate::model::{Delivery, IncidentId, Masker, Notice, Notification, OutboxRow
 use crate::record::{Settled, Store};
 use crate::telemetry::telemetry;
 
-/// How long a message is tried.
-const GIVE_UP_AFTER: Duration = Duration::from_secs(86_400);
+/// How long a message is tried, in seconds.
+const GIVE_UP_AFTER: i64 = 86_400;
 /// The stretch in which messages are counted against a channel's rate.
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -112,6 +112,9 @@ impl Job {
         let delivery = send(&*self.wire, &self.channel, &outgoing, &batch.key, now, masker).await;
         let now = self.clock.now();
         let settled: Vec<_> = batch.rows.iter().map(|row| self.verdict(batch, row, &delivery, now)).collect();
+        if let Some(first) = settled.first() {
+            count(&self.channel.name, outcome(first));
+        }
         settle(&*self.store, &settled).await;
         match delivery {
             Delivery::Sent { answer } => {
@@ -139,36 +142,46 @@ impl Job {
         })
     }
 
+    /// What becomes of a row. A message is given up as a whole, by the age of its youngest row.
     fn verdict(&self, batch: &Batch, row: &OutboxRow, delivery: &Delivery, now: Timestamp) -> Settled {
         let key = row.key.clone();
         match delivery {
             Delivery::Sent { answer } => {
-                count(&self.channel.name, "sent");
                 let delay = now.duration_since(row.notice.at).as_secs_f64();
                 telemetry().notification_delay.observe(delay.max(0.0));
                 Settled::Sent { key, at: now, answer: answer.clone() }
             }
-            Delivery::Dead { why } => {
-                count(&self.channel.name, "dead");
-                Settled::Dead { key, at: now, why: why.clone() }
+            Delivery::Dead { why } => Settled::Dead { key, at: now, why: why.clone() },
+            Delivery::Retry { why, .. } if is_too_old(batch, now) => {
+                Settled::Dead { key, at: now, why: format!("given up after 24 h: {why}") }
             }
             Delivery::Retry { after, why } => {
-                // The youngest row decides, so that a message is given up as a whole.
-                let youngest = batch.rows.iter().map(|row| row.notice.at).max().unwrap_or(now);
-                if now.duration_since(youngest)
-                    >= jiff::SignedDuration::try_from(GIVE_UP_AFTER).unwrap_or_default()
-                {
-                    count(&self.channel.name, "dead");
-                    return Settled::Dead { key, at: now, why: format!("given up after 24 h: {why}") };
-                }
-                count(&self.channel.name, "retried");
-                let attempts = row.attempts.saturating_add(1);
                 let most = batch.rows.iter().map(|row| row.attempts).max().unwrap_or(0).saturating_add(1);
                 let wait = back_off(&batch.key, most, *after);
-                let not_before = now.checked_add(wait).unwrap_or(now);
-                Settled::Later { key, not_before, attempts, batch: Some(batch.key.clone()), why: why.clone() }
+                Settled::Later {
+                    key,
+                    not_before: now.checked_add(wait).unwrap_or(now),
+                    attempts: row.attempts.saturating_add(1),
+                    batch: Some(batch.key.clone()),
+                    why: why.clone(),
+                }
             }
         }
+    }
+}
+
+fn is_too_old(batch: &Batch, now: Timestamp) -> bool {
+    let youngest = batch.rows.iter().map(|row| row.notice.at).max().unwrap_or(now);
+    now.duration_since(youngest).as_secs() >= GIVE_UP_AFTER
+}
+
+/// The `outcome` label of what became of a message.
+fn outcome(settled: &Settled) -> &'static str {
+    match settled {
+        Settled::Sent { .. } => "sent",
+        Settled::Later { .. } => "retried",
+        Settled::Dead { .. } => "dead",
+        Settled::Collapsed { .. } => "collapsed",
     }
 }
 

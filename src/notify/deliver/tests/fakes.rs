@@ -206,7 +206,7 @@ impl Wire for Script {
         async { Err("no sockets here".to_owned()) }.boxed()
     }
 
-    fn exchange<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Result<Reply, String>> {
+    fn exchange(&self, call: Call) -> BoxFuture<'_, Result<Reply, String>> {
         let host = call.url.host_str().unwrap().to_owned();
         let id = call.headers["webhook-id"].to_str().unwrap().to_owned();
         let body = String::from_utf8(call.body.to_vec()).unwrap();
@@ -238,7 +238,7 @@ impl Wire for Loopback {
         .boxed()
     }
 
-    fn exchange<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Result<Reply, String>> {
+    fn exchange(&self, call: Call) -> BoxFuture<'_, Result<Reply, String>> {
         async move {
             let (host, port) = (call.url.host_str().unwrap(), call.url.port().unwrap());
             let mut stream = self.dial(host, port, call.timeout).await?.stream;
@@ -272,7 +272,7 @@ pub fn webhook(name: &str, settings: serde_json::Value) -> Channel {
         kind: "webhook",
         notifier: Arc::new(notifier),
         fallback: None,
-        tls: TlsOptions::default(),
+        tls: Arc::new(TlsOptions::default()),
         per_minute: 30,
     }
 }
