@@ -114,3 +114,23 @@ pub(super) fn back_off(key: &str, attempts: u32, wish: Option<Duration>) -> Dura
     let jittered = (whole - whole / 4 * share / 1000).max(FIRST_WAIT);
     wish.map_or(jittered, |wish| jittered.max(wish))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_from_five_seconds_to_ten_minutes_and_differ_by_message() {
+        assert_eq!(back_off("k", 1, None), FIRST_WAIT);
+        let waits: Vec<_> = (1..40).map(|attempts| back_off("k", attempts, None)).collect();
+        assert!(waits.iter().all(|wait| (FIRST_WAIT..=LONGEST_WAIT).contains(wait)), "{waits:?}");
+        assert!(waits[20] >= LONGEST_WAIT * 3 / 4, "{waits:?}");
+        assert_ne!(back_off("k", 9, None), back_off("other", 9, None));
+    }
+
+    #[test]
+    fn the_other_sides_wish_counts_where_it_is_longer() {
+        assert_eq!(back_off("k", 1, Some(Duration::from_secs(3_600))), Duration::from_secs(3_600));
+        assert_eq!(back_off("k", 1, Some(Duration::ZERO)), FIRST_WAIT);
+    }
+}

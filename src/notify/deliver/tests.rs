@@ -15,6 +15,7 @@ use super::*;
 use crate::model::Reason;
 
 struct Running {
+    channels: watch::Sender<Arc<Channels>>,
     stop: CancellationToken,
     task: tokio::task::JoinHandle<()>,
     events: mpsc::Receiver<ChannelEvent>,
@@ -26,7 +27,7 @@ fn hook(name: &str) -> Channel {
 
 fn deliver(outbox: &Arc<Outbox>, script: &Arc<Script>, clock: Arc<Follows>, channels: Channels) -> Running {
     let (sender, events) = mpsc::channel(8);
-    let (_, receiver) = watch::channel(Arc::new(channels));
+    let (channels, receiver) = watch::channel(Arc::new(channels));
     let stop = CancellationToken::new();
     let deliver = Deliver {
         store: outbox.clone(),
@@ -36,7 +37,7 @@ fn deliver(outbox: &Arc<Outbox>, script: &Arc<Script>, clock: Arc<Follows>, chan
         wake: Arc::new(Notify::new()),
         events: sender,
     };
-    Running { task: tokio::spawn(deliver.run(stop.clone())), stop, events }
+    Running { channels, task: tokio::spawn(deliver.run(stop.clone())), stop, events }
 }
 
 /// Lets (paused) time pass.
@@ -214,4 +215,60 @@ async fn no_secret_of_the_config_leaves_in_a_message() {
     let body = script.bodies().remove(0);
     assert!(!body.contains("hunter2"), "{body}");
     assert!(body.contains("<env:TOKEN>"), "{body}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_changes_where_a_waiting_message_goes() {
+    let outbox = Outbox::with(vec![row("k1", "a", "acme/home", Reason::Opened)]);
+    let script = Script::new([("a", &[(0, 401)]), ("b", &[(0, 200)])]);
+    let running = deliver(&outbox, &script, Follows::new(), channels(vec![hook("a")]));
+    pass(1).await;
+    let mended = webhook("a", serde_json::json!({ "url": "https://b/" }));
+    running.channels.send(Arc::new(channels(vec![mended]))).unwrap();
+    pass(30).await;
+    assert_eq!(script.ids("b"), ["k1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_waits_for_the_message_in_the_air_and_starts_no_other() {
+    let outbox = Outbox::with(vec![
+        row("k1", "a", "acme/home", Reason::Opened),
+        row("k2", "a", "acme/api", Reason::Opened),
+    ]);
+    let script = Script::new([("a", &[(4, 200)])]);
+    let running = deliver(&outbox, &script, Follows::new(), channels(vec![hook("a")]));
+    pass(1).await;
+    running.stop.cancel();
+    running.task.await.unwrap();
+    assert!(matches!(outbox.settled("k1"), Some(Settled::Sent { .. })));
+    assert_eq!(script.ids("a"), ["k1"]);
+    assert!(outbox.settled("k2").is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backlog_outlasts_the_lease_without_a_second_copy() {
+    let rows =
+        (0..6).map(|number| row(&format!("k{number}"), "a", &format!("acme/c{number}"), Reason::Opened));
+    let outbox = Outbox::with(rows.collect());
+    let script = Script::new([("a", &[(20, 200)])]);
+    let _running = deliver(&outbox, &script, Follows::new(), channels(vec![hook("a")]));
+    pass(300).await;
+    let mut ids = script.ids("a");
+    ids.sort();
+    assert_eq!(ids, ["k0", "k1", "k2", "k3", "k4", "k5"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_of_one_group_become_one_message() {
+    let rows = (0..3).map(|number| {
+        let mut row = row(&format!("k{number}"), "a", &format!("acme/c{number}"), Reason::Opened);
+        row.group_key = "group".into();
+        row
+    });
+    let outbox = Outbox::with(rows.collect());
+    let script = Script::new([("a", &[(0, 200)])]);
+    let _running = deliver(&outbox, &script, Follows::new(), channels(vec![hook("a")]));
+    pass(5).await;
+    assert_eq!(script.ids("a"), ["k0"]);
+    assert!(matches!(outbox.settled("k2"), Some(Settled::Sent { .. })));
 }

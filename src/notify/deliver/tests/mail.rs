@@ -321,3 +321,44 @@ async fn a_relay_that_hangs_after_the_mail_was_taken_has_taken_it() {
         Relay::start(Behaviour { implicit: true, replies: vec![("QUIT", "")], ..Behaviour::default() }).await;
     sent(&relay.send("smtps", None).await);
 }
+
+#[tokio::test]
+async fn what_is_slipped_in_before_the_handshake_is_no_answer_after_it() {
+    let relay = Relay::start(Behaviour {
+        starttls: true,
+        replies: vec![("STARTTLS", "220 go ahead\r\n250 AUTH LOGIN")],
+        ..Behaviour::default()
+    })
+    .await;
+    retried(&relay.send("smtp", None).await);
+    assert!(!relay.log().contains("AUTH"), "{}", relay.log());
+}
+
+#[tokio::test]
+async fn a_relay_that_only_knows_login_is_logged_in_to() {
+    let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+    let password: &'static str = encode("hunter2-secret").leak();
+    let relay = Relay::start(Behaviour {
+        implicit: true,
+        replies: vec![
+            ("EHLO", "250-relay\r\n250 AUTH LOGIN"),
+            ("AUTH LOGIN", "334 VXNlcm5hbWU6"),
+            ("YWxlcnRz", "334 UGFzc3dvcmQ6"),
+            (password, "235 welcome"),
+        ],
+        ..Behaviour::default()
+    })
+    .await;
+    sent(&relay.send("smtps", None).await);
+    assert!(relay.log().contains("tls YWxlcnRz"), "{}", relay.log());
+}
+
+#[tokio::test]
+async fn a_relay_that_answers_without_end_is_left() {
+    let flood: &'static str = "250-more\r\n".repeat(2_000).leak();
+    let relay =
+        Relay::start(Behaviour { starttls: true, replies: vec![("EHLO", flood)], ..Behaviour::default() })
+            .await;
+    let delivery = relay.send("smtp", None).await;
+    assert!(retried(&delivery).contains("longer than"), "{delivery:?}");
+}
