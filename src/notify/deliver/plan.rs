@@ -9,6 +9,8 @@ use crate::model::{IncidentId, OutboxRow, Reason};
 
 /// The first wait after a failure.
 const FIRST_WAIT: Duration = Duration::from_secs(5);
+/// How long a message is tried, in seconds.
+const GIVE_UP: i64 = 86_400;
 /// The longest wait after a failure.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
@@ -37,8 +39,8 @@ pub(super) struct Batch {
 ///
 /// Rows that were tried together stay together, under their key. Of the others, those due of one
 /// (channel, group) become one message. An incident whose first waiting row is not due waits with
-/// all its rows, so that order is kept; one that is over before anything was tried is told in one
-/// message.
+/// all its rows, so that order is kept; one that is over before anything was delivered is told
+/// in one message.
 pub(super) fn plan_batches(rows: &[(OutboxRow, Option<Timestamp>)], now: Timestamp) -> Plan {
     let mut plan = Plan::default();
     let mut waiting: BTreeMap<(String, IncidentId), Timestamp> = BTreeMap::new();
@@ -79,7 +81,12 @@ pub(super) fn plan_batches(rows: &[(OutboxRow, Option<Timestamp>)], now: Timesta
     plan
 }
 
-/// An incident that is over and of which nothing was tried is told by its resolution alone.
+/// Marked before an attempt whose end is not known: it may have been delivered.
+fn is_unsure(row: &OutboxRow) -> bool {
+    row.batch.is_some() && row.attempts == 0
+}
+
+/// An incident that is over and of which nothing was delivered is told by its resolution alone.
 fn collapse(rows: Vec<OutboxRow>, plan: &mut Plan) -> Vec<OutboxRow> {
     let mut kept: Vec<OutboxRow> = Vec::new();
     for mut row in rows {
@@ -87,7 +94,7 @@ fn collapse(rows: Vec<OutboxRow>, plan: &mut Plan) -> Vec<OutboxRow> {
         if row.notice.reason == Reason::Resolved
             && row.batch.is_none()
             && kept.iter().any(mine)
-            && kept.iter().filter(|other| mine(other)).all(|other| other.batch.is_none())
+            && !kept.iter().any(|other| mine(other) && is_unsure(other))
         {
             plan.collapse.extend(
                 kept.iter().filter(|other| mine(other)).map(|other| (other.key.clone(), row.key.clone())),
@@ -101,10 +108,15 @@ fn collapse(rows: Vec<OutboxRow>, plan: &mut Plan) -> Vec<OutboxRow> {
     kept
 }
 
+/// Whether a row is too old to be tried again.
+pub(super) fn given_up(row: &OutboxRow, now: Timestamp) -> bool {
+    now.duration_since(row.notice.at).as_secs() >= GIVE_UP
+}
+
 /// How long to wait after the given number of failed attempts: 5 s, doubled each time up to 10 min,
 /// less up to a quarter that depends on the key, so that messages do not all come back at once. The
 /// other side's wish counts where it is longer.
-pub(super) fn back_off(key: &str, attempts: u32, wish: Option<Duration>) -> Duration {
+pub(super) fn backoff(key: &str, attempts: u32, wish: Option<Duration>) -> Duration {
     let doubled = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(attempts.saturating_sub(1).min(16)));
     let whole = doubled.min(LONGEST_WAIT);
     let hash = key.bytes().chain(attempts.to_le_bytes()).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
@@ -121,16 +133,16 @@ mod tests {
 
     #[test]
     fn waits_grow_from_five_seconds_to_ten_minutes_and_differ_by_message() {
-        assert_eq!(back_off("k", 1, None), FIRST_WAIT);
-        let waits: Vec<_> = (1..40).map(|attempts| back_off("k", attempts, None)).collect();
+        assert_eq!(backoff("k", 1, None), FIRST_WAIT);
+        let waits: Vec<_> = (1..40).map(|attempts| backoff("k", attempts, None)).collect();
         assert!(waits.iter().all(|wait| (FIRST_WAIT..=LONGEST_WAIT).contains(wait)), "{waits:?}");
         assert!(waits[20] >= LONGEST_WAIT * 3 / 4, "{waits:?}");
-        assert_ne!(back_off("k", 9, None), back_off("other", 9, None));
+        assert_ne!(backoff("k", 9, None), backoff("other", 9, None));
     }
 
     #[test]
     fn the_other_sides_wish_counts_where_it_is_longer() {
-        assert_eq!(back_off("k", 1, Some(Duration::from_secs(3_600))), Duration::from_secs(3_600));
-        assert_eq!(back_off("k", 1, Some(Duration::ZERO)), FIRST_WAIT);
+        assert_eq!(backoff("k", 1, Some(Duration::from_secs(3_600))), Duration::from_secs(3_600));
+        assert_eq!(backoff("k", 1, Some(Duration::ZERO)), FIRST_WAIT);
     }
 }

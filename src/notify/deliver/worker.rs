@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::plan::{Batch, back_off};
+use super::plan::{Batch, backoff, given_up};
 use super::wire::Wire;
 use super::{Channel, Channels, SEND_TIMEOUT, count, send};
 use crate::clock::Clock;
@@ -16,8 +16,6 @@ use crate::model::{Delivery, IncidentId, Masker, Notice, Notification, OutboxRow
 use crate::record::{Settled, Store};
 use crate::telemetry::telemetry;
 
-/// How long a message is tried, in seconds.
-const GIVE_UP_AFTER: i64 = 86_400;
 /// The stretch in which messages are counted against a channel's rate.
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -152,12 +150,12 @@ impl Job {
                 Settled::Sent { key, at: now, answer: answer.clone() }
             }
             Delivery::Dead { why } => Settled::Dead { key, at: now, why: why.clone() },
-            Delivery::Retry { why, .. } if is_too_old(batch, now) => {
+            Delivery::Retry { why, .. } if batch.rows.iter().all(|row| given_up(row, now)) => {
                 Settled::Dead { key, at: now, why: format!("given up after 24 h: {why}") }
             }
             Delivery::Retry { after, why } => {
                 let most = batch.rows.iter().map(|row| row.attempts).max().unwrap_or(0).saturating_add(1);
-                let wait = back_off(&batch.key, most, *after);
+                let wait = backoff(&batch.key, most, *after);
                 Settled::Later {
                     key,
                     not_before: now.checked_add(wait).unwrap_or(now),
@@ -168,11 +166,6 @@ impl Job {
             }
         }
     }
-}
-
-fn is_too_old(batch: &Batch, now: Timestamp) -> bool {
-    let youngest = batch.rows.iter().map(|row| row.notice.at).max().unwrap_or(now);
-    now.duration_since(youngest).as_secs() >= GIVE_UP_AFTER
 }
 
 /// The `outcome` label of what became of a message.
