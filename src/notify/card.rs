@@ -288,6 +288,9 @@ fn circumstances(notification: &Notification, notice: &Notice) -> Vec<(&'static 
             notification.group_labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
         group.push(format!("{} notices in this message", notification.notices.len()));
         facts.push(("Together with", group.join(", ")));
+        if let Some(shares) = &notification.shares {
+            facts.push(("Shared cause", shares.clone()));
+        }
     }
     if notice.collapsed {
         facts.push((
@@ -447,6 +450,7 @@ mod tests {
             group_key: "group".into(),
             group_labels: BTreeMap::from([("team".into(), "ops".into())]),
             notices,
+            shares: Some("connect to 192.0.2.7:443".into()),
             external_url: "https://status.acme.example".into(),
             timezone: TimeZone::get("Europe/Amsterdam").unwrap(),
             now: at("22:55:00"),
@@ -551,6 +555,7 @@ mod tests {
         let same = card(vec![notice(Reason::Opened), other.clone()]);
         assert_eq!(same.subject, "[acme, beta] DOWN 2 checks: sign-in-and-write, home");
         assert!(same.text().contains("Together with: team=ops, 2 notices in this message"));
+        assert!(same.text().contains("Shared cause: connect to 192.0.2.7:443"));
         let mixed = card(vec![notice(Reason::Resolved), other]);
         assert_eq!(mixed.subject, "[acme, beta] RESOLVED 1, DOWN 1: sign-in-and-write, home");
     }

@@ -386,6 +386,7 @@ pub async fn send_test(
         group_key: "test".into(),
         group_labels: Labels::new(),
         notices: vec![notice],
+        shares: None,
         external_url: channels.external_url.clone(),
         timezone: channels.timezone.clone(),
         now,

@@ -369,6 +369,7 @@ mod tests {
             group_key: "group".into(),
             group_labels: Labels::new(),
             notices,
+            shares: None,
             external_url: "https://status.acme.example/?a=1&b=2".into(),
             timezone: jiff::tz::TimeZone::UTC,
             now: "2026-11-24T12:00:30Z".parse().unwrap(),

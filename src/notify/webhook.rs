@@ -393,6 +393,7 @@ mod tests {
             group_key: "group".into(),
             group_labels: Labels::from([("team".into(), "ops".into())]),
             notices,
+            shares: None,
             external_url: "https://status.acme.example".into(),
             timezone: jiff::tz::TimeZone::UTC,
             now: "2026-11-24T12:03:01Z".parse().unwrap(),

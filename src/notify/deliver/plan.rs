@@ -32,6 +32,8 @@ pub(super) struct Batch {
     pub key: String,
     /// The rows, oldest first; all of one channel and group.
     pub rows: Vec<OutboxRow>,
+    /// What its incidents have in common.
+    pub shares: Option<String>,
 }
 
 /// Makes messages of rows (each with the instant at which its group was last sent something), given
@@ -72,9 +74,11 @@ pub(super) fn plan_batches(rows: &[(OutboxRow, Option<Timestamp>)], now: Timesta
                 plan.later.push((row.key, now));
                 continue;
             }
-            None => {
-                plan.send.push(Batch { key: row.batch.clone().unwrap_or(row.key.clone()), rows: vec![row] })
-            }
+            None => plan.send.push(Batch {
+                key: row.batch.clone().unwrap_or(row.key.clone()),
+                rows: vec![row],
+                shares: None,
+            }),
         }
         begun.insert(line);
     }

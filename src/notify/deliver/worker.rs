@@ -134,6 +134,7 @@ impl Job {
             group_key: first.group_key.clone(),
             group_labels: first.group_labels.clone(),
             notices: batch.rows.iter().map(|row| masked(&row.notice, &self.channels.masker)).collect(),
+            shares: batch.shares.as_deref().map(|shares| self.channels.masker.mask(shares).into_owned()),
             external_url: self.channels.external_url.clone(),
             timezone: self.channels.timezone.clone(),
             now,

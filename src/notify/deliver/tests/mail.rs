@@ -152,6 +152,7 @@ fn notification(reason: Reason) -> Notification {
         group_key: row.group_key,
         group_labels: row.group_labels,
         notices: vec![row.notice],
+        shares: None,
         external_url: "https://status.acme.example".into(),
         timezone: jiff::tz::TimeZone::UTC,
         now: start(),
