@@ -150,7 +150,7 @@ fn mailboxes(key: &str, texts: &[String], problems: &mut Vec<Problem>) -> Vec<Ma
     texts
         .iter()
         .enumerate()
-        .filter_map(|(index, text)| mailbox(&[key, &index.to_string()], text, problems))
+        .filter_map(|(index, text)| mailbox(&[key, &format!("[{index}]")], text, problems))
         .collect()
 }
 
@@ -161,7 +161,7 @@ fn relays(settings: Vec<RelaySettings>, problems: &mut Vec<Problem>) -> Vec<Rela
     let single = settings.len() == 1;
     let mut relays = Vec::new();
     for (index, settings) in settings.into_iter().enumerate() {
-        let index = index.to_string();
+        let index = format!("[{index}]");
         let path: &[&str] = if single { &["smtp"] } else { &["smtp", &index] };
         relays.extend(relay(path, settings, problems));
     }
@@ -426,13 +426,13 @@ mod tests {
         }));
         insta::assert_snapshot!(found.join("\n"), @r#"
         from: "nobody" is no mail address; write name@domain or "Name <name@domain>"
-        to.1: "b@" is no mail address; write name@domain or "Name <name@domain>"
-        smtp.0.url: https:// is no mail relay; write smtps://host:port or smtp://host:port
-        smtp.1.url: it names no host; write smtps://host:port or smtp://host:port
-        smtp.1.password: a password without a username
-        smtp.2.username: a username without a password
-        smtp.2.tls: only for smtp://; smtps:// is TLS from the first byte. Leave it out
-        smtp.3.url: credentials do not belong into the URL; write username and password beside it
+        to.[1]: "b@" is no mail address; write name@domain or "Name <name@domain>"
+        smtp.[0].url: https:// is no mail relay; write smtps://host:port or smtp://host:port
+        smtp.[1].url: it names no host; write smtps://host:port or smtp://host:port
+        smtp.[1].password: a password without a username
+        smtp.[2].username: a username without a password
+        smtp.[2].tls: only for smtp://; smtps:// is TLS from the first byte. Leave it out
+        smtp.[3].url: credentials do not belong into the URL; write username and password beside it
         "#);
         assert!(!found.join("").contains("hunter2"));
         assert_eq!(problems(json!({ "from": "a@acme.example", "to": [], "smtp": [] })).len(), 2);
