@@ -110,6 +110,8 @@ pub struct Notification {
     pub group_labels: Labels,
     /// What is told, oldest first; never empty.
     pub notices: Vec<Notice>,
+    /// What its incidents have in common, such as `connect to 192.0.2.7:443`.
+    pub shares: Option<String>,
     /// The daemon's own address, for links.
     pub external_url: String,
     /// The time zone of times in the message.

@@ -4,34 +4,77 @@
 pub mod card;
 pub mod deliver;
 pub mod email;
+mod registry;
 pub mod webhook;
 
-use std::sync::Arc;
-
-use schemars::{Schema, SchemaGenerator};
-
-use crate::formats::yaml::{Node, Reader};
-use crate::model::{Notification, Outgoing};
+pub use self::registry::{ChannelType, NotifierEntry, Problem, notifiers};
+use crate::model::{Notification, Outgoing, Secret};
 
 /// A channel: pure translation from what is told to what its service takes.
 pub trait Notifier: Send + Sync {
     /// The message.
     fn render(&self, notification: &Notification) -> Outgoing;
+    /// Where the message goes and what is needed to get in.
+    fn transport(&self) -> Transport<'_>;
 }
 
-/// A channel type without its types.
-pub struct NotifierEntry {
-    /// The key in a channel's config.
-    pub name: &'static str,
-    /// A complete channel as YAML (what stands under its name).
-    pub example: &'static str,
-    /// The JSON Schema of its settings.
-    pub schema: fn(&mut SchemaGenerator) -> Schema,
-    /// Reads its settings; faults go to the reader.
-    pub read: fn(&Node, &mut Reader<'_>) -> Option<Arc<dyn Notifier>>,
+/// Where messages of a channel go.
+#[derive(Clone, Copy, Debug)]
+pub enum Transport<'a> {
+    /// To a mail relay.
+    Smtp(&'a Smtp),
+    /// To a URL.
+    Http(&'a HttpTarget),
 }
 
-/// All channel types, in the order of the docs.
-pub fn notifiers() -> &'static [NotifierEntry] {
-    &[]
+/// The envelope and the relays of a mail channel.
+#[derive(Clone, Debug)]
+pub struct Smtp {
+    /// `From`, as written.
+    pub from: lettre::message::Mailbox,
+    /// `To`.
+    pub to: Vec<lettre::message::Mailbox>,
+    /// `Cc`.
+    pub cc: Vec<lettre::message::Mailbox>,
+    /// Tried in order; never empty.
+    pub relays: Vec<Relay>,
+}
+
+/// One mail relay.
+#[derive(Clone, Debug)]
+pub struct Relay {
+    /// A name or an address.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// How the connection is protected.
+    pub security: Security,
+    /// The name asked for and verified in TLS; default: the channel's, else the host.
+    pub server_name: Option<String>,
+    /// User name and password for AUTH.
+    pub credentials: Option<(String, Secret)>,
+}
+
+/// How a connection to a relay is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// TLS from the first byte (RFC 8314 section 3.3).
+    Implicit,
+    /// STARTTLS, and nothing is sent without it (RFC 3207).
+    StartTls,
+    /// STARTTLS if it is offered; credentials are never sent without it.
+    Opportunistic,
+    /// None, by explicit wish.
+    None,
+}
+
+/// Where HTTP messages of a channel go.
+#[derive(Clone, Debug)]
+pub struct HttpTarget {
+    /// The URL; it may carry a token, so it is never shown.
+    pub url: Secret,
+    /// Headers added to each request.
+    pub headers: Vec<(String, Secret)>,
+    /// The key of Standard Webhooks signatures.
+    pub signing: Option<Secret>,
 }
