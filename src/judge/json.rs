@@ -8,11 +8,14 @@ use jsonpath_rust::parser::parse_json_path;
 use jsonpath_rust::query::js_path_process;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
-use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer, value::SeqAccessDeserializer};
+use serde::de::{
+    self, Deserializer, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer,
+    value::SeqAccessDeserializer,
+};
 use serde_json::Value;
 
-use super::text::{Pattern, compare, ensure};
 use super::Unmet;
+use super::text::{Pattern, compare, ensure};
 
 /// Operators on what a path selects. All that are given must hold, for every selected value.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -73,9 +76,8 @@ impl JsonRule {
         if let Some(unwanted) = &self.not_equals {
             ensure(!selects(values, unwanted), || format!("not_equals {unwanted}"))?;
         }
-        let every = |holds: &dyn Fn(&Value) -> bool| {
-            !values.is_empty() && values.iter().all(|value| holds(value))
-        };
+        let every =
+            |holds: &dyn Fn(&Value) -> bool| !values.is_empty() && values.iter().all(|value| holds(value));
         if let Some(wanted) = &self.contains {
             ensure(every(&|value| contains(value, wanted)), || format!("contains {wanted}"))?;
         }
@@ -120,7 +122,9 @@ fn selects(values: &[&Value], wanted: &Value) -> bool {
 /// Equality as JSON means it: `1` and `1.0` are the same number, members have no order.
 fn same(left: &Value, right: &Value) -> bool {
     match (left, right) {
-        (Value::Number(left), Value::Number(right)) => left == right || left.as_f64() == right.as_f64() && (left.is_f64() || right.is_f64()),
+        (Value::Number(left), Value::Number(right)) => {
+            left == right || left.as_f64() == right.as_f64() && (left.is_f64() || right.is_f64())
+        }
         (Value::Array(left), Value::Array(right)) => {
             left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same(left, right))
         }
@@ -185,7 +189,11 @@ impl JsonRules {
             let shown = match &*values {
                 [] => None,
                 [one] => Some(one.to_string()),
-                many => Some(format!("{} values, first {}", many.len(), many.first().map_or(String::new(), ToString::to_string))),
+                many => Some(format!(
+                    "{} values, first {}",
+                    many.len(),
+                    many.first().map_or(String::new(), ToString::to_string)
+                )),
             };
             (&*path.written, shown, rule.judge(&values))
         })

@@ -8,6 +8,7 @@ mod text;
 pub use json::{JsonRule, JsonRules};
 pub use status::StatusSet;
 pub use text::{BodyRule, Pattern, TextRule, Texts};
+pub(crate) use text::{body_rule, rule};
 
 /// Why an expectation is not met.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
 
 /// A set of status codes, 100 to 599 (RFC 9110 section 15) and the unregistered rest up to 999.
 #[derive(Clone, Debug, PartialEq, Eq)]
