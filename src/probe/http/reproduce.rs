@@ -3,7 +3,6 @@
 use super::mask;
 use super::request;
 use super::spec::{Addresses, Auth, Spec};
-use super::values::Fields;
 use crate::net::HttpVersion;
 use crate::probe::Scope;
 
