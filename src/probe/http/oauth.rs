@@ -8,7 +8,7 @@ use super::observe::our_side;
 use super::spec::ClientCredentials;
 use super::values::HttpUrl;
 use crate::model::Secret;
-use crate::net::{Family, HttpVersion, Origin, Request, Via};
+use crate::net::{Request, Via};
 use crate::probe::Ctx;
 
 /// Answers of token endpoints are small.
@@ -18,20 +18,15 @@ const MOST_BYTES: usize = 64 << 10;
 ///
 /// # Errors
 /// Our side failed.
-pub async fn token(client: &ClientCredentials, ctx: &Ctx<'_>) -> Result<Result<Secret, String>, Skipped> {
+pub async fn token(
+    client: &ClientCredentials,
+    via: Via,
+    ctx: &Ctx<'_>,
+) -> Result<Result<Secret, String>, Skipped> {
     let HttpUrl(url) = &client.token_url;
     let request = match request(client, ctx) {
         Ok(request) => request,
         Err(why) => return Ok(Err(why)),
-    };
-    let via = Via {
-        origin: Origin::Portal { private: ctx.scope.portal.private },
-        resolvers: ctx.scope.resolvers.clone(),
-        tls: ctx.scope.tls.clone(),
-        family: Family::Any,
-        connect_to: None,
-        proxy: None,
-        version: HttpVersion::Auto,
     };
     let at = super::mask::url(url, &[]);
     match ctx.net.exchange(&request, &via).await {

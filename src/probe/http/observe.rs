@@ -2,8 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header;
+use tokio::time::Instant;
 use url::Url;
 
 use super::extract;
@@ -15,7 +17,9 @@ use super::request::{self, Prepared};
 use super::spec::{Addresses, Auth, Spec};
 use crate::judge::clip;
 use crate::model::{Cause, Timings};
-use crate::net::{ConnectTo, FailReason, Origin, Request, Response, TlsOptions, TransportError, Via};
+use crate::net::{
+    ConnectTo, FailReason, Family, HttpVersion, Origin, Request, Response, TlsOptions, TransportError, Via,
+};
 use crate::probe::{Ctx, Observed, Unmeasured};
 
 /// The most addresses that are looked at in one run.
@@ -27,20 +31,23 @@ const MOST_ADDRESSES: usize = 16;
 /// Our side failed.
 pub async fn observe(spec: &Spec, ctx: &Ctx<'_>) -> Result<Observed<Facts>, Unmeasured> {
     let config = |why: String| Unmeasured { cause: Cause::Config, why };
+    let ends = Instant::now() + ctx.scope.deadline;
     let target = request::target(spec, ctx.scope).map_err(|(_, why)| config(why))?;
     let subject = subject(&target);
     let token = match spec.auth.as_deref() {
-        Some(Auth::Oauth2(client)) => match oauth::token(client, ctx).await.map_err(unmeasured)? {
-            Ok(token) => Some(token),
-            Err(why) => {
-                let facts = Facts { subject, auth: Some(clip(&why)), ..Facts::default() };
-                return Ok(observed(facts));
+        Some(Auth::Oauth2(client)) => {
+            match oauth::token(client, token_via(spec, ctx), ctx).await.map_err(unmeasured)? {
+                Ok(token) => Some(token),
+                Err(why) => {
+                    let facts = Facts { subject, auth: Some(clip(&why)), ..Facts::default() };
+                    return Ok(observed(facts));
+                }
             }
-        },
+        }
         _ => None,
     };
     let prepared = request::prepare(spec, ctx.scope, token.as_ref()).map_err(config)?;
-    let look = Look { spec, ctx, prepared: &prepared };
+    let look = Look { spec, ctx, prepared: &prepared, ends };
     let facts = if spec.addresses == Addresses::All && spec.proxy.is_none() {
         look.every_address(subject).await.map_err(unmeasured)?
     } else {
@@ -109,6 +116,8 @@ struct Look<'a> {
     spec: &'a Spec,
     ctx: &'a Ctx<'a>,
     prepared: &'a Prepared,
+    /// When the run ends, whatever is still to follow.
+    ends: Instant,
 }
 
 impl Look<'_> {
@@ -172,12 +181,17 @@ impl Look<'_> {
         };
         loop {
             facts.final_url = mask::url(&asked.url, &names);
+            let left = self.ends.saturating_duration_since(Instant::now());
+            asked.timeout = self.ctx.scope.timeout.min(left.max(Duration::from_millis(1)));
             let response = match self.ctx.net.exchange(&asked, &via).await {
                 Ok(response) => response,
                 Err(error) => return self.failed(facts, &error),
             };
             sum(&mut facts.phases, &response.timings);
             if expect.status.contains(response.status) || !is_redirect(response.status) {
+                if let Some(skipped) = response.body_error.as_ref().and_then(our_side) {
+                    return Err(skipped);
+                }
                 self.answered(&mut facts, &response, &asked.url);
                 return Ok(facts);
             }
@@ -193,7 +207,8 @@ impl Look<'_> {
             };
             facts.redirects.push(Hop { status: response.status, to: mask::url(&step.url, &names) });
             if step.other_origin {
-                self.leave_origin(&mut asked, &mut via);
+                self.leave_origin(&mut asked);
+                redirected(&mut via, &asked.url, &step.url);
             }
             via.origin = Origin::Answer { private: self.ctx.scope.portal.private };
             if step.drop_body {
@@ -224,17 +239,49 @@ impl Look<'_> {
         Ok(facts)
     }
 
-    /// What was meant for the first origin stays there: credentials, secrets, the client
-    /// certificate, the fixed place to connect to.
-    fn leave_origin(&self, asked: &mut Request, via: &mut Via) {
+    /// Credentials and secrets were meant for the first origin and stay there.
+    fn leave_origin(&self, asked: &mut Request) {
         for name in &self.prepared.private_headers {
             asked.headers.remove(name);
         }
         asked.headers.remove(header::HOST);
-        via.connect_to = None;
-        if via.tls.server_name.is_some() || via.tls.client.is_some() {
-            via.tls = Arc::new(TlsOptions { ca_pem: via.tls.ca_pem.clone(), ..TlsOptions::default() });
+    }
+}
+
+/// How another origin is reached. On the same host (from http to https) an address that is looked
+/// at by itself stays the one looked at, and the TLS settings stay; another host gets neither.
+fn redirected(via: &mut Via, from: &Url, to: &Url) {
+    let same_host = from.host() == to.host();
+    via.connect_to = match (&via.connect_to, to.port_or_known_default()) {
+        (Some(ConnectTo::Address(address)), Some(port)) if same_host => {
+            Some(ConnectTo::Address(SocketAddr::new(address.ip(), port)))
         }
+        _ => None,
+    };
+    if !same_host {
+        via.tls = foreign_tls(&via.tls);
+    }
+}
+
+/// TLS settings for a host they were not written for: the authorities, neither the name nor the
+/// client certificate.
+fn foreign_tls(tls: &Arc<TlsOptions>) -> Arc<TlsOptions> {
+    if tls.server_name.is_none() && tls.client.is_none() {
+        return tls.clone();
+    }
+    Arc::new(TlsOptions { ca_pem: tls.ca_pem.clone(), ..TlsOptions::default() })
+}
+
+/// How the token endpoint is reached: as the target is, proxy and resolvers included, without what
+/// only fits the target.
+fn token_via(spec: &Spec, ctx: &Ctx<'_>) -> Via {
+    let via = request::via(spec, ctx.scope);
+    Via {
+        tls: foreign_tls(&via.tls),
+        family: Family::Any,
+        connect_to: None,
+        version: HttpVersion::Auto,
+        ..via
     }
 }
 
@@ -299,6 +346,29 @@ mod tests {
     fn skipped(no_route: bool) -> Facts {
         let unmeasured = Some(Skipped { cause: Cause::LocalNetwork, why: "no route".into(), no_route });
         Facts { subject: "2001:db8::1".into(), unmeasured, ..Facts::default() }
+    }
+
+    #[test]
+    fn another_host_gets_neither_the_client_certificate_nor_the_fixed_address() {
+        let url = |text: &str| Url::parse(text).unwrap();
+        let client = Some((Arc::from("chain"), crate::model::Secret::new("key", "file:/k")));
+        let start = Via {
+            origin: Origin::Portal { private: false },
+            resolvers: Arc::new([]),
+            tls: Arc::new(TlsOptions { ca_pem: Some("ca".into()), server_name: Some("n".into()), client }),
+            family: Family::Any,
+            connect_to: Some(ConnectTo::Address(([192, 0, 2, 1], 80).into())),
+            proxy: None,
+            version: HttpVersion::Auto,
+        };
+        let mut via = start.clone();
+        redirected(&mut via, &url("http://h.example/"), &url("https://h.example/"));
+        assert_eq!(via.connect_to, Some(ConnectTo::Address(([192, 0, 2, 1], 443).into())));
+        assert!(via.tls.client.is_some());
+        let mut via = start;
+        redirected(&mut via, &url("http://h.example/"), &url("https://other.example/"));
+        assert_eq!(via.connect_to, None);
+        assert!(via.tls.client.is_none() && via.tls.server_name.is_none() && via.tls.ca_pem.is_some());
     }
 
     #[test]

@@ -365,3 +365,22 @@ fn every_finding_is_documented_once() {
         assert!(!doc.meaning.is_empty() && !doc.why.is_empty() && !doc.fix.is_empty(), "{}", doc.id);
     }
 }
+
+#[test]
+fn the_example_is_a_check_that_can_be_read() {
+    let check: Value = serde_saphyr::from_str(Http::EXAMPLE).unwrap();
+    let example = spec(check["http"].clone());
+    assert_eq!(Http::validate(&example, &scope(None)), []);
+    assert_eq!(example.max_body, values::Size(256 << 10));
+}
+
+#[test]
+fn the_schema_describes_every_setting() {
+    let schema = schemars::schema_for!(Spec).to_value();
+    let settings = schema["properties"].as_object().unwrap();
+    assert_eq!(settings.len(), 15);
+    for (name, setting) in settings {
+        assert!(setting.get("description").is_some(), "{name}: {setting}");
+    }
+    assert_eq!(schema["additionalProperties"], false);
+}
