@@ -1,14 +1,17 @@
 //! Judging texts, JSON values and status codes against what a config expects. Pure: nothing here
 //! knows where a value came from.
 
+mod body;
 mod json;
 mod status;
 mod text;
 
+pub use body::BodyRule;
+pub(crate) use body::body_rule;
 pub use json::{JsonRule, JsonRules};
 pub use status::StatusSet;
-pub use text::{BodyRule, Pattern, TextRule, Texts};
-pub(crate) use text::{body_rule, rule};
+pub(crate) use text::rule;
+pub use text::{Pattern, TextRule, Texts};
 
 /// Why an expectation is not met.
 #[derive(Clone, Debug, PartialEq, Eq)]
