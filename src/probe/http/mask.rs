@@ -41,6 +41,11 @@ fn is_secret(name: &str, names: &[&str]) -> bool {
     names.contains(&name) || lower == "code" || TELLTALE.iter().any(|part| lower.contains(part))
 }
 
+/// Whether a name looks like that of a secret.
+pub fn looks_secret(name: &str) -> bool {
+    is_secret(name, &[])
+}
+
 /// A response header's value as it may be kept: cookies lose their values, addresses theirs.
 pub fn header(name: &HeaderName, value: &str) -> String {
     let shown = match *name {

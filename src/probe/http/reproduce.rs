@@ -1,8 +1,11 @@
 //! Commands that show a finding to whoever looks into it; secrets appear by their names.
 
+use std::borrow::Cow;
+
 use super::mask;
 use super::request;
 use super::spec::{Addresses, Auth, Spec};
+use super::values::Text;
 use crate::net::HttpVersion;
 use crate::probe::Scope;
 
@@ -37,11 +40,8 @@ fn curl(spec: &Spec, scope: &Scope) -> Option<String> {
     }
     let mut option = |name: &str, value: &str| parts.extend([name.to_owned(), quote(value)]);
     for (name, _, text) in spec.headers.iter().flat_map(|headers| headers.0.iter()) {
-        let shown = if *name == http::header::COOKIE || *name == http::header::AUTHORIZATION {
-            if text.is_secret() { text.shown().into_owned() } else { "***".to_owned() }
-        } else {
-            text.shown().into_owned()
-        };
+        let private = *name == http::header::COOKIE || mask::looks_secret(name.as_str());
+        let shown = shown(text, private);
         option("-H", &format!("{name}: {shown}"));
     }
     match spec.auth.as_deref() {
@@ -60,7 +60,8 @@ fn curl(spec: &Spec, scope: &Scope) -> Option<String> {
         option("--data-raw", &json.to_string());
     }
     for (name, text) in spec.form.iter().flat_map(|form| form.0.iter()) {
-        option("--data-urlencode", &format!("{name}={}", text.shown()));
+        let shown = shown(text, mask::looks_secret(name));
+        option("--data-urlencode", &format!("{name}={shown}"));
     }
     if let Some(to) = &spec.connect_to {
         option("--connect-to", &format!("::{to}"));
@@ -86,17 +87,23 @@ fn curl(spec: &Spec, scope: &Scope) -> Option<String> {
     Some(parts.join(" "))
 }
 
+/// The text; a secret by its name, and one that was written down in plain not at all.
+fn shown(text: &Text, private: bool) -> Cow<'_, str> {
+    if private && !text.is_secret() { Cow::Borrowed("***") } else { text.shown() }
+}
+
 /// The address with the spec's query; a secret stands there by its name, as it is.
 fn shown_url(spec: &Spec, scope: &Scope) -> Option<String> {
     let url = request::target(spec, scope).ok()?;
-    let mut shown = mask::url(&url, &[]);
+    let mut address = mask::url(&url, &[]);
     for (name, text) in spec.query.iter().flat_map(|query| query.0.iter()) {
-        shown.push(if shown.contains('?') { '&' } else { '?' });
+        address.push(if address.contains('?') { '&' } else { '?' });
         let encode = |part: &str| url::form_urlencoded::byte_serialize(part.as_bytes()).collect::<String>();
-        let value = if text.is_secret() { text.shown().into_owned() } else { encode(text.expose()) };
-        shown.push_str(&format!("{}={value}", encode(name)));
+        let private = text.is_secret() || mask::looks_secret(name);
+        let value = if private { shown(text, true).into_owned() } else { encode(text.expose()) };
+        address.push_str(&format!("{}={value}", encode(name)));
     }
-    Some(shown)
+    Some(address)
 }
 
 /// One word of a POSIX shell.

@@ -348,6 +348,18 @@ fn a_request_carries_its_secrets_and_the_commands_only_their_names() {
 }
 
 #[test]
+fn a_secret_written_in_plain_is_not_printed_either() {
+    let spec = spec(json!({
+        "url": "https://h.example/", "headers": { "x-api-key": "pl41n", "accept": "text/html" },
+        "query": { "token": "pl41n", "q": "a b" }, "form": { "password": "pl41n", "user": "me" },
+    }));
+    let text = Http::reproduce(&spec, &scope(None)).join("\n");
+    assert!(!text.contains("pl41n"), "{text}");
+    assert!(text.contains("'https://h.example/?token=***&q=a+b'"), "{text}");
+    assert!(text.contains("'user=me'") && text.contains("'accept: text/html'"), "{text}");
+}
+
+#[test]
 fn one_look_needs_no_config() {
     let plain = inspect_spec("h.example/x").unwrap();
     assert_eq!(plain.url.unwrap().0.as_str(), "https://h.example/x");
