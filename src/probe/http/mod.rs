@@ -5,6 +5,7 @@
 
 pub mod expect;
 pub mod facts;
+pub mod scalars;
 pub mod spec;
 pub mod values;
 

@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::expect::Expect;
-use super::values::{Connect, Fields, Headers, HttpUrl, Size, Text, Verb};
+use super::scalars::{Connect, Size};
+use super::values::{Fields, Headers, HttpUrl, Text, Verb};
 use crate::model::Secret;
 use crate::net::HttpVersion;
 

@@ -273,9 +273,9 @@ fn a_fault_in_the_settings_is_refused_at_load() {
     }
     let good =
         spec(json!({ "connect_to": "[::1]:8443", "max_body": "512KiB", "version": 1.1, "method": "put" }));
-    assert_eq!(good.max_body, values::Size(512 << 10));
+    assert_eq!(good.max_body, scalars::Size(512 << 10));
     assert_eq!(good.connect_to.unwrap().to_string(), "[::1]:8443");
-    assert_eq!(spec(json!({ "max_body": 1000 })).max_body, values::Size(1000));
+    assert_eq!(spec(json!({ "max_body": 1000 })).max_body, scalars::Size(1000));
 }
 
 #[test]
@@ -383,7 +383,7 @@ fn the_example_is_a_check_that_can_be_read() {
     let check: Value = serde_saphyr::from_str(Http::EXAMPLE).unwrap();
     let example = spec(check["http"].clone());
     assert_eq!(Http::validate(&example, &scope(None)), []);
-    assert_eq!(example.max_body, values::Size(256 << 10));
+    assert_eq!(example.max_body, scalars::Size(256 << 10));
 }
 
 #[test]
