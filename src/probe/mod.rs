@@ -107,6 +107,9 @@ pub struct Ctx<'a> {
     pub scope: &'a Scope,
     /// All sockets.
     pub net: &'a Net,
+    /// Someone looks at the facts themselves (`inspect`): keep all that may be kept, not only what
+    /// is judged.
+    pub everything: bool,
 }
 
 /// What was seen, and how long its phases took.
