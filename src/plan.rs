@@ -3,7 +3,7 @@
 //! A plan is built whole or not at all. What the kinds and the channels think of their own keys is
 //! found out here, and reported together.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{Hash as _, Hasher as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +14,8 @@ use crate::config::{self, Loaded, Secrets, settings};
 use crate::formats::yaml::{Fault, Reader};
 use crate::model::{CheckId, Labels, Masker, Secret};
 use crate::net::TlsOptions;
-use crate::notify::{Channel, Channels, notifiers};
+use crate::notify::deliver::{Channel, Channels, PER_MINUTE};
+use crate::notify::notifiers;
 use crate::probe::{KindEntry, PortalScope, Probe, Scope, kinds};
 
 /// Above this many requests a second to one host that is not loopback, `config validate` warns.
@@ -42,8 +43,6 @@ pub struct Plan {
     pub warnings: Vec<String>,
     /// The files whose content the plan rests on.
     pub watched: Vec<std::path::PathBuf>,
-    /// Knows every secret of the config.
-    pub masker: Masker,
 }
 
 /// One check, ready to run.
@@ -91,7 +90,7 @@ pub fn build(
         shared: Shared::default(),
         routes: routes(&settings.notify).into(),
     };
-    let channels = if with_channels { builder.channels(&settings.notify) } else { Channels::default() };
+    let channels = if with_channels { builder.channels(&settings.notify) } else { BTreeMap::new() };
     let mut checks = Vec::new();
     for portal in &settings.portals {
         builder.portal(portal, wanted, &mut checks);
@@ -106,6 +105,13 @@ pub fn build(
     warnings.extend(guard_warning(&settings.reference, &checks));
     let mut watched = settings.watched;
     watched.extend(secrets.watched());
+    let masker = Masker::new(secrets.resolved());
+    let channels = Channels {
+        by_name: channels,
+        external_url: settings.server.external_url.to_string(),
+        timezone: settings.notify.timezone.clone(),
+        masker,
+    };
     let plan = Plan {
         checks,
         routes,
@@ -117,7 +123,6 @@ pub fn build(
         per_check_metrics: settings.per_check_metrics,
         warnings,
         watched,
-        masker: Masker::new(secrets.resolved()),
     };
     Ok((plan, settings.server, settings.storage))
 }
@@ -237,20 +242,22 @@ impl Builder<'_> {
         }
     }
 
-    fn channels(&mut self, notify: &settings::Notify) -> Channels {
-        let mut channels = Channels::default();
+    fn channels(&mut self, notify: &settings::Notify) -> BTreeMap<String, Channel> {
+        let mut channels = BTreeMap::new();
         for (name, channel) in &notify.channels {
             let Some(entry) = notifiers().iter().find(|entry| entry.name == channel.kind) else { continue };
             let path = format!("notify.channels.{name}.{}", channel.kind);
             let mut reader = Reader::new(path, self.faults, self.secrets);
             if let Some(notifier) = (entry.read)(&channel.spec, &mut reader) {
-                channels.insert(Channel {
+                let channel = Channel {
                     name: name.clone(),
                     kind: entry.name,
                     notifier,
                     fallback: channel.fallback.clone(),
                     tls: self.shared.tls(&channel.tls),
-                });
+                    per_minute: PER_MINUTE,
+                };
+                channels.insert(name.clone(), channel);
             }
         }
         channels

@@ -3,27 +3,32 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use sd_notify::NotifyState;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::load;
 use super::reload::{Exposed, Fixed, Reload};
 use super::system::{self, Signals, Watchdog};
+use super::wire::NetWire;
+use crate::alert::daemon::CHANNEL_FAILURES;
 use crate::clock::{Clock, SystemClock};
 use crate::config::settings;
 use crate::expose::{self, Auth, Health, Scope, StoreState, Surface};
 use crate::formats::yaml::Fault;
-use crate::notify::deliver::Deliver;
+use crate::notify::deliver::{ChannelEvent, Deliver};
 use crate::plan::Plan;
-use crate::record::resilient::Resilient;
+use crate::record::resilient::{Health as StoreHealth, Opener, Resilient};
+use crate::record::sqlite::{Mode, Sqlite};
 use crate::record::writer::Writer;
 use crate::record::{Store, StoreError};
 use crate::run::Surroundings;
 use crate::run::book::Desk;
 use crate::run::guard::OwnNetwork;
-use crate::schedule::monitor::Monitor;
+use crate::schedule::monitor::{Monitor, Signal};
 use crate::schedule::time::{Time, suspended_by_kernel};
 use crate::schedule::{Pulse, Scheduler};
 
@@ -32,6 +37,9 @@ const PRUNE_EVERY: std::time::Duration = std::time::Duration::from_secs(3_600);
 
 /// How often the health pages' view of store and outbox is renewed.
 const VITALS_EVERY: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// How often a store that refuses is tried again.
+const RECOVER_EVERY: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// How long a migration may take before the service manager gives up on us, in microseconds.
 const MIGRATION_MICROS: u32 = 600_000_000;
@@ -93,8 +101,10 @@ struct Daemon {
     stop_scheduler: CancellationToken,
     /// Ends what must outlive the scheduler: the sender and our own pages.
     stop_rest: CancellationToken,
-    scheduler: tokio::task::JoinHandle<()>,
-    rest: Vec<tokio::task::JoinHandle<()>>,
+    scheduler: JoinHandle<()>,
+    writing: JoinHandle<()>,
+    recovery: JoinHandle<()>,
+    rest: Vec<JoinHandle<()>>,
 }
 
 impl Daemon {
@@ -107,11 +117,12 @@ impl Daemon {
     ) -> Result<Self, RunError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         system::tell_service_manager(&[NotifyState::ExtendTimeoutUsec(MIGRATION_MICROS)]);
-        let store = Resilient::open(&storage.url, storage.synchronous_full, Arc::clone(&clock)).await?;
+        let store = Arc::new(Resilient::open(opener(storage)).await?);
+        store.begin(clock.now()).await?;
         store.drop_leases().await?;
         let resumed = store.resume().await?;
         let shared = Arc::clone(&store) as Arc<dyn Store>;
-        let writer = Writer::spawn(Arc::clone(&shared));
+        let (writer, writing) = Writer::spawn(Arc::clone(&shared));
         let desk = Arc::new(Desk { writer, live: Arc::default(), clock: Arc::clone(&clock) });
         let net = load::net(plan.limits, Some(&plan.external_url));
         let around = Arc::new(Surroundings {
@@ -127,9 +138,15 @@ impl Daemon {
         let (plans, new_plans) = mpsc::channel(1);
         let (signals, heard) = mpsc::channel(64);
         let (channels, current_channels) = watch::channel(Arc::clone(&plan.channels));
-        let context = load::sending(&plan, net, Arc::clone(&clock));
-        let deliver =
-            Deliver::new(Arc::clone(&shared), desk.writer.wake(), current_channels, context, signals);
+        let (events, told) = mpsc::channel(64);
+        let deliver = Deliver {
+            store: Arc::clone(&shared),
+            clock: Arc::clone(&clock),
+            wire: Arc::new(NetWire(net)),
+            channels: current_channels,
+            wake: desk.writer.outbox(),
+            events,
+        };
         let health = Arc::new(Health::new(clock.now()));
         let surface = Surface {
             live: Arc::clone(&desk.live),
@@ -154,10 +171,12 @@ impl Daemon {
         let rest = vec![
             tokio::spawn(deliver.run(stop_rest.clone())),
             tokio::spawn(pages),
+            tokio::spawn(pass_on(told, signals)),
             tokio::spawn(vitals),
             tokio::spawn(prune(Arc::clone(&store), storage.retention, clock, stop_rest.clone())),
         ];
-        Ok(Self { reload, store, desk, stop_scheduler, stop_rest, scheduler, rest })
+        let recovery = Arc::clone(&store).spawn_recovery(RECOVER_EVERY);
+        Ok(Self { reload, store, desk, stop_scheduler, stop_rest, scheduler, writing, recovery, rest })
     }
 
     /// Reloads when asked or when a file changed, until a signal asks to stop.
@@ -189,7 +208,41 @@ impl Daemon {
         for task in self.rest {
             let _ = task.await;
         }
+        self.desk.writer.stop().await;
+        let _ = self.writing.await;
+        self.recovery.abort();
+        if let Err(error) = self.store.try_recover().await {
+            tracing::error!(%error, "what was held in memory could not be recorded");
+        }
         self.store.close().await;
+    }
+}
+
+/// Opens the store's file, now and whenever it went away.
+fn opener(storage: &settings::Storage) -> Opener {
+    let (path, full_sync) = (storage.path.clone(), storage.synchronous_full);
+    Box::new(move || {
+        let path = path.clone();
+        async move {
+            let store = Sqlite::open(&path, Mode::Daemon { full_sync }).await?;
+            Ok(Arc::new(store) as Arc<dyn Store>)
+        }
+        .boxed()
+    })
+}
+
+/// Passes what the sender tells of its channels on to the monitor.
+async fn pass_on(mut told: mpsc::Receiver<ChannelEvent>, signals: mpsc::Sender<Signal>) {
+    while let Some(event) = told.recv().await {
+        let signal = match event {
+            ChannelEvent::Failing { channel, why } => {
+                Signal::Failing { channel, failures: CHANNEL_FAILURES, why }
+            }
+            ChannelEvent::Working { channel } => Signal::Working { channel },
+        };
+        if signals.send(signal).await.is_err() {
+            return;
+        }
     }
 }
 
@@ -232,9 +285,9 @@ async fn watch_vitals(
             () = stop.cancelled() => return,
             _ = often.tick() => {}
         }
-        health.set_store(match state.borrow().why() {
-            None => StoreState::Open,
-            Some(why) => StoreState::Degraded { why: why.to_owned() },
+        health.set_store(match &*state.borrow() {
+            StoreHealth::Ok => StoreState::Open,
+            StoreHealth::Degraded { why, .. } => StoreState::Degraded { why: why.clone() },
         });
         if let Ok((pending, oldest)) = store.pending().await {
             health.set_outbox(pending, oldest, clock.now());

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::user_agent;
+use super::wire::NetWire;
 use crate::alert::Policy;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, settings};
@@ -160,22 +161,10 @@ pub enum TestError {
 /// A bad config, or no such channel. A message that could not be sent is a [`Delivery`].
 pub async fn notify_test(path: &Path, channel: &str) -> Result<Delivery, TestError> {
     let (plan, ..) = plan(path).map_err(TestError::Config)?;
-    let Some(found) = plan.channels.get(channel) else {
-        let known = plan.channels.names().map(str::to_owned).collect();
+    let Some(found) = plan.channels.by_name.get(channel) else {
+        let known = plan.channels.by_name.keys().cloned().collect();
         return Err(TestError::NoChannel { name: channel.to_owned(), known });
     };
-    let net = net(plan.limits, Some(&plan.external_url));
-    let context = sending(&plan, net, Arc::new(SystemClock));
-    Ok(deliver::send_test(found, &context).await)
-}
-
-/// What the sender of messages needs to know.
-pub fn sending(plan: &Plan, net: Arc<Net>, clock: Arc<dyn Clock>) -> deliver::Context {
-    deliver::Context {
-        net,
-        clock,
-        external_url: plan.external_url.to_string(),
-        timezone: plan.timezone.clone(),
-        masker: plan.masker.clone(),
-    }
+    let wire = NetWire(net(plan.limits, Some(&plan.external_url)));
+    Ok(deliver::send_test(found, &plan.channels, &wire, SystemClock.now()).await)
 }

@@ -5,6 +5,7 @@ mod daemon;
 mod load;
 mod reload;
 mod system;
+mod wire;
 
 pub use daemon::{RunError, run};
 pub use load::{

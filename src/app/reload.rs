@@ -11,7 +11,7 @@ use crate::config::settings;
 use crate::config::watch::Fingerprint;
 use crate::expose::{CheckInfo, Health, Infos};
 use crate::formats::yaml::Fault;
-use crate::notify::Channels;
+use crate::notify::deliver::Channels;
 use crate::plan::{Plan, PlannedCheck};
 use crate::probe::kinds;
 use crate::run::Surroundings;
@@ -70,7 +70,7 @@ impl Exposed {
         let infos = plan.checks.iter().map(info).collect();
         *self.infos.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(infos);
         let kinds: Vec<&str> = kinds().iter().map(|kind| kind.name).collect();
-        let channels: Vec<&str> = plan.channels.names().collect();
+        let channels: Vec<&str> = plan.channels.by_name.keys().map(String::as_str).collect();
         telemetry().announce(&kinds, &channels);
         self.health.set_plan_loaded(true);
         self.health.reloaded(now, None);

@@ -12,7 +12,6 @@
 //!   comes meanwhile. A row is given up after 24 hours of failures, or when the other side says it
 //!   will never take it.
 
-mod plan;
 mod session;
 mod smtp;
 mod web;
@@ -30,7 +29,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use self::plan::{Batch, plan_batches};
+use crate::alert::outbox::{Batch, plan_batches};
 pub use self::wire::{Call, Dialed, Reply, Wire};
 use self::worker::{Budget, Job, Report};
 use super::{Notifier, Transport};

@@ -67,7 +67,7 @@ impl Monitor {
     /// Goes over to a new plan.
     pub fn replan(&mut self, plan: &Plan) {
         self.policy.routes = routes(plan);
-        self.failing.retain(|channel, _| plan.channels.get(channel).is_some());
+        self.failing.retain(|channel, _| plan.channels.by_name.contains_key(channel));
     }
 
     /// Whether what is decided now is not recorded.
@@ -157,7 +157,8 @@ fn show(state: &State, desk: &Desk) {
 
 /// The config's routes, after those that take a failing channel to its fallback.
 fn routes(plan: &Plan) -> Arc<[Route]> {
-    let pairs = plan.channels.fallbacks();
+    let channels = plan.channels.by_name.values();
+    let pairs = channels.filter_map(|channel| Some((channel.name.as_str(), channel.fallback.as_deref()?)));
     let mut routes = daemon::fallback_routes(pairs);
     routes.extend(plan.routes.iter().cloned());
     routes.into()

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::plan::{Batch, backoff, given_up};
+use crate::alert::outbox::{Batch, backoff, given_up};
 use super::wire::Wire;
 use super::{Channel, Channels, SEND_TIMEOUT, count, send};
 use crate::clock::Clock;

@@ -328,6 +328,7 @@ pub fn row(key: &str, channel: &str, check: &str, reason: Reason) -> OutboxRow {
         group_labels: Labels::new(),
         incident: incident.id.clone(),
         not_before: start(),
+        paced: None,
         notice: Notice {
             reason,
             incident,
