@@ -1,8 +1,9 @@
 //! What it costs to keep results: `cargo bench --bench store`.
 //!
-//! `commit` writes batches of 333 uneventful results through the store, `bare` the same bytes
-//! through sqlx alone, both synced on every commit; their ratio over the same number of batches, in
-//! turns, is printed first, with the bytes per row on disk.
+//! `commit` writes batches of 333 uneventful results through the store. Its peers write the same
+//! bytes through sqlx alone, row by row and in one statement; all are synced on every commit. The
+//! ratios of the medians, taken in turns in one run, are printed first, with the bytes per row on
+//! disk.
 #![expect(clippy::unwrap_used, reason = "a benchmark stops at the first fault")]
 
 use std::path::Path;
@@ -103,30 +104,58 @@ async fn insert(connection: &mut SqliteConnection, number: i64) {
     transaction.commit().await.unwrap();
 }
 
+/// The floor: one statement for all rows.
+async fn insert_at_once(connection: &mut SqliteConnection, sql: &'static str, number: i64) {
+    let mut transaction = connection.begin().await.unwrap();
+    let mut query = sqlx::query(sql);
+    for index in 0..ROWS {
+        let position = number * ROWS + index;
+        query = query.bind(START + position * 60).bind(position % 1_000).bind(0).bind(200);
+        query = query.bind(vec![7u8; 18]).bind(None::<String>);
+    }
+    query.execute(&mut *transaction).await.unwrap();
+    transaction.commit().await.unwrap();
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
 fn ratio(runtime: &Runtime) {
     let folder = tempfile::tempdir().unwrap();
-    let (ours, plain) = runtime.block_on(async {
+    let values = vec!["(?,?,?,?,?,?)"; ROWS.unsigned_abs() as usize].join(",");
+    let sql: &'static str = format!("INSERT INTO results VALUES {values}").leak();
+    let [ours, single, whole] = runtime.block_on(async {
         let store = open(&folder.path().join("ours.db"), true).await;
-        let mut connection = bare(&folder.path().join("bare.db")).await;
-        for number in 0..4 {
-            store.commit(&batch(number, 1_000)).await.unwrap();
-        }
-        let (mut ours, mut plain) = (Duration::ZERO, Duration::ZERO);
-        for number in 4..104 {
+        let mut by_row = bare(&folder.path().join("row.db")).await;
+        let mut at_once = bare(&folder.path().join("once.db")).await;
+        let mut times = [Vec::new(), Vec::new(), Vec::new()];
+        for number in 0..104 {
             let batch = batch(number, 1_000);
             let begun = Instant::now();
             store.commit(&batch).await.unwrap();
-            ours += begun.elapsed();
+            let committed = begun.elapsed();
             let begun = Instant::now();
-            insert(&mut connection, number).await;
-            plain += begun.elapsed();
+            insert(&mut by_row, number).await;
+            let single = begun.elapsed();
+            let begun = Instant::now();
+            insert_at_once(&mut at_once, sql, number).await;
+            let whole = begun.elapsed();
+            // The first batches make the rows of the checks.
+            if number >= 4 {
+                for (times, took) in times.iter_mut().zip([committed, single, whole]) {
+                    times.push(took);
+                }
+            }
         }
-        (ours, plain)
+        times.map(median)
     });
-    let ratio = ours.as_secs_f64() / plain.as_secs_f64();
     println!(
-        "commit / bare row-by-row sqlx insert, 100 x {ROWS} rows each: {ratio:.2} ({ours:?} / {plain:?})"
+        "commit of {ROWS} results {ours:?}, bare row by row {single:?}, bare in one statement {whole:?}"
     );
+    let of = |peer: Duration| ours.as_secs_f64() / peer.as_secs_f64();
+    println!("ratios: {:.2} of row by row, {:.2} of one statement", of(single), of(whole));
 }
 
 fn size(runtime: &Runtime, checks: i64) {
@@ -159,9 +188,13 @@ fn commit(bencher: Bencher<'_, '_>) {
     let folder = tempfile::tempdir().unwrap();
     let store = runtime.block_on(open(&folder.path().join("ours.db"), true));
     let mut number = 0;
-    bencher.counter(divan::counter::ItemsCount::new(ROWS.unsigned_abs())).bench_local(|| {
-        runtime.block_on(store.commit(&batch(number, 1_000))).unwrap();
+    let next = || {
         number += 1;
+        batch(number, 1_000)
+    };
+    let rows = divan::counter::ItemsCount::new(ROWS.unsigned_abs());
+    bencher.counter(rows).with_inputs(next).bench_local_refs(|batch| {
+        runtime.block_on(store.commit(batch)).unwrap();
     });
 }
 
