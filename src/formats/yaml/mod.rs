@@ -5,9 +5,19 @@
 //! fault, [`Reader::read`] notes the fault at its node, takes the node out and reads again, until
 //! nothing more is wrong.
 
+mod de;
+mod parse;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
+
+pub use self::parse::parse;
+pub(crate) use self::parse::plain;
+use crate::model::Secret;
 
 /// A node of a document.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,14 +113,172 @@ pub struct Reader<'a> {
     pub secrets: &'a mut dyn ResolveSecret,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    /// A reader for the node at `path`.
+    pub fn new(path: &str, faults: &'a mut Vec<Fault>, secrets: &'a mut dyn ResolveSecret) -> Self {
+        Self { path: path.to_owned(), faults, secrets }
+    }
+
     /// Reads a value. `None` when anything in it was wrong: every fault is then in `faults`.
-    pub fn read<T: DeserializeOwned>(&mut self, _node: &Node) -> Option<T> {
-        todo!("formats::yaml")
+    pub fn read<T: DeserializeOwned>(&mut self, node: &Node) -> Option<T> {
+        let mut pruned = HashSet::new();
+        let mut excused: HashSet<(usize, String)> = HashSet::new();
+        loop {
+            let mut shared = de::Shared { pruned: &pruned, secrets: &mut *self.secrets };
+            let error = match T::deserialize(de::NodeDe { node, shared: &mut shared }) {
+                Ok(value) => return pruned.is_empty().then_some(value),
+                Err(error) => error,
+            };
+            let address = error.steps.first().map_or_else(|| de::address(node), |(address, _)| *address);
+            let steps: Vec<&str> = error.steps.iter().rev().map(|(_, name)| name.as_str()).collect();
+            let path = join(&self.path, &steps.concat());
+            let target = find(node, &error);
+            if !follows(&error.kind, target, &pruned, &excused) {
+                let at = if matches!(error.kind, de::Kind::UnknownKey { .. }) {
+                    key_position(node, &error).unwrap_or_else(|| target.at.clone())
+                } else {
+                    target.at.clone()
+                };
+                // The key itself is in the message, so the path ends at its map.
+                let path = match &error.kind {
+                    de::Kind::UnknownKey { .. } => join(
+                        &self.path,
+                        &steps.split_last().map_or(String::new(), |(_, above)| above.concat()),
+                    ),
+                    _ => path,
+                };
+                self.faults.push(Fault { at: Some(at), path, message: error.to_string() });
+            }
+            if let de::Kind::UnknownKey { key, valid } = &error.kind
+                && let Some(meant) = nearest(key, valid.iter().copied())
+            {
+                let parent = error.steps.get(1).map_or_else(|| de::address(node), |(address, _)| *address);
+                excused.insert((parent, meant.to_owned()));
+            }
+            if error.steps.is_empty() || !pruned.insert(address) {
+                return None;
+            }
+        }
     }
 
     /// Notes a fault at `node`, whose path is `self.path` followed by `path`.
-    pub fn fault(&mut self, _node: &Node, _path: &[String], _message: String) {
-        todo!("formats::yaml")
+    pub fn fault(&mut self, node: &Node, path: &[String], message: String) {
+        let mut at = node;
+        let mut full = self.path.clone();
+        for key in path {
+            full = join(&full, &if key.starts_with('[') { key.clone() } else { format!(".{key}") });
+            at = at.get(key).unwrap_or(at);
+        }
+        self.faults.push(Fault { at: Some(at.at.clone()), path: full, message });
     }
+}
+
+/// Whether an error only follows from what was taken out before.
+fn follows(
+    kind: &de::Kind,
+    node: &Node,
+    pruned: &HashSet<usize>,
+    excused: &HashSet<(usize, String)>,
+) -> bool {
+    let gone = |child: &Node| pruned.contains(&de::address(child));
+    match (kind, &node.value) {
+        (de::Kind::Missing(key), Value::Map(entries)) => {
+            excused.contains(&(de::address(node), (*key).to_owned()))
+                || entries.iter().any(|entry| entry.key == *key && gone(&entry.value))
+        }
+        (de::Kind::Other(_), Value::Map(entries)) => entries.iter().any(|entry| gone(&entry.value)),
+        (de::Kind::Other(_), Value::List(items)) => items.iter().any(gone),
+        _ => false,
+    }
+}
+
+/// The node an error is about.
+fn find<'n>(root: &'n Node, error: &de::Error) -> &'n Node {
+    error.steps.iter().rev().fold(root, |node, (address, _)| child(node, *address).unwrap_or(node))
+}
+
+fn child(node: &Node, address: usize) -> Option<&Node> {
+    match &node.value {
+        Value::Map(entries) => entries.iter().map(|e| &e.value).find(|n| de::address(n) == address),
+        Value::List(items) => items.iter().find(|n| de::address(n) == address),
+        _ => None,
+    }
+}
+
+fn key_position(root: &Node, error: &de::Error) -> Option<Position> {
+    let (last, above) = error.steps.split_first()?;
+    let parent = above.iter().rev().fold(root, |node, (address, _)| child(node, *address).unwrap_or(node));
+    let Value::Map(entries) = &parent.value else { return None };
+    entries.iter().find(|entry| de::address(&entry.value) == last.0).map(|entry| entry.at.clone())
+}
+
+fn join(path: &str, more: &str) -> String {
+    if path.is_empty() { more.trim_start_matches('.').to_owned() } else { format!("{path}{more}") }
+}
+
+impl Node {
+    /// What stands under a key of a map, or at `[n]` of a list.
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        match &self.value {
+            Value::Map(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value),
+            Value::List(items) => {
+                items.get(key.trim_start_matches('[').trim_end_matches(']').parse::<usize>().ok()?)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The valid name closest to a wrong one, if any is close.
+pub fn nearest<'v>(name: &str, valid: impl IntoIterator<Item = &'v str>) -> Option<&'v str> {
+    valid
+        .into_iter()
+        .map(|known| (strsim::damerau_levenshtein(name, known), known))
+        .filter(|(distance, known)| *distance <= (known.len().max(name.len()) / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known)
+}
+
+/// `unknown key "staus", did you mean "status"?`, or the list of valid keys.
+pub fn unknown_key<'v>(key: &str, valid: impl IntoIterator<Item = &'v str> + Clone) -> String {
+    unknown("key", key, valid)
+}
+
+/// [`unknown_key`] for anything that has a name.
+pub fn unknown<'v>(what: &str, name: &str, valid: impl IntoIterator<Item = &'v str> + Clone) -> String {
+    if let Some(meant) = nearest(name, valid.clone()) {
+        return format!("unknown {what} {name:?}, did you mean {meant:?}?");
+    }
+    let valid: Vec<&str> = valid.into_iter().collect();
+    if valid.is_empty() {
+        format!("unknown {what} {name:?}; there are none here")
+    } else {
+        format!("unknown {what} {name:?}; valid: {}", valid.join(", "))
+    }
+}
+
+/// Secrets from a map, keyed `env:NAME`, `file:PATH` …; literals stand for themselves.
+#[derive(Debug, Default)]
+pub struct MapSecrets(pub BTreeMap<String, String>);
+
+impl ResolveSecret for MapSecrets {
+    fn resolve(&mut self, key: &str, name: &str) -> Result<Secret, String> {
+        if key == "insecure_literal" {
+            return Ok(Secret::new(name, "insecure_literal"));
+        }
+        let shown = format!("{key}:{name}");
+        let value = self.0.get(&shown).ok_or_else(|| format!("no secret {shown}"))?;
+        Ok(Secret::new(value.clone(), &shown))
+    }
+}
+
+/// Parses and reads a text whose only secrets are literals.
+///
+/// # Errors
+/// Every fault of the text.
+pub fn from_str<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Vec<Fault>> {
+    let node = parse(file, text)?;
+    let mut faults = Vec::new();
+    let read = Reader::new("", &mut faults, &mut MapSecrets::default()).read(&node);
+    read.filter(|_| faults.is_empty()).ok_or(faults)
 }
