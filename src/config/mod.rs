@@ -8,14 +8,17 @@ mod environment;
 mod files;
 mod keys;
 mod read;
+mod schema;
 mod secrets;
 pub mod settings;
+mod show;
 #[cfg(test)]
 mod tests;
 pub mod watch;
 
 use std::path::{Path, PathBuf};
 
+pub use schema::schema;
 pub use secrets::{Environment, SecretPolicy, Secrets};
 pub use settings::Settings;
 
@@ -58,6 +61,22 @@ pub fn load(
         }
         _ => Err(faults),
     }
+}
+
+/// The effective config as YAML: defaults filled in, the environment applied, secrets masked.
+///
+/// # Errors
+/// Every fault; unresolvable secrets are none.
+pub fn show(
+    path: &Path,
+    vocabulary: &Vocabulary<'_>,
+    environment: &Environment,
+) -> Result<String, Vec<Fault>> {
+    load(path, vocabulary, environment, SecretPolicy::Leave)?;
+    let mut root = files::read(path)?.root;
+    let mut faults = Vec::new();
+    environment::apply(&mut root, environment, &mut faults);
+    if faults.is_empty() { Ok(show::print(root)) } else { Err(faults) }
 }
 
 /// A fault in a value of the environment names its variable instead of a file.

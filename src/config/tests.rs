@@ -123,3 +123,17 @@ fn ten_thousand_checks_in_one_file_are_read() {
     }
     assert_eq!(load_with(text.as_bytes(), &[]).unwrap().portals[0].checks.len(), 10_000);
 }
+
+#[test]
+fn the_shown_config_holds_no_secret_and_reads_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("m.yaml");
+    let text = "server: {auth: {basic: {username: a, password: {insecure_literal: hush1}}}}\nportals:\n  a:\n    url: https://u:hush2@a.example/x\n    checks: {c: {http: {headers: {Authorization: hush3, X: {env: UNSET}}}}}\n";
+    std::fs::write(&file, text).unwrap();
+    let environment = Environment([("PORTALWATCH__DEFAULTS__EVERY".into(), "90s".into())].into());
+    let shown = show(&file, &WORDS, &environment).unwrap();
+    assert!(!shown.contains("hush") && shown.contains("env: UNSET") && shown.contains("90s"), "{shown}");
+    assert!(shown.contains("global: 512") && shown.contains("https://***@a.example/x"), "{shown}");
+    let settings = load_with(shown.as_bytes(), &[]).unwrap();
+    assert_eq!(settings.portals[0].checks[0].every.as_secs(), 90);
+}
