@@ -4,6 +4,84 @@
 //!
 //! This is the only module that reads the environment and secret files.
 
+mod environment;
+mod files;
+mod keys;
+mod read;
+mod schema;
+mod secrets;
 pub mod settings;
+mod show;
+#[cfg(test)]
+mod tests;
+pub mod watch;
 
+use std::path::{Path, PathBuf};
+
+pub use schema::schema;
+pub use secrets::{Environment, SecretPolicy, Secrets};
 pub use settings::Settings;
+
+use crate::formats::yaml::Fault;
+
+/// The names that others give to the language.
+#[derive(Clone, Copy, Debug)]
+pub struct Vocabulary<'v> {
+    /// The kinds of checks.
+    pub kinds: &'v [&'v str],
+    /// The types of channels.
+    pub channels: &'v [&'v str],
+}
+
+/// Reads the config at `path`, a file or a folder of `*.yaml` and `*.yml`.
+///
+/// # Errors
+/// Every fault.
+pub fn load(
+    path: &Path,
+    vocabulary: &Vocabulary<'_>,
+    environment: &Environment,
+    policy: SecretPolicy,
+) -> Result<Settings, Vec<Fault>> {
+    let mut loaded = files::read(path)?;
+    let base = environment.get("STATE_DIRECTORY").map_or(loaded.folder, PathBuf::from);
+    let mut faults = Vec::new();
+    environment::apply(&mut loaded.root, environment, &mut faults);
+    let secrets = Secrets::new(environment.clone(), base, policy);
+    let mut build = read::Build { secrets, faults, vocabulary };
+    let settings = build.settings(loaded.root);
+    let mut faults = build.faults;
+    faults.iter_mut().for_each(name_variable);
+    match settings {
+        Some(mut settings) if faults.is_empty() => {
+            settings.watched = loaded.watched;
+            settings.resolver = build.secrets;
+            settings.absorb();
+            Ok(settings)
+        }
+        _ => Err(faults),
+    }
+}
+
+/// The effective config as YAML: defaults filled in, the environment applied, secrets masked.
+///
+/// # Errors
+/// Every fault; unresolvable secrets are none.
+pub fn show(
+    path: &Path,
+    vocabulary: &Vocabulary<'_>,
+    environment: &Environment,
+) -> Result<String, Vec<Fault>> {
+    load(path, vocabulary, environment, SecretPolicy::Leave)?;
+    let mut root = files::read(path)?.root;
+    let mut faults = Vec::new();
+    environment::apply(&mut root, environment, &mut faults);
+    if faults.is_empty() { Ok(show::print(root)) } else { Err(faults) }
+}
+
+/// A fault in a value of the environment names its variable instead of a file.
+fn name_variable(fault: &mut Fault) {
+    if let Some(at) = fault.at.take_if(|at| at.file.starts_with(environment::PREFIX)) {
+        fault.message = format!("environment variable {}: {}", at.file, fault.message);
+    }
+}

@@ -21,12 +21,33 @@ pub struct Settings {
     pub portals: Vec<Portal>,
     /// `notify`
     pub notify: Notify,
+    /// `metrics.per_check`: per-check series also beyond the limit; `None`: not set.
+    pub per_check_metrics: Option<bool>,
     /// The files read, config and secrets, watched by content.
     pub watched: Vec<std::path::PathBuf>,
     /// Warnings, such as a secret file that others can read.
     pub warnings: Vec<String>,
     /// Every secret resolved so far, for the masker.
     pub secrets: Vec<Secret>,
+    /// Resolves what stands in the subtrees of kinds and channels, when the plan reads them.
+    pub resolver: super::Secrets,
+}
+
+impl Settings {
+    /// Takes over what the resolver saw since: secrets, files to watch, warnings.
+    pub fn absorb(&mut self) {
+        self.secrets.append(&mut self.resolver.resolved);
+        for path in std::mem::take(&mut self.resolver.watched) {
+            if !self.watched.contains(&path) {
+                self.watched.push(path);
+            }
+        }
+        for warning in std::mem::take(&mut self.resolver.warnings) {
+            if !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
+            }
+        }
+    }
 }
 
 /// `server`

@@ -1,371 +1,333 @@
-//! Typed reading: serde's deserializer over nodes, with errors that know their place.
+//! serde's view of a tree, with errors that know where they happened and why.
 
-use std::cell::RefCell;
 use std::collections::HashSet;
-use std::fmt;
+use std::fmt::{self, Display};
 
-use serde::de::value::MapDeserializer;
-use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, Unexpected, Visitor};
 
-use super::{Entry, Node, Position, ResolveSecret, Value};
+use super::{Entry, Node, ResolveSecret, Value};
 use crate::model::Secret;
 
-/// One step of a path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    Key(String),
-    Index(usize),
+/// A step from a node to one below it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Step<'n> {
+    Key(&'n Entry),
+    Item(usize, &'n Node),
 }
 
-/// Why a node could not be read, and which.
+/// What went wrong.
 #[derive(Debug)]
-pub(super) struct ReadError {
-    pub message: String,
-    /// The innermost node that is at fault: taken out before the next reading.
-    pub culprit: Option<*const Node>,
-    pub at: Option<Position>,
-    /// From the root to the place the message is about.
-    pub path: Vec<Step>,
-    /// A consequence of a fault noted before.
-    pub follows: bool,
-    /// The field whose absence this is about.
-    missing: Option<&'static str>,
-    /// The unknown key this is about.
-    pub unknown: Option<String>,
+pub(super) enum Kind {
+    UnknownKey { key: String, valid: &'static [&'static str] },
+    Missing(&'static str),
+    Other(String),
 }
 
-impl ReadError {
-    fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            culprit: None,
-            at: None,
-            path: Vec::new(),
-            follows: false,
-            missing: None,
-            unknown: None,
-        }
-    }
+/// Where and what. The steps are owned addresses and names, innermost first.
+#[derive(Debug)]
+pub(super) struct Error {
+    pub kind: Kind,
+    /// Address and name of each node from the faulty one outwards.
+    pub steps: Vec<(usize, String)>,
+}
 
-    fn at(mut self, node: &Node) -> Self {
-        if self.culprit.is_none() {
-            self.culprit = Some(std::ptr::from_ref(node));
-            self.at.get_or_insert_with(|| node.at.clone());
-        }
-        self
-    }
-
-    fn below(mut self, step: Step) -> Self {
-        self.path.insert(0, step);
+impl Error {
+    fn within(mut self, step: Step<'_>) -> Self {
+        self.steps.push(match step {
+            Step::Key(entry) => (address(&entry.value), format!(".{}", entry.key)),
+            Step::Item(index, node) => (address(node), format!("[{index}]")),
+        });
         self
     }
 }
 
-impl fmt::Display for ReadError {
+/// The identity of a node while its tree stands still.
+pub(super) fn address(node: &Node) -> usize {
+    std::ptr::from_ref(node).addr()
+}
+
+impl Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        match &self.kind {
+            Kind::UnknownKey { key, valid } => f.write_str(&super::unknown_key(key, valid.iter().copied())),
+            Kind::Missing(key) => write!(f, "missing key {key:?}"),
+            Kind::Other(message) => f.write_str(message),
+        }
     }
 }
 
-impl std::error::Error for ReadError {}
+impl std::error::Error for Error {}
 
-impl de::Error for ReadError {
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        Self::new(message.to_string())
+impl From<Kind> for Error {
+    fn from(kind: Kind) -> Self {
+        Self { kind, steps: Vec::new() }
+    }
+}
+
+impl de::Error for Error {
+    fn custom<T: Display>(message: T) -> Self {
+        Kind::Other(message.to_string()).into()
     }
 
-    fn invalid_type(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::new(format!("expected {expected}, found {}", shown(found)))
-    }
-
-    fn invalid_value(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::new(format!("expected {expected}, found {}", shown(found)))
+    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Kind::Other(format!("expected {expected}, found {}", found(unexpected))).into()
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        Self { unknown: Some(field.to_owned()), ..Self::new(unknown("key", field, expected)) }
+        Kind::UnknownKey { key: field.to_owned(), valid: expected }.into()
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        Self::new(unknown("value", variant, expected))
+        Kind::Other(super::unknown("value", variant, expected.iter().copied())).into()
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self { missing: Some(field), ..Self::new(format!("the key {field:?} is missing")) }
+        Kind::Missing(field).into()
     }
 }
 
-/// A found value in words that match the file rather than Rust.
-fn shown(found: de::Unexpected<'_>) -> String {
-    match found {
-        de::Unexpected::Unit | de::Unexpected::Option => "nothing".to_owned(),
-        de::Unexpected::Bool(value) => value.to_string(),
-        de::Unexpected::Signed(value) => format!("the number {value}"),
-        de::Unexpected::Unsigned(value) => format!("the number {value}"),
-        de::Unexpected::Float(value) => format!("the number {value}"),
-        de::Unexpected::Str(value) => format!("the text {value:?}"),
-        de::Unexpected::Seq => "a list".to_owned(),
-        de::Unexpected::Map | de::Unexpected::StructVariant => "a map".to_owned(),
+fn found(unexpected: Unexpected<'_>) -> String {
+    match unexpected {
+        Unexpected::Bool(truth) => format!("{truth}"),
+        Unexpected::Signed(number) => format!("the number {number}"),
+        Unexpected::Unsigned(number) => format!("the number {number}"),
+        Unexpected::Float(number) => format!("the number {number}"),
+        Unexpected::Str(text) => format!("the text {text:?}"),
+        Unexpected::Unit => "nothing".into(),
+        Unexpected::Seq => "a list".into(),
+        Unexpected::Map => "a map".into(),
         other => other.to_string(),
     }
 }
 
-/// `unknown key "staus", did you mean "status"?`, or the valid ones where none is near.
-pub fn unknown(what: &str, found: &str, expected: &[&str]) -> String {
-    let nearest = expected
-        .iter()
-        .map(|valid| (strsim::damerau_levenshtein(found, valid), valid))
-        .min_by_key(|(distance, _)| *distance)
-        .filter(|(distance, valid)| *distance <= 1 + valid.len() / 4);
-    match nearest {
-        Some((_, valid)) => format!("unknown {what} {found:?}, did you mean {valid:?}?"),
-        None if expected.is_empty() => format!("unknown {what} {found:?}, none is allowed here"),
-        None => format!("unknown {what} {found:?}, expected one of {}", expected.join(", ")),
-    }
-}
-
-/// What one reading shares.
+/// What every level of the reading shares.
 pub(super) struct Shared<'s> {
-    /// The nodes at fault, by address: the tree does not move while it is read.
-    pub removed: &'s HashSet<*const Node>,
-    pub secrets: &'s RefCell<&'s mut dyn ResolveSecret>,
+    /// Nodes taken out.
+    pub pruned: &'s HashSet<usize>,
+    pub secrets: &'s mut dyn ResolveSecret,
 }
 
 /// Reads one node.
-#[derive(Clone, Copy)]
-pub(super) struct NodeReader<'n, 's> {
+pub(super) struct NodeDe<'n, 'c, 's> {
     pub node: &'n Node,
-    pub shared: &'s Shared<'s>,
+    pub shared: &'c mut Shared<'s>,
 }
 
-impl<'n, 's> NodeReader<'n, 's> {
-    fn below(self, node: &'n Node) -> Self {
-        Self { node, shared: self.shared }
+impl<'n> NodeDe<'n, '_, '_> {
+    fn list<V: Visitor<'n>>(self, items: &'n [Node], visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_seq(Items { items: items.iter().enumerate(), shared: self.shared })
     }
 
-    fn any<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+    fn map<V: Visitor<'n>>(self, entries: &'n [Entry], visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_map(Entries { entries: entries.iter(), current: None, shared: self.shared })
+    }
+}
+
+macro_rules! any {
+    ($($method:ident)*) => { $(
+        fn $method<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Error> {
+            self.deserialize_any(visitor)
+        }
+    )* };
+}
+
+impl<'n> Deserializer<'n> for NodeDe<'n, '_, '_> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Error> {
         match &self.node.value {
             Value::Null => visitor.visit_unit(),
-            Value::Bool(value) => visitor.visit_bool(*value),
-            Value::Int(value) => match u64::try_from(*value) {
-                Ok(value) => visitor.visit_u64(value),
-                Err(_) => visitor.visit_i64(*value),
+            Value::Bool(truth) => visitor.visit_bool(*truth),
+            Value::Int(number) => match u64::try_from(*number) {
+                Ok(number) => visitor.visit_u64(number),
+                Err(_) => visitor.visit_i64(*number),
             },
-            Value::Float(value) => visitor.visit_f64(*value),
-            Value::String(value) => visitor.visit_str(value),
-            Value::List(items) => visitor.visit_seq(Items { reader: self, items: items.iter().enumerate() }),
+            Value::Float(number) => visitor.visit_f64(*number),
+            Value::String(text) => visitor.visit_borrowed_str(text),
+            Value::List(items) => self.list(items, visitor),
             Value::Map(entries) => self.map(entries, visitor),
         }
     }
 
-    fn map<'de, V: Visitor<'de>>(self, entries: &'n [Entry], visitor: V) -> Result<V::Value, ReadError> {
-        let fields = Fields { reader: self, entries: entries.iter(), current: None };
-        visitor.visit_map(fields).map_err(|mut error| {
-            // The key is there, it was only taken out because its value was at fault.
-            if let Some(missing) = error.missing.take()
-                && entries.iter().any(|entry| entry.key == missing)
-            {
-                error.follows = true;
-            }
-            error
-        })
+    any! { deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
+    deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128 deserialize_f32
+    deserialize_f64 deserialize_char deserialize_str deserialize_string deserialize_bytes
+    deserialize_byte_buf deserialize_unit deserialize_seq deserialize_map deserialize_identifier }
+
+    fn deserialize_option<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Error> {
+        if self.node.value == Value::Null { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
-    fn secret<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        let Value::Map(entries) = &self.node.value else { return self.any(visitor) };
-        let [Entry { key, value: Node { value: Value::String(name), .. }, .. }] = entries.as_slice() else {
-            return Err(ReadError::new(
-                "a secret has one key, as in {env: X}, {file: P}, {credential: NAME} or {insecure_literal: S}",
-            ));
-        };
-        const KEYS: [&str; 4] = ["env", "file", "credential", "insecure_literal"];
-        if !KEYS.contains(&key.as_str()) {
-            return Err(ReadError::new(unknown("key", key, &KEYS)));
-        }
-        let secret = self.shared.secrets.borrow_mut().resolve(key, name).map_err(ReadError::new)?;
-        visitor.visit_newtype_struct(SecretReader(&secret))
-    }
-}
-
-/// Hands a resolved secret to [`Secret`]'s own `Deserialize`.
-struct SecretReader<'a>(&'a Secret);
-
-impl<'de> Deserializer<'de> for SecretReader<'_> {
-    type Error = ReadError;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        let fields = [("value", self.0.expose()), ("shown", self.0.shown())];
-        visitor.visit_map(MapDeserializer::<_, ReadError>::new(fields.into_iter()))
-    }
-
-    serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
-        unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
-    }
-}
-
-impl<'de> Deserializer<'de> for NodeReader<'_, '_> {
-    type Error = ReadError;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        self.any(visitor).map_err(|error| error.at(self.node))
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        match self.node.value {
-            Value::Null => visitor.visit_none(),
-            _ => visitor.visit_some(self),
-        }
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, ReadError> {
-        if name == Secret::TOKEN {
-            return self.secret(visitor).map_err(|error| error.at(self.node));
-        }
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        _variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, ReadError> {
-        let read = match &self.node.value {
-            Value::String(variant) => visitor.visit_enum(variant.as_str().into_deserializer()),
-            Value::Map(entries) => match entries.as_slice() {
-                [entry] => visitor.visit_enum(Variant { reader: self, entry }),
-                _ => Err(ReadError::new(format!("expected one key, found {}", entries.len()))),
-            },
-            _ => Err(ReadError::new("expected a name or a map of one key")),
-        };
-        read.map_err(|error| error.at(self.node))
-    }
-
-    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+    fn deserialize_unit_struct<V: Visitor<'n>>(self, _: &'static str, visitor: V) -> Result<V::Value, Error> {
         self.deserialize_any(visitor)
     }
 
-    /// A map may stand empty: `http:` is `http: {}`.
-    fn deserialize_struct<V: Visitor<'de>>(
+    fn deserialize_newtype_struct<V: Visitor<'n>>(
         self,
-        _name: &'static str,
-        _fields: &'static [&'static str],
+        name: &'static str,
         visitor: V,
-    ) -> Result<V::Value, ReadError> {
+    ) -> Result<V::Value, Error> {
+        if name != Secret::TOKEN {
+            return visitor.visit_newtype_struct(self);
+        }
+        let Value::Map(entries) = &self.node.value else {
+            return Err(Kind::Other(SECRET.into()).into());
+        };
+        let [Entry { key, value: Node { value: Value::String(name), .. }, .. }] = entries.as_slice() else {
+            return Err(Kind::Other(SECRET.into()).into());
+        };
+        let secret = self.shared.secrets.resolve(key, name).map_err(Kind::Other)?;
+        let pairs = [("value", secret.expose().to_owned()), ("shown", secret.shown().to_owned())];
+        visitor.visit_newtype_struct(de::value::MapDeserializer::new(pairs.into_iter()))
+    }
+
+    fn deserialize_tuple<V: Visitor<'n>>(self, _: usize, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'n>>(
+        self,
+        _: &'static str,
+        _: usize,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_struct<V: Visitor<'n>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
         match &self.node.value {
-            Value::Null => self.map(&[], visitor).map_err(|error| error.at(self.node)),
+            // A key with nothing under it is a struct of which nothing is set.
+            Value::Null => self.map(&[], visitor),
+            // serde would take a list as the fields in order; in a config that is a mistake.
+            Value::List(_) => Err(Kind::Other("expected a map, found a list".into()).into()),
             _ => self.deserialize_any(visitor),
         }
     }
 
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+    fn deserialize_enum<V: Visitor<'n>>(
+        self,
+        _: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        match &self.node.value {
+            Value::String(text) => visitor.visit_enum(text.as_str().into_deserializer()),
+            Value::Map(entries) => match entries.as_slice() {
+                [entry] => visitor.visit_enum(Variant { entry, shared: self.shared }),
+                _ => {
+                    Err(Kind::Other(format!("expected exactly one of the keys {}", variants.join(", ")))
+                        .into())
+                }
+            },
+            _ => Err(Kind::Other(format!("expected one of {}", variants.join(", "))).into()),
+        }
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Error> {
         visitor.visit_unit()
     }
-
-    serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
-        unit_struct seq tuple tuple_struct map identifier
-    }
 }
 
-struct Items<'n, 's> {
-    reader: NodeReader<'n, 's>,
+const SECRET: &str = "expected a secret with exactly one key: {env: X}, {file: P}, {credential: NAME} or {insecure_literal: S}";
+
+struct Items<'n, 'c, 's> {
     items: std::iter::Enumerate<std::slice::Iter<'n, Node>>,
+    shared: &'c mut Shared<'s>,
 }
 
-impl<'de> de::SeqAccess<'de> for Items<'_, '_> {
-    type Error = ReadError;
+impl<'n> de::SeqAccess<'n> for Items<'n, '_, '_> {
+    type Error = Error;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, ReadError> {
-        let removed = self.reader.shared.removed;
-        let Some((index, item)) = self.items.find(|(_, item)| !removed.contains(&std::ptr::from_ref(*item)))
-        else {
-            return Ok(None);
-        };
-        let read = seed.deserialize(self.reader.below(item));
-        read.map(Some).map_err(|error| error.at(item).below(Step::Index(index)))
+    fn next_element_seed<T: DeserializeSeed<'n>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
+        for (index, node) in self.items.by_ref() {
+            if !self.shared.pruned.contains(&address(node)) {
+                let read = seed.deserialize(NodeDe { node, shared: self.shared });
+                return read.map(Some).map_err(|error| error.within(Step::Item(index, node)));
+            }
+        }
+        Ok(None)
     }
 }
 
-struct Fields<'n, 's> {
-    reader: NodeReader<'n, 's>,
+struct Entries<'n, 'c, 's> {
     entries: std::slice::Iter<'n, Entry>,
     current: Option<&'n Entry>,
+    shared: &'c mut Shared<'s>,
 }
 
-impl<'de> de::MapAccess<'de> for Fields<'_, '_> {
-    type Error = ReadError;
+impl<'n> de::MapAccess<'n> for Entries<'n, '_, '_> {
+    type Error = Error;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, ReadError> {
-        let removed = self.reader.shared.removed;
-        let kept = |entry: &&Entry| !removed.contains(&std::ptr::from_ref(&entry.value));
-        self.current = self.entries.find(kept);
-        let Some(entry) = self.current else { return Ok(None) };
-        let key: de::value::StrDeserializer<'_, ReadError> = entry.key.as_str().into_deserializer();
-        seed.deserialize(key).map(Some).map_err(|mut error| {
-            error.culprit = Some(std::ptr::from_ref(&entry.value));
-            error.at = Some(entry.at.clone());
-            error
-        })
+    fn next_key_seed<K: DeserializeSeed<'n>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
+        for entry in self.entries.by_ref() {
+            if !self.shared.pruned.contains(&address(&entry.value)) {
+                self.current = Some(entry);
+                let key = de::value::BorrowedStrDeserializer::new(&entry.key);
+                return seed
+                    .deserialize(key)
+                    .map(Some)
+                    .map_err(|error: Error| error.within(Step::Key(entry)));
+            }
+        }
+        Ok(None)
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ReadError> {
-        let Some(entry) = self.current else { return Err(ReadError::new("a value without a key")) };
-        let read = seed.deserialize(self.reader.below(&entry.value));
-        read.map_err(|error| error.at(&entry.value).below(Step::Key(entry.key.clone())))
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.entries.len())
+    fn next_value_seed<V: DeserializeSeed<'n>>(&mut self, seed: V) -> Result<V::Value, Error> {
+        let Some(entry) = self.current.take() else {
+            return Err(Kind::Other("a value without a key".into()).into());
+        };
+        let read = seed.deserialize(NodeDe { node: &entry.value, shared: self.shared });
+        read.map_err(|error| error.within(Step::Key(entry)))
     }
 }
 
-struct Variant<'n, 's> {
-    reader: NodeReader<'n, 's>,
+struct Variant<'n, 'c, 's> {
     entry: &'n Entry,
+    shared: &'c mut Shared<'s>,
 }
 
-impl<'de> de::EnumAccess<'de> for Variant<'_, '_> {
-    type Error = ReadError;
+impl<'n, 'c, 's> de::EnumAccess<'n> for Variant<'n, 'c, 's> {
+    type Error = Error;
     type Variant = Self;
 
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), ReadError> {
-        let key: de::value::StrDeserializer<'_, ReadError> = self.entry.key.as_str().into_deserializer();
-        Ok((seed.deserialize(key)?, self))
+    fn variant_seed<V: DeserializeSeed<'n>>(self, seed: V) -> Result<(V::Value, Self), Error> {
+        let name = de::value::BorrowedStrDeserializer::new(&self.entry.key);
+        let read = seed.deserialize(name).map_err(|error: Error| error.within(Step::Key(self.entry)))?;
+        Ok((read, self))
     }
 }
 
-impl Variant<'_, '_> {
-    fn located<T>(&self, read: Result<T, ReadError>) -> Result<T, ReadError> {
-        read.map_err(|error| error.at(&self.entry.value).below(Step::Key(self.entry.key.clone())))
-    }
-}
+impl<'n> de::VariantAccess<'n> for Variant<'n, '_, '_> {
+    type Error = Error;
 
-impl<'de> de::VariantAccess<'de> for Variant<'_, '_> {
-    type Error = ReadError;
-
-    fn unit_variant(self) -> Result<(), ReadError> {
-        Err(ReadError::new(format!("{:?} takes no value; write it as plain text", self.entry.key)))
+    fn unit_variant(self) -> Result<(), Error> {
+        match self.entry.value.value {
+            Value::Null => Ok(()),
+            _ => Err(Error::from(Kind::Other("takes no value".into())).within(Step::Key(self.entry))),
+        }
     }
 
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, ReadError> {
-        self.located(seed.deserialize(self.reader.below(&self.entry.value)))
+    fn newtype_variant_seed<T: DeserializeSeed<'n>>(self, seed: T) -> Result<T::Value, Error> {
+        let read = seed.deserialize(NodeDe { node: &self.entry.value, shared: self.shared });
+        read.map_err(|error| error.within(Step::Key(self.entry)))
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, ReadError> {
-        self.located(self.reader.below(&self.entry.value).deserialize_any(visitor))
+    fn tuple_variant<V: Visitor<'n>>(self, len: usize, visitor: V) -> Result<V::Value, Error> {
+        let de = NodeDe { node: &self.entry.value, shared: self.shared };
+        de.deserialize_tuple(len, visitor).map_err(|error| error.within(Step::Key(self.entry)))
     }
 
-    fn struct_variant<V: Visitor<'de>>(
+    fn struct_variant<V: Visitor<'n>>(
         self,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, ReadError> {
-        self.located(self.reader.below(&self.entry.value).deserialize_struct("", fields, visitor))
+    ) -> Result<V::Value, Error> {
+        let de = NodeDe { node: &self.entry.value, shared: self.shared };
+        de.deserialize_struct("", fields, visitor).map_err(|error| error.within(Step::Key(self.entry)))
     }
 }

@@ -6,23 +6,18 @@
 //! nothing more is wrong.
 
 mod de;
-mod emit;
 mod parse;
+#[cfg(test)]
+mod tests;
 
-use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use self::de::{NodeReader, Shared, Step};
-pub use self::de::unknown;
-pub use self::emit::emit;
-pub use self::parse::{parse, scalar};
+pub use self::parse::parse;
+pub(crate) use self::parse::plain;
 use crate::model::Secret;
-
-/// The most faults reported of one subtree.
-const MOST_FAULTS: usize = 200;
 
 /// A node of a document.
 #[derive(Clone, Debug, PartialEq)]
@@ -125,197 +120,171 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Reads nodes below `path`.
-    pub fn new(path: String, faults: &'a mut Vec<Fault>, secrets: &'a mut dyn ResolveSecret) -> Self {
-        Self { path, faults, secrets, later: &[] }
+    /// A reader for the node at `path`.
+    pub fn new(path: &str, faults: &'a mut Vec<Fault>, secrets: &'a mut dyn ResolveSecret) -> Self {
+        Self { path: path.to_owned(), faults, secrets }
     }
 
     /// Reads a value. `None` when anything in it was wrong: every fault is then in `faults`.
     pub fn read<T: DeserializeOwned>(&mut self, node: &Node) -> Option<T> {
-        let mut removed: HashSet<*const Node> = HashSet::new();
-        let mut clean = true;
-        for _ in 0..MOST_FAULTS {
-            let secrets = RefCell::new(&mut *self.secrets as &mut dyn ResolveSecret);
-            let shared = Shared { removed: &removed, secrets: &secrets };
-            let error = match T::deserialize(NodeReader { node, shared: &shared }) {
-                Ok(value) => return clean.then_some(value),
+        let mut pruned = HashSet::new();
+        let mut excused: HashSet<(usize, String)> = HashSet::new();
+        loop {
+            let mut shared = de::Shared { pruned: &pruned, secrets: &mut *self.secrets };
+            let error = match T::deserialize(de::NodeDe { node, shared: &mut shared }) {
+                Ok(value) => return pruned.is_empty().then_some(value),
                 Err(error) => error,
             };
-            clean = false;
-            if !error.follows {
-                let path = error.path.iter().fold(self.path.clone(), joined);
-                let later = error.unknown.filter(|key| self.later.contains(&key.as_str()));
-                let message = later.map_or(error.message, |key| not_supported(&key));
-                self.faults.push(Fault { at: error.at.or_else(|| Some(node.at.clone())), path, message });
+            let address = error.steps.first().map_or_else(|| de::address(node), |(address, _)| *address);
+            let steps: Vec<&str> = error.steps.iter().rev().map(|(_, name)| name.as_str()).collect();
+            let path = join(&self.path, &steps.concat());
+            let target = find(node, &error);
+            if !follows(&error.kind, target, &pruned, &excused) {
+                let at = if matches!(error.kind, de::Kind::UnknownKey { .. }) {
+                    key_position(node, &error).unwrap_or_else(|| target.at.clone())
+                } else {
+                    target.at.clone()
+                };
+                // The key itself is in the message, so the path ends at its map.
+                let path = match &error.kind {
+                    de::Kind::UnknownKey { .. } => join(
+                        &self.path,
+                        &steps.split_last().map_or(String::new(), |(_, above)| above.concat()),
+                    ),
+                    _ => path,
+                };
+                self.faults.push(Fault { at: Some(at), path, message: error.to_string() });
             }
-            match error.culprit {
-                Some(culprit) if culprit != std::ptr::from_ref(node) && removed.insert(culprit) => {}
-                _ => return None,
+            if let de::Kind::UnknownKey { key, valid } = &error.kind
+                && let Some(meant) = nearest(key, valid.iter().copied())
+            {
+                let parent = error.steps.get(1).map_or_else(|| de::address(node), |(address, _)| *address);
+                excused.insert((parent, meant.to_owned()));
+            }
+            if error.steps.is_empty() || !pruned.insert(address) {
+                return None;
             }
         }
-        None
     }
 
-    /// Notes a fault at the node that `path` leads to from `node`, or as near to it as there is one.
+    /// Notes a fault at `node`, whose path is `self.path` followed by `path`.
     pub fn fault(&mut self, node: &Node, path: &[String], message: String) {
-        let mut at = &node.at;
-        let mut place = node;
+        let mut at = node;
+        let mut full = self.path.clone();
         for key in path {
-            let Value::Map(entries) = &place.value else { break };
-            let Some(entry) = entries.iter().find(|entry| entry.key == *key) else { break };
-            (at, place) = (&entry.at, &entry.value);
+            full = join(&full, &if key.starts_with('[') { key.clone() } else { format!(".{key}") });
+            at = at.get(key).unwrap_or(at);
         }
-        let steps = path.iter().map(|key| Step::Key(key.clone()));
-        let path = steps.fold(self.path.clone(), |path, step| joined(path, &step));
-        self.faults.push(Fault { at: Some(at.clone()), path, message });
+        self.faults.push(Fault { at: Some(at.at.clone()), path: full, message });
     }
 }
 
-/// The fault of a key whose capability this version lacks.
-pub fn not_supported(key: &str) -> String {
-    format!("{key:?} is not supported in this version")
+/// Whether an error only follows from what was taken out before.
+fn follows(
+    kind: &de::Kind,
+    node: &Node,
+    pruned: &HashSet<usize>,
+    excused: &HashSet<(usize, String)>,
+) -> bool {
+    let gone = |child: &Node| pruned.contains(&de::address(child));
+    match (kind, &node.value) {
+        (de::Kind::Missing(key), Value::Map(entries)) => {
+            excused.contains(&(de::address(node), (*key).to_owned()))
+                || entries.iter().any(|entry| entry.key == *key && gone(&entry.value))
+        }
+        (de::Kind::Other(_), Value::Map(entries)) => entries.iter().any(|entry| gone(&entry.value)),
+        (de::Kind::Other(_), Value::List(items)) => items.iter().any(gone),
+        _ => false,
+    }
 }
 
-fn joined(mut path: String, step: &Step) -> String {
-    match step {
-        Step::Key(key) => {
-            if !path.is_empty() {
-                path.push('.');
+/// The node an error is about.
+fn find<'n>(root: &'n Node, error: &de::Error) -> &'n Node {
+    error.steps.iter().rev().fold(root, |node, (address, _)| child(node, *address).unwrap_or(node))
+}
+
+fn child(node: &Node, address: usize) -> Option<&Node> {
+    match &node.value {
+        Value::Map(entries) => entries.iter().map(|e| &e.value).find(|n| de::address(n) == address),
+        Value::List(items) => items.iter().find(|n| de::address(n) == address),
+        _ => None,
+    }
+}
+
+fn key_position(root: &Node, error: &de::Error) -> Option<Position> {
+    let (last, above) = error.steps.split_first()?;
+    let parent = above.iter().rev().fold(root, |node, (address, _)| child(node, *address).unwrap_or(node));
+    let Value::Map(entries) = &parent.value else { return None };
+    entries.iter().find(|entry| de::address(&entry.value) == last.0).map(|entry| entry.at.clone())
+}
+
+fn join(path: &str, more: &str) -> String {
+    if path.is_empty() { more.trim_start_matches('.').to_owned() } else { format!("{path}{more}") }
+}
+
+impl Node {
+    /// What stands under a key of a map, or at `[n]` of a list.
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        match &self.value {
+            Value::Map(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value),
+            Value::List(items) => {
+                items.get(key.trim_start_matches('[').trim_end_matches(']').parse::<usize>().ok()?)
             }
-            path.push_str(key);
+            _ => None,
         }
-        Step::Index(index) => path.push_str(&format!("[{index}]")),
     }
-    path
 }
 
-/// Knows no secret but those written out: for texts that stand in the program, such as examples.
-pub struct LiteralsOnly;
+/// The valid name closest to a wrong one, if any is close.
+pub fn nearest<'v>(name: &str, valid: impl IntoIterator<Item = &'v str>) -> Option<&'v str> {
+    valid
+        .into_iter()
+        .map(|known| (strsim::damerau_levenshtein(name, known), known))
+        .filter(|(distance, known)| *distance <= (known.len().max(name.len()) / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known)
+}
 
-impl ResolveSecret for LiteralsOnly {
+/// `unknown key "staus", did you mean "status"?`, or the list of valid keys.
+pub fn unknown_key<'v>(key: &str, valid: impl IntoIterator<Item = &'v str> + Clone) -> String {
+    unknown("key", key, valid)
+}
+
+/// [`unknown_key`] for anything that has a name.
+pub fn unknown<'v>(what: &str, name: &str, valid: impl IntoIterator<Item = &'v str> + Clone) -> String {
+    if let Some(meant) = nearest(name, valid.clone()) {
+        return format!("unknown {what} {name:?}, did you mean {meant:?}?");
+    }
+    let valid: Vec<&str> = valid.into_iter().collect();
+    if valid.is_empty() {
+        format!("unknown {what} {name:?}; there are none here")
+    } else {
+        format!("unknown {what} {name:?}; valid: {}", valid.join(", "))
+    }
+}
+
+/// Secrets from a map, keyed `env:NAME`, `file:PATH` …; literals stand for themselves.
+#[derive(Debug, Default)]
+pub struct MapSecrets(pub BTreeMap<String, String>);
+
+impl ResolveSecret for MapSecrets {
     fn resolve(&mut self, key: &str, name: &str) -> Result<Secret, String> {
-        match key {
-            "insecure_literal" => Ok(Secret::new(name, "insecure_literal")),
-            _ => Err(format!("{{{key}: {name}}} is not available here")),
+        if key == "insecure_literal" {
+            return Ok(Secret::new(name, "insecure_literal"));
         }
+        let shown = format!("{key}:{name}");
+        let value = self.0.get(&shown).ok_or_else(|| format!("no secret {shown}"))?;
+        Ok(Secret::new(value.clone(), &shown))
     }
 }
 
-/// Reads a value from a text of its own, in which secrets are written out.
+/// Parses and reads a text whose only secrets are literals.
 ///
 /// # Errors
-/// Everything that is wrong with it.
+/// Every fault of the text.
 pub fn from_str<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Vec<Fault>> {
     let node = parse(file, text)?;
     let mut faults = Vec::new();
-    let mut secrets = LiteralsOnly;
-    let mut reader = Reader::new(String::new(), &mut faults, &mut secrets);
-    reader.read(&node).ok_or(faults)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use serde::Deserialize;
-
-    use super::*;
-    use crate::model::HumanDuration;
-
-    #[derive(Debug, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Expect {
-        status: Option<Status>,
-        #[serde(default)]
-        headers: BTreeMap<String, String>,
-    }
-
-    #[derive(Debug, Deserialize, PartialEq)]
-    #[serde(untagged)]
-    enum Status {
-        One(u16),
-        Many(Vec<u16>),
-    }
-
-    #[derive(Debug, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Check {
-        every: HumanDuration,
-        expect: Option<Expect>,
-        password: Option<Secret>,
-        #[serde(default)]
-        kind: Kind,
-        #[serde(default)]
-        list: Vec<u8>,
-    }
-
-    #[derive(Debug, Default, Deserialize, PartialEq)]
-    #[serde(rename_all = "lowercase")]
-    enum Kind {
-        #[default]
-        Plain,
-        Rich {
-            depth: u32,
-        },
-    }
-
-    fn faults(text: &str) -> Vec<String> {
-        from_str::<Check>("m.yaml", text).unwrap_err().iter().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn a_good_text_is_read() {
-        let text = "every: 30s\nexpect: { status: [200, 204], headers: { a: b } }\npassword: { insecure_literal: hush }\nkind: { rich: { depth: 3 } }\n";
-        let check: Check = from_str("m.yaml", text).unwrap();
-        assert_eq!(check.every.0.as_secs(), 30);
-        let expect = check.expect.unwrap();
-        assert_eq!(expect.status, Some(Status::Many(vec![200, 204])));
-        assert_eq!(expect.headers["a"], "b");
-        assert_eq!(check.password.unwrap().expose(), "hush");
-        assert_eq!(check.kind, Kind::Rich { depth: 3 });
-        let check: Check = from_str("m.yaml", "every: 1m\nkind: plain\nexpect:\nlist: []\n").unwrap();
-        assert_eq!((check.kind, check.list.len(), check.expect.is_none()), (Kind::Plain, 0, true));
-    }
-
-    #[test]
-    fn all_faults_are_reported_at_once_each_with_its_place() {
-        let text = "every: soon\nexpect:\n  staus: 200\n  headers: { a: 1 }\nlist: [1, 300, x]\ncolour: red\n";
-        assert_eq!(
-            faults(text),
-            [
-                "m.yaml:1: every: \"soon\" is not a duration; write a number and a unit, as in 500ms, 30s, 5m, 12h or 1d",
-                "m.yaml:3: expect: unknown key \"staus\", did you mean \"status\"?",
-                "m.yaml:4: expect.headers.a: expected a string, found the number 1",
-                "m.yaml:5: list[1]: expected u8, found the number 300",
-                "m.yaml:5: list[2]: expected u8, found the text \"x\"",
-                "m.yaml:6: unknown key \"colour\", expected one of every, expect, password, kind, list",
-            ]
-        );
-    }
-
-    #[test]
-    fn a_missing_key_is_a_fault_and_a_wrong_one_is_not_missing_too() {
-        assert_eq!(faults("expect: {}\n"), ["m.yaml:1: the key \"every\" is missing"]);
-        assert_eq!(faults("every: soon\n").len(), 1);
-    }
-
-    #[test]
-    fn a_secret_that_cannot_be_had_is_a_fault_at_its_place() {
-        assert_eq!(
-            faults("every: 1m\npassword: { env: X }\n"),
-            ["m.yaml:2: password: {env: X} is not available here"]
-        );
-        assert!(faults("every: 1m\npassword: hush\n")[0].contains("expected a secret"));
-        assert!(faults("every: 1m\npassword: { evn: X }\n")[0].contains("did you mean \"env\"?"));
-    }
-
-    #[test]
-    fn a_fault_can_be_noted_deep_in_a_node() {
-        let node = parse("m.yaml", "a:\n  b: 1\n").unwrap();
-        let mut faults = Vec::new();
-        let mut secrets = LiteralsOnly;
-        let mut reader = Reader::new("x".into(), &mut faults, &mut secrets);
-        reader.fault(&node, &["a".into(), "b".into(), "c".into()], "is wrong".into());
-        assert_eq!(faults[0].to_string(), "m.yaml:2: x.a.b.c: is wrong");
-    }
+    let read = Reader::new("", &mut faults, &mut MapSecrets::default()).read(&node);
+    read.filter(|_| faults.is_empty()).ok_or(faults)
 }

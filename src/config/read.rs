@@ -1,0 +1,518 @@
+//! From the tree to the settings, layer over layer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use super::Vocabulary;
+use super::keys::*;
+use super::secrets::{SecretPolicy, Secrets};
+use super::settings::*;
+use crate::formats::yaml::{Entry, Fault, Node, Position, Reader, Value, unknown, unknown_key};
+use crate::model::{Matcher, Secret};
+
+const TOP: &[&str] = &["server", "storage", "defaults", "portals", "notify", "metrics"];
+/// Keys and kinds of the language whose capability is not built.
+const UNBUILT: &[&str] = &[
+    "identities",
+    "latency",
+    "journey",
+    "certificate",
+    "dns",
+    "registration",
+    "mail",
+    "heartbeat",
+    "maintenance",
+    "heartbeat_out",
+    "escalate",
+    "slack",
+    "hours",
+    "days",
+    "active",
+    "mute",
+    "depends_on",
+];
+const DAY: u64 = 86_400;
+
+pub(super) struct Build<'b> {
+    pub secrets: Secrets,
+    pub faults: Vec<Fault>,
+    pub vocabulary: &'b Vocabulary<'b>,
+}
+
+/// The per-check settings of one level, its TLS files read.
+#[derive(Clone, Default)]
+struct Level {
+    layer: Layer,
+    tls: Tls,
+}
+
+impl Build<'_> {
+    fn say(&mut self, at: &Position, path: &str, message: impl Into<String>) {
+        self.faults.push(Fault { at: Some(at.clone()), path: path.to_owned(), message: message.into() });
+    }
+
+    fn read<T: DeserializeOwned>(&mut self, node: &Node, path: &str) -> Option<T> {
+        Reader::new(path, &mut self.faults, &mut self.secrets).read(node)
+    }
+
+    /// The entries of a map, without those that are not known here.
+    fn entries(&mut self, node: Node, path: &str, known: &[&[&str]]) -> Vec<Entry> {
+        let entries = match node.value {
+            Value::Map(entries) => entries,
+            Value::Null => return Vec::new(),
+            _ => {
+                self.say(&node.at, path, "expected a map of keys");
+                return Vec::new();
+            }
+        };
+        let known = || known.iter().copied().flatten().copied();
+        let mut kept = Vec::with_capacity(entries.len());
+        for entry in entries {
+            if known().any(|key| key == entry.key) {
+                kept.push(entry);
+            } else if UNBUILT.contains(&entry.key.as_str()) {
+                self.say(
+                    &entry.at,
+                    path,
+                    format!("{:?} is not supported in this version; remove it", entry.key),
+                );
+            } else {
+                self.say(&entry.at, path, unknown_key(&entry.key, known()));
+            }
+        }
+        kept
+    }
+
+    fn named(&mut self, node: Node, path: &str) -> Vec<Entry> {
+        let entries = match node.value {
+            Value::Map(entries) => entries,
+            Value::Null => Vec::new(),
+            _ => {
+                self.say(&node.at, path, "expected a map of names");
+                Vec::new()
+            }
+        };
+        for entry in &entries {
+            let good = entry.key.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+                && entry.key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+            if !good {
+                let message =
+                    format!("the name {:?} must be of a-z, 0-9 and -, and not begin with -", entry.key);
+                self.say(&entry.at, path, message);
+            }
+        }
+        entries
+    }
+
+    pub(super) fn settings(&mut self, root: Node) -> Option<Settings> {
+        let at = root.at.clone();
+        let mut top = self.entries(root, "", &[TOP]);
+        let server = self.server(&part(&mut top, "server", &at));
+        let storage = self.storage(part(&mut top, "storage", &at));
+        let metrics: Option<MetricsKeys> = self.read(&part(&mut top, "metrics", &at), "metrics");
+        let defaults = part(&mut top, "defaults", &at);
+        let defaults_at = defaults.at.clone();
+        let mut defaults = self.entries(defaults, "defaults", &[LAYER, GLOBAL]);
+        let global = self.read::<GlobalKeys>(&some(&mut defaults, GLOBAL, &defaults_at), "defaults");
+        let (level, _) = self.level(&mut defaults, "defaults", &defaults_at, &Level::default());
+        let portals = part(&mut top, "portals", &at);
+        let portals = self.portals(portals, &level);
+        let notify = part(&mut top, "notify", &at);
+        let notify = self.notify(notify);
+        let global = global?;
+        Some(Settings {
+            server: server?,
+            storage: storage?,
+            limits: Limits {
+                per_host: global.limits.per_host.map_or(16, Into::into),
+                global: global.limits.global.map_or(512, Into::into),
+            },
+            reference: global.reference.into_iter().map(|r| Reference { tcp: r.tcp }).collect(),
+            portals,
+            notify: notify?,
+            per_check_metrics: metrics?.per_check,
+            watched: Vec::new(),
+            warnings: Vec::new(),
+            secrets: Vec::new(),
+            resolver: Secrets::new(Default::default(), Default::default(), SecretPolicy::Leave),
+        })
+    }
+
+    fn server(&mut self, node: &Node) -> Option<Server> {
+        let keys: ServerKeys = self.read(node, "server")?;
+        let listen = keys.listen.unwrap_or_else(|| std::net::SocketAddr::from(([127, 0, 0, 1], 9790)));
+        let open = keys.auth.tokens.is_empty() && keys.auth.basic.is_none();
+        let at = node.get("listen").map_or(&node.at, |listen| &listen.at);
+        if !listen.ip().is_loopback() && open && !keys.insecure_public {
+            let message = format!(
+                "{listen} listens beyond loopback without auth; set server.auth, or insecure_public: true"
+            );
+            self.say(at, "server.listen", message);
+        }
+        let external_url = match keys.external_url {
+            Some(url) => url,
+            None => url::Url::parse(&format!("http://{listen}")).ok()?,
+        };
+        if !matches!(external_url.scheme(), "http" | "https") || external_url.host().is_none() {
+            let at = node.get("external_url").map_or(&node.at, |url| &url.at);
+            self.say(at, "server.external_url", "must be an http or https URL with a host");
+        }
+        let token = |t: TokenKeys| Token {
+            name: t.name,
+            secret: t.secret,
+            scope: match t.scope {
+                ScopeKey::Read => TokenScope::Read,
+                ScopeKey::Operate => TokenScope::Operate,
+            },
+        };
+        Some(Server {
+            listen,
+            external_url,
+            tokens: keys.auth.tokens.into_iter().map(token).collect(),
+            basic: keys.auth.basic.map(|b| Basic { username: b.username, password: b.password }),
+            insecure_public: keys.insecure_public,
+        })
+    }
+
+    fn storage(&mut self, mut node: Node) -> Option<Storage> {
+        if let Value::Map(entries) = &mut node.value
+            && let Some(entry) = entries.iter_mut().find(|entry| entry.key == "retention")
+        {
+            let at = entry.value.at.clone();
+            let retention = std::mem::replace(&mut entry.value, Node { at: at.clone(), value: Value::Null });
+            let kept = self.entries(retention, "storage.retention", &[&["results", "incidents"]]);
+            entry.value = Node { at, value: Value::Map(kept) };
+        }
+        let keys: StorageKeys = self.read(&node, "storage")?;
+        let url = keys.url.unwrap_or_else(|| "sqlite://portalwatch.db".into());
+        let at = node.get("url").map_or(&node.at, |url| &url.at).clone();
+        let url = match url.strip_prefix("sqlite://") {
+            Some("") => {
+                self.say(&at, "storage.url", "names no file; write sqlite://portalwatch.db");
+                url
+            }
+            Some(path) => format!("sqlite://{}", self.secrets.path(path).display()),
+            None if url.starts_with("postgres") => {
+                self.say(
+                    &at,
+                    "storage.url",
+                    "postgres is not supported in this version; write sqlite://PATH",
+                );
+                url
+            }
+            None => {
+                self.say(&at, "storage.url", "must be sqlite://PATH");
+                url
+            }
+        };
+        let span =
+            |span: Option<Span>, days: u64| span.map_or(Duration::from_secs(days * DAY), |span| span.0);
+        Some(Storage {
+            url,
+            retention: Retention {
+                results: span(keys.retention.results, 35),
+                incidents: span(keys.retention.incidents, 5 * 365),
+            },
+            synchronous_full: keys.synchronous != Some(SynchronousKey::Normal),
+        })
+    }
+
+    /// This level's settings over those of the level above, and whether they were good.
+    fn level(&mut self, entries: &mut Vec<Entry>, path: &str, at: &Position, above: &Level) -> (Level, bool) {
+        let node = some(entries, LAYER, at);
+        if node.value == Value::Map(Vec::new()) {
+            return (above.clone(), true);
+        }
+        let Some(own) = self.read::<Layer>(&node, path) else { return (above.clone(), false) };
+        let base = &above.layer;
+        let tls = match &own.tls {
+            Some(keys) => self.tls(keys, node.get("tls").unwrap_or(&node), &format!("{path}.tls")),
+            None => above.tls.clone(),
+        };
+        let timed = own.every.is_some() || own.timeout.is_some();
+        let layer = Layer {
+            every: own.every.or(base.every),
+            timeout: own.timeout.or(base.timeout),
+            deadline: own.deadline.or(base.deadline),
+            jitter: own.jitter.or(base.jitter),
+            confirm: ConfirmKeys {
+                failures: own.confirm.failures.or(base.confirm.failures),
+                successes: own.confirm.successes.or(base.confirm.successes),
+                recheck: own.confirm.recheck.or(base.confirm.recheck),
+            },
+            unknown_after: own.unknown_after.or(base.unknown_after),
+            flap: FlapKeys {
+                transitions: own.flap.transitions.or(base.flap.transitions),
+                window: own.flap.window.or(base.flap.window),
+            },
+            resolvers: own.resolvers.or_else(|| base.resolvers.clone()),
+            tls: None,
+        };
+        if timed && every(&layer) < timeout(&layer) {
+            let at = node.get("every").or(node.get("timeout")).map_or(at, |node| &node.at).clone();
+            let message = "every is shorter than timeout; make every longer or timeout shorter";
+            self.say(&at, path, message);
+        }
+        (Level { layer, tls }, true)
+    }
+
+    fn tls(&mut self, keys: &TlsKeys, node: &Node, path: &str) -> Tls {
+        let mut tls = Tls { server_name: keys.server_name.clone(), ..Tls::default() };
+        if self.secrets.policy == SecretPolicy::Leave {
+            return tls;
+        }
+        if let Some(file) = &keys.ca_file {
+            let at = node.get("ca_file").map_or(&node.at, |node| &node.at);
+            match self.secrets.read_file(file) {
+                Ok(pem) if pem.contains("-----BEGIN CERTIFICATE-----") => tls.ca_pem = Some(pem.into()),
+                Ok(_) => self.say(at, &format!("{path}.ca_file"), format!("{file} holds no PEM certificate")),
+                Err(message) => self.say(at, &format!("{path}.ca_file"), message),
+            }
+        }
+        if let Some(client) = &keys.client {
+            use crate::formats::yaml::ResolveSecret as _;
+            let at = node.get("client").map_or(&node.at, |node| &node.at);
+            match (self.secrets.read_file(&client.cert), self.secrets.resolve("file", &client.key)) {
+                (Ok(cert), Ok(key)) => tls.client = Some((Arc::<str>::from(cert), Secret::clone(&key))),
+                (cert, key) => {
+                    for message in cert.err().into_iter().chain(key.err()) {
+                        self.say(at, &format!("{path}.client"), message);
+                    }
+                }
+            }
+        }
+        tls
+    }
+
+    fn portals(&mut self, node: Node, defaults: &Level) -> Vec<Portal> {
+        let at = node.at.clone();
+        let entries = self.named(node, "portals");
+        if entries.is_empty() {
+            self.say(&at, "portals", "there are no portals; name at least one, with its checks");
+        }
+        entries.into_iter().filter_map(|entry| self.portal(entry, defaults)).collect()
+    }
+
+    fn portal(&mut self, entry: Entry, defaults: &Level) -> Option<Portal> {
+        let path = format!("portals.{}", entry.key);
+        let mut entries = self.entries(entry.value, &path, &[PORTAL, LAYER, &["checks"]]);
+        let checks = part(&mut entries, "checks", &entry.at);
+        let (level, good) = self.level(&mut entries, &path, &entry.at, defaults);
+        let keys = self.read::<PortalKeys>(&some(&mut entries, PORTAL, &entry.at), &path);
+        let labels = keys.as_ref().map(|keys| keys.labels.clone()).unwrap_or_default();
+        let checks_path = format!("{path}.checks");
+        let checks = self.named(checks, &checks_path);
+        let checks =
+            checks.into_iter().filter_map(|check| self.check(check, &checks_path, &level, &labels)).collect();
+        let keys = keys.filter(|_| good)?;
+        Some(Portal {
+            name: entry.key,
+            url: keys.url.map(|url| url.0),
+            hosts: keys.hosts,
+            private: keys.private,
+            labels: keys.labels,
+            checks,
+        })
+    }
+
+    fn check(
+        &mut self,
+        entry: Entry,
+        path: &str,
+        above: &Level,
+        labels: &crate::model::Labels,
+    ) -> Option<Check> {
+        let path = format!("{path}.{}", entry.key);
+        let kinds = self.vocabulary.kinds;
+        let mut entries = self.entries(entry.value, &path, &[LAYER, CHECK, kinds]);
+        let (level, good) = self.level(&mut entries, &path, &entry.at, above);
+        let keys = self.read::<CheckKeys>(&some(&mut entries, CHECK, &entry.at), &path);
+        let (kind, spec) = self.only(entries, &path, &entry.at, kinds)?;
+        let keys = keys.filter(|_| good)?;
+        let layer = level.layer;
+        let (interval, minutes) = (every(&layer), Duration::from_secs(300));
+        let mut all = labels.clone();
+        all.extend(keys.labels);
+        Some(Check {
+            name: entry.key,
+            at: entry.at,
+            labels: all,
+            every: interval,
+            timeout: timeout(&layer),
+            deadline: layer.deadline.map_or(interval.min(minutes), |span| span.0),
+            jitter: layer.jitter.map_or(Duration::ZERO, |jitter| jitter.0),
+            confirm: ConfirmOverride {
+                failures: layer.confirm.failures.map(Into::into),
+                successes: layer.confirm.successes.map(Into::into),
+                recheck: layer.confirm.recheck.map(|recheck| recheck.0),
+            },
+            unknown_after: layer.unknown_after.map_or(interval.saturating_mul(10), |span| span.0),
+            flap: Flap {
+                transitions: layer.flap.transitions.map_or(6, Into::into),
+                window: layer.flap.window.map_or(Duration::from_secs(3600), |span| span.0),
+            },
+            resolvers: layer
+                .resolvers
+                .map_or_else(|| vec!["system".into()], |all| all.into_iter().map(|r| r.0).collect()),
+            tls: level.tls,
+            counts: keys.counts,
+            kind,
+            spec,
+        })
+    }
+
+    /// The one entry that is left.
+    fn only(
+        &mut self,
+        entries: Vec<Entry>,
+        path: &str,
+        at: &Position,
+        valid: &[&str],
+    ) -> Option<(String, Node)> {
+        let mut entries = entries.into_iter();
+        match (entries.next(), entries.next()) {
+            (Some(entry), None) => Some((entry.key, entry.value)),
+            (first, _) => {
+                // A key that was refused already explains why none is left.
+                if first.is_some() || !self.faults.iter().rev().take(8).any(|fault| fault.path == path) {
+                    self.say(at, path, format!("expected exactly one of the keys {}", valid.join(", ")));
+                }
+                None
+            }
+        }
+    }
+
+    fn notify(&mut self, node: Node) -> Option<Notify> {
+        let at = node.at.clone();
+        let mut entries = self.entries(node, "notify", &[&["timezone", "channels", "routes"]]);
+        let zone = part(&mut entries, "timezone", &at);
+        let zone_name = self.read::<Option<String>>(&zone, "notify.timezone").flatten();
+        let timezone = match zone_name.map(|name| jiff::tz::TimeZone::get(&name)) {
+            None => jiff::tz::TimeZone::UTC,
+            Some(Ok(zone)) => zone,
+            Some(Err(error)) => {
+                self.say(
+                    &zone.at,
+                    "notify.timezone",
+                    format!("{error}; write a name such as Europe/Amsterdam"),
+                );
+                jiff::tz::TimeZone::UTC
+            }
+        };
+        let channels = part(&mut entries, "channels", &at);
+        let channels = self.named(channels, "notify.channels");
+        let names: Vec<String> = channels.iter().map(|entry| entry.key.clone()).collect();
+        let channels: BTreeMap<_, _> =
+            channels.into_iter().filter_map(|entry| self.channel(entry, &names)).collect();
+        let routes = part(&mut entries, "routes", &at);
+        let routes = self.routes(routes, &names);
+        Some(Notify { timezone, channels, routes })
+    }
+
+    fn channel(&mut self, entry: Entry, names: &[String]) -> Option<(String, Channel)> {
+        let path = format!("notify.channels.{}", entry.key);
+        let types = self.vocabulary.channels;
+        let mut entries = self.entries(entry.value, &path, &[CHANNEL, types]);
+        let node = some(&mut entries, CHANNEL, &entry.at);
+        let keys = self.read::<ChannelKeys>(&node, &path);
+        let (kind, spec) = self.only(entries, &path, &entry.at, types)?;
+        let keys = keys?;
+        if let Some(fallback) = &keys.fallback {
+            let at = node.get("fallback").map_or(&entry.at, |node| &node.at).clone();
+            if *fallback == entry.key {
+                self.say(&at, &path, "a channel cannot be its own fallback");
+            }
+            self.known_channel(fallback, names, &at, &format!("{path}.fallback"));
+        }
+        let tls = match &keys.tls {
+            Some(tls) => self.tls(tls, node.get("tls").unwrap_or(&node), &format!("{path}.tls")),
+            None => Tls::default(),
+        };
+        Some((entry.key, Channel { at: entry.at, kind, spec, fallback: keys.fallback, tls }))
+    }
+
+    fn known_channel(&mut self, name: &str, names: &[String], at: &Position, path: &str) {
+        if !names.iter().any(|known| known == name) {
+            self.say(at, path, unknown("channel", name, names.iter().map(String::as_str)));
+        }
+    }
+
+    fn routes(&mut self, node: Node, names: &[String]) -> Vec<Route> {
+        let items = match node.value {
+            Value::List(items) => items,
+            Value::Null => Vec::new(),
+            _ => {
+                self.say(&node.at, "notify.routes", "expected a list of routes");
+                Vec::new()
+            }
+        };
+        items.into_iter().enumerate().filter_map(|(index, node)| self.route(index, node, names)).collect()
+    }
+
+    fn route(&mut self, index: usize, node: Node, names: &[String]) -> Option<Route> {
+        const ROUTE: &[&str] =
+            &["match", "to", "continue", "group_by", "group_wait", "group_interval", "repeat"];
+        let path = format!("notify.routes[{index}]");
+        let at = node.at.clone();
+        let entries = self.entries(node, &path, &[ROUTE]);
+        let node = Node { at: at.clone(), value: Value::Map(entries) };
+        let keys: RouteKeys = self.read(&node, &path)?;
+        let to_at = node.get("to").map_or(&at, |node| &node.at);
+        if keys.to.is_empty() {
+            self.say(to_at, &format!("{path}.to"), "names no channel");
+        }
+        for name in &keys.to {
+            self.known_channel(name, names, to_at, &format!("{path}.to"));
+        }
+        let match_at = node.get("match").map_or(&at, |node| &node.at);
+        let matchers = match keys.matchers {
+            MatchKeys::Equal(map) => {
+                map.into_iter().map(|(label, value)| Matcher::equal(label, value)).collect()
+            }
+            MatchKeys::List(list) => {
+                let mut matchers = Vec::with_capacity(list.len());
+                for text in list {
+                    match text.parse::<Matcher>() {
+                        Ok(matcher) => matchers.push(matcher),
+                        Err(error) => self.say(match_at, &format!("{path}.match"), error.to_string()),
+                    }
+                }
+                matchers
+            }
+        };
+        Some(Route {
+            matchers,
+            to: keys.to,
+            go_on: keys.go_on,
+            group_by: keys.group_by,
+            group_wait: keys.group_wait.map(|wait| wait.0),
+            group_interval: keys.group_interval.map_or(Duration::from_secs(300), |span| span.0),
+            repeat: keys.repeat.map(|span| span.0),
+        })
+    }
+}
+
+fn every(layer: &Layer) -> Duration {
+    layer.every.map_or(Duration::from_secs(60), |span| span.0)
+}
+
+fn timeout(layer: &Layer) -> Duration {
+    layer.timeout.map_or(Duration::from_secs(10), |span| span.0)
+}
+
+/// Takes one entry out; an absent one is null, standing at `at`.
+fn part(entries: &mut Vec<Entry>, key: &str, at: &Position) -> Node {
+    match entries.iter().position(|entry| entry.key == key) {
+        Some(index) => entries.remove(index).value,
+        None => Node { at: at.clone(), value: Value::Null },
+    }
+}
+
+/// Takes the entries with these keys out, as a map of their own.
+fn some(entries: &mut Vec<Entry>, keys: &[&str], at: &Position) -> Node {
+    let taken = entries.extract_if(.., |entry| keys.contains(&entry.key.as_str())).collect();
+    Node { at: at.clone(), value: Value::Map(taken) }
+}
