@@ -12,16 +12,21 @@ pub mod model;
 
 pub mod formats;
 pub mod judge;
+pub mod stats;
 
 pub mod config;
 pub mod net;
+pub mod plan;
 pub mod probe;
 
 pub mod alert;
 pub mod notify;
 pub mod record;
+pub mod run;
+pub mod schedule;
 
 pub mod expose;
 pub mod telemetry;
 
-pub mod stats;
+pub mod app;
+pub mod cli;

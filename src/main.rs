@@ -1,3 +1,5 @@
 //! The `portalwatch` command.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    portalwatch::cli::main()
+}

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::alert::{Policy, Route};
-use crate::config::{self, Loaded, Secrets, settings};
+use crate::config::{SecretPolicy, Secrets, Settings, settings};
 use crate::formats::yaml::{Fault, Reader};
 use crate::model::{CheckId, Labels, Masker, Secret};
 use crate::net::TlsOptions;
@@ -20,6 +20,9 @@ use crate::probe::{KindEntry, PortalScope, Probe, Scope, kinds};
 
 /// Above this many requests a second to one host that is not loopback, `config validate` warns.
 const POLITE_RATE: f64 = 10.0;
+
+/// The least time between two messages of a group, where no route says otherwise.
+const GROUP_INTERVAL: Duration = Duration::from_secs(300);
 
 /// Everything that is run and how.
 pub struct Plan {
@@ -65,32 +68,25 @@ pub struct PlannedCheck {
     pub masker: Masker,
 }
 
-/// The names of kinds and channel types, for the reader of the config.
-pub fn vocabulary() -> config::Vocabulary {
-    config::Vocabulary {
-        kinds: kinds().iter().map(|kind| kind.name).collect(),
-        channels: notifiers().iter().map(|notifier| notifier.name).collect(),
-    }
-}
-
 /// Builds the plan of a config. `wanted` picks checks by id: the secrets of others are not needed.
+/// `with_channels` also builds the channels, which need theirs.
 ///
 /// # Errors
 /// Everything that is wrong with it, each fault with its place.
 pub fn build(
-    loaded: Loaded,
+    mut settings: Settings,
     wanted: &dyn Fn(&CheckId) -> bool,
     with_channels: bool,
 ) -> Result<(Plan, settings::Server, settings::Storage), Vec<Fault>> {
-    let Loaded { settings, mut secrets } = loaded;
+    settings.resolver.policy = SecretPolicy::Resolve;
     let mut faults = Vec::new();
     let mut builder = Builder {
         faults: &mut faults,
-        secrets: &mut secrets,
+        secrets: &mut settings.resolver,
         shared: Shared::default(),
         routes: routes(&settings.notify).into(),
     };
-    let channels = if with_channels { builder.channels(&settings.notify) } else { BTreeMap::new() };
+    let by_name = if with_channels { builder.channels(&settings.notify) } else { BTreeMap::new() };
     let mut checks = Vec::new();
     for portal in &settings.portals {
         builder.portal(portal, wanted, &mut checks);
@@ -99,18 +95,15 @@ pub fn build(
     if !faults.is_empty() {
         return Err(faults);
     }
+    settings.absorb();
     let mut warnings = settings.warnings;
-    warnings.extend(secrets.warnings());
     warnings.extend(rate_warnings(&checks));
     warnings.extend(guard_warning(&settings.reference, &checks));
-    let mut watched = settings.watched;
-    watched.extend(secrets.watched());
-    let masker = Masker::new(secrets.resolved());
     let channels = Channels {
-        by_name: channels,
+        by_name,
         external_url: settings.server.external_url.to_string(),
         timezone: settings.notify.timezone.clone(),
-        masker,
+        masker: Masker::new(&settings.secrets),
     };
     let plan = Plan {
         checks,
@@ -119,10 +112,10 @@ pub fn build(
         reference: settings.reference.iter().map(|reference| reference.tcp).collect(),
         limits: settings.limits,
         external_url: settings.server.external_url.clone(),
-        timezone: settings.notify.timezone.clone(),
+        timezone: settings.notify.timezone,
         per_check_metrics: settings.per_check_metrics,
         warnings,
-        watched,
+        watched: settings.watched,
     };
     Ok((plan, settings.server, settings.storage))
 }
@@ -136,7 +129,7 @@ fn routes(notify: &settings::Notify) -> Vec<Route> {
             go_on: false,
             group_by: Vec::new(),
             group_wait: None,
-            group_interval: settings::GROUP_INTERVAL,
+            group_interval: GROUP_INTERVAL,
             repeat: None,
         }];
     }
@@ -193,11 +186,16 @@ impl Builder<'_> {
         }
     }
 
-    fn check(&mut self, id: CheckId, portal: &Arc<PortalScope>, check: &settings::Check) -> Option<PlannedCheck> {
+    fn check(
+        &mut self,
+        id: CheckId,
+        portal: &Arc<PortalScope>,
+        check: &settings::Check,
+    ) -> Option<PlannedCheck> {
         let kind = kinds().iter().find(|kind| kind.name == check.kind)?;
-        let known = self.secrets.resolved().len();
+        let known = self.secrets.resolved.len();
         let path = format!("portals.{}.checks.{}.{}", portal.name, check.name, check.kind);
-        let mut reader = Reader::new(path, self.faults, self.secrets);
+        let mut reader = Reader::new(&path, self.faults, self.secrets);
         let probe = (kind.read)(&check.spec, &mut reader)?;
         let scope = Scope {
             check: id.clone(),
@@ -211,7 +209,7 @@ impl Builder<'_> {
         for problem in &problems {
             reader.fault(&check.spec, &problem.path, problem.message.clone());
         }
-        let secrets: Vec<Secret> = self.secrets.resolved()[known..].to_vec();
+        let secrets: Vec<Secret> = self.secrets.resolved[known..].to_vec();
         problems.is_empty().then(|| PlannedCheck {
             policy: self.policy(id, kind, check),
             scope,
@@ -247,7 +245,7 @@ impl Builder<'_> {
         for (name, channel) in &notify.channels {
             let Some(entry) = notifiers().iter().find(|entry| entry.name == channel.kind) else { continue };
             let path = format!("notify.channels.{name}.{}", channel.kind);
-            let mut reader = Reader::new(path, self.faults, self.secrets);
+            let mut reader = Reader::new(&path, self.faults, self.secrets);
             if let Some(notifier) = (entry.read)(&channel.spec, &mut reader) {
                 let channel = Channel {
                     name: name.clone(),

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::load;
 use super::reload::{Exposed, Fixed, Reload};
-use super::system::{self, Signals, Watchdog};
+use super::system::{self, Asked, Signals, Watchdog};
 use super::wire::NetWire;
 use crate::alert::daemon::CHANNEL_FAILURES;
 use crate::clock::{Clock, SystemClock};
@@ -186,13 +186,14 @@ impl Daemon {
         let mut seen = self.reload.fingerprint();
         loop {
             let asked = tokio::select! {
-                signal = signals.asked_to_stop() => return signal,
-                _ = signals.hangup.recv() => true,
-                _ = look.tick() => false,
+                asked = signals.asked() => Some(asked),
+                _ = look.tick() => None,
             };
-            let now = self.reload.fingerprint();
-            if asked || now != seen {
-                self.reload.reload(if asked { "SIGHUP" } else { "a file changed" }).await;
+            if let Some(Asked::Stop(signal)) = asked {
+                return signal;
+            }
+            if asked.is_some() || self.reload.fingerprint() != seen {
+                self.reload.reload(if asked.is_some() { "SIGHUP" } else { "a file changed" }).await;
                 // The reload may have read other secret files.
                 seen = self.reload.fingerprint();
             }
@@ -220,7 +221,7 @@ impl Daemon {
 
 /// Opens the store's file, now and whenever it went away.
 fn opener(storage: &settings::Storage) -> Opener {
-    let (path, full_sync) = (storage.path.clone(), storage.synchronous_full);
+    let (path, full_sync) = (load::database(storage), storage.synchronous_full);
     Box::new(move || {
         let path = path.clone();
         async move {

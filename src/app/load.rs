@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,9 @@ use super::user_agent;
 use super::wire::NetWire;
 use crate::alert::Policy;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{self, settings};
+use crate::config::{self, Environment, SecretPolicy, Settings, Vocabulary, settings};
+use schemars::{Schema, SchemaGenerator};
+
 use crate::formats::yaml::Fault;
 use crate::model::{CheckId, Delivery, Masker};
 use crate::net::{Net, NetOptions, TlsOptions};
@@ -25,12 +27,30 @@ use crate::run::guard::OwnNetwork;
 /// The memories that the daemon's store holds for each check's kind.
 pub type Memories = HashMap<CheckId, Memory>;
 
+/// The settings of a config.
+fn settings(path: &Path, policy: SecretPolicy) -> Result<Settings, Vec<Fault>> {
+    with_vocabulary(|vocabulary| config::load(path, vocabulary, &Environment::of_process(), policy))
+}
+
+/// Gives the reader of the config the names of kinds and channel types.
+fn with_vocabulary<R>(read: impl FnOnce(&Vocabulary<'_>) -> R) -> R {
+    let kinds: Vec<&str> = kinds().iter().map(|kind| kind.name).collect();
+    let channels: Vec<&str> = notifiers().iter().map(|notifier| notifier.name).collect();
+    read(&Vocabulary { kinds: &kinds, channels: &channels })
+}
+
+/// The file of the database.
+pub fn database(storage: &settings::Storage) -> PathBuf {
+    let path = storage.url.strip_prefix("sqlite://").unwrap_or(&storage.url);
+    PathBuf::from(path)
+}
+
 /// The whole plan of a config, and the settings that are the daemon's own.
 ///
 /// # Errors
 /// Everything that is wrong with the config.
 pub fn plan(path: &Path) -> Result<(Plan, settings::Server, settings::Storage), Vec<Fault>> {
-    plan::build(config::load(path, &plan::vocabulary())?, &|_| true, true)
+    plan::build(settings(path, SecretPolicy::Resolve)?, &|_| true, true)
 }
 
 /// The plan of some checks, without channels: needs the secrets of those checks only.
@@ -38,7 +58,7 @@ pub fn plan(path: &Path) -> Result<(Plan, settings::Server, settings::Storage), 
 /// # Errors
 /// Everything that is wrong with the config or these checks.
 pub fn plan_for_check(path: &Path, wanted: &dyn Fn(&CheckId) -> bool) -> Result<Plan, Vec<Fault>> {
-    plan::build(config::load_lazily(path, &plan::vocabulary())?, wanted, false).map(|(plan, ..)| plan)
+    plan::build(settings(path, SecretPolicy::Leave)?, wanted, false).map(|(plan, ..)| plan)
 }
 
 /// Where the daemon of this config listens.
@@ -46,7 +66,7 @@ pub fn plan_for_check(path: &Path, wanted: &dyn Fn(&CheckId) -> bool) -> Result<
 /// # Errors
 /// Everything that is wrong with the config.
 pub fn listen_address(path: &Path) -> Result<SocketAddr, Vec<Fault>> {
-    Ok(config::load_lazily(path, &plan::vocabulary())?.settings.server.listen)
+    Ok(settings(path, SecretPolicy::Leave)?.server.listen)
 }
 
 /// The effective config as YAML, secrets masked.
@@ -54,13 +74,22 @@ pub fn listen_address(path: &Path) -> Result<SocketAddr, Vec<Fault>> {
 /// # Errors
 /// Everything that is wrong with the config.
 pub fn show(path: &Path) -> Result<String, Vec<Fault>> {
-    config::show(path, &plan::vocabulary())
+    with_vocabulary(|vocabulary| config::show(path, vocabulary, &Environment::of_process()))
 }
 
 /// The JSON Schema of the config.
 pub fn schema() -> serde_json::Value {
-    let kinds: Vec<_> = kinds().iter().map(|kind| (kind.name, kind.schema)).collect();
-    let channels: Vec<_> = notifiers().iter().map(|notifier| (notifier.name, notifier.schema)).collect();
+    let of = |schema: fn(&mut SchemaGenerator) -> Schema| {
+        let mut generator = SchemaGenerator::default();
+        let mut schema = schema(&mut generator);
+        let definitions = generator.take_definitions(true);
+        if !definitions.is_empty() {
+            schema.insert("$defs".to_owned(), definitions.into());
+        }
+        schema.to_value()
+    };
+    let kinds: Vec<_> = kinds().iter().map(|kind| (kind.name, of(kind.schema))).collect();
+    let channels: Vec<_> = notifiers().iter().map(|notifier| (notifier.name, of(notifier.schema))).collect();
     config::schema(&kinds, &channels)
 }
 
@@ -104,7 +133,8 @@ pub struct Target {
 }
 
 /// A check that stands in no config. An operator named its target, so it may be private.
-pub fn lone_check(kind: &'static str, probe: Arc<dyn Probe>, target: Target) -> PlannedCheck {
+pub fn lone_check(probe: Arc<dyn Probe>, target: Target) -> PlannedCheck {
+    let kind = probe.kind();
     let id = CheckId::new("inspect", kind);
     let resolvers = if target.resolvers.is_empty() { vec!["system".to_owned()] } else { target.resolvers };
     let scope = Scope {
@@ -131,8 +161,8 @@ pub fn lone_check(kind: &'static str, probe: Arc<dyn Probe>, target: Target) -> 
 /// What the store of a config remembers for each check's kind; nothing where there is no store yet
 /// or it cannot be read, which `check` gets along without.
 pub async fn memories(path: &Path) -> Memories {
-    let Ok(loaded) = config::load_lazily(path, &plan::vocabulary()) else { return Memories::new() };
-    let Ok(store) = Sqlite::open(&loaded.settings.storage.url, Mode::Reader).await else {
+    let Ok(settings) = settings(path, SecretPolicy::Leave) else { return Memories::new() };
+    let Ok(store) = Sqlite::open(&database(&settings.storage), Mode::Reader).await else {
         return Memories::new();
     };
     let resumed = store.resume().await.unwrap_or_default();

@@ -69,9 +69,9 @@ impl Exposed {
         };
         let infos = plan.checks.iter().map(info).collect();
         *self.infos.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(infos);
-        let kinds: Vec<&str> = kinds().iter().map(|kind| kind.name).collect();
-        let channels: Vec<&str> = plan.channels.by_name.keys().map(String::as_str).collect();
-        telemetry().announce(&kinds, &channels);
+        let kinds = kinds().iter().map(|kind| kind.name);
+        let channels = plan.channels.by_name.keys().map(String::as_str);
+        telemetry().announce(kinds, channels);
         self.health.set_plan_loaded(true);
         self.health.reloaded(now, None);
     }
@@ -94,7 +94,7 @@ impl Reload {
     /// The content of everything the plan rests on.
     pub fn fingerprint(&self) -> Fingerprint {
         let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
-        Fingerprint::take(&self.path, &watched)
+        Fingerprint::take(std::iter::once(&self.path).chain(watched.iter()))
     }
 
     /// Reads the config again. A bad one is logged, fault by fault, and the running plan goes on.

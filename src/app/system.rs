@@ -22,8 +22,16 @@ pub fn raise_descriptor_limit() -> Option<u64> {
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    /// SIGHUP asks for a reload.
-    pub hangup: Signal,
+    hangup: Signal,
+}
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// To stop; the signal's name.
+    Stop(&'static str),
+    /// To read the config again.
+    Reload,
 }
 
 impl Signals {
@@ -39,11 +47,12 @@ impl Signals {
         })
     }
 
-    /// Waits until the daemon is asked to stop, and names the signal.
-    pub async fn asked_to_stop(&mut self) -> &'static str {
+    /// Waits for a signal.
+    pub async fn asked(&mut self) -> Asked {
         tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => Asked::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Asked::Stop("SIGINT"),
+            _ = self.hangup.recv() => Asked::Reload,
         }
     }
 }

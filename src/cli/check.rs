@@ -36,7 +36,8 @@ pub struct CheckArgs {
 
 pub async fn check(args: CheckArgs) -> Answer {
     let wanted = |id: &CheckId| args.globs.is_empty() || args.globs.iter().any(|glob| matches(glob, id));
-    let mut plan = app::plan_for_check(&args.config.config, &wanted).map_err(|faults| Failure::config(&faults))?;
+    let mut plan =
+        app::plan_for_check(&args.config.config, &wanted).map_err(|faults| Failure::config(&faults))?;
     if plan.checks.is_empty() {
         return Err(Failure::usage(match args.globs.as_slice() {
             [] => "the config has no checks".to_owned(),

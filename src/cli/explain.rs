@@ -68,7 +68,8 @@ fn as_json(doc: &FindingDoc) -> serde_json::Value {
 }
 
 fn as_text(doc: &FindingDoc) -> String {
-    let broken = if doc.broken { "users cannot do the thing while it lasts" } else { "users can go on for now" };
+    let broken =
+        if doc.broken { "users cannot do the thing while it lasts" } else { "users can go on for now" };
     let mut text = format!(
         "{}\n  severity  {} ({broken})\n\nWhat it means\n  {}\n\nWhy it matters\n  {}\n\nHow to fix it\n  {}",
         doc.id, doc.severity, doc.meaning, doc.why, doc.fix

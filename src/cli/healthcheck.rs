@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::{Answer, ConfigPath, Failure, print};
 use crate::app;
-use crate::net::{Origin, Request, TlsOptions, Via};
+use crate::net::{Request, TlsOptions, Via};
 
 #[derive(Args)]
 pub struct HealthcheckArgs {
@@ -23,8 +23,10 @@ pub async fn healthcheck(args: HealthcheckArgs) -> Answer {
     let url = match args.url {
         Some(url) => url,
         None => {
-            let listen = app::listen_address(&args.config.config).map_err(|faults| Failure::config(&faults))?;
-            let host = if listen.ip().is_unspecified() { "127.0.0.1".to_owned() } else { listen.ip().to_string() };
+            let listen =
+                app::listen_address(&args.config.config).map_err(|faults| Failure::config(&faults))?;
+            let host =
+                if listen.ip().is_unspecified() { "127.0.0.1".to_owned() } else { listen.ip().to_string() };
             let host = if host.contains(':') { format!("[{host}]") } else { host };
             url::Url::parse(&format!("http://{host}:{}/healthz", listen.port()))
                 .map_err(|error| Failure::own(format!("server.listen: {error}")))?

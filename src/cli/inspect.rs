@@ -1,12 +1,12 @@
 //! `portalwatch inspect`: one look at anything, no config needed.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
 use super::{Answer, Failure, Format, Overrides, print};
 use crate::app;
+use crate::probe::{http, probe};
 
 #[derive(Subcommand)]
 pub enum InspectCommand {
@@ -30,13 +30,13 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub async fn inspect(command: InspectCommand) -> Answer {
     let InspectCommand::Http(args) = command;
-    let probe = crate::probe::http::inspect(&args.url).map_err(Failure::usage)?;
+    let spec = http::inspect_spec(&args.url).map_err(|error| Failure::usage(error.to_string()))?;
     let target = app::Target {
         timeout: args.overrides.timeout.unwrap_or(TIMEOUT),
         resolvers: args.overrides.resolver.clone(),
         ca_pem: args.overrides.ca_pem()?,
     };
-    let check = app::lone_check("http", Arc::new(probe), target);
+    let check = app::lone_check(probe::<http::Http>(spec), target);
     let problems = check.probe.validate(&check.scope);
     if let Some(problem) = problems.first() {
         return Err(Failure::usage(format!("{}: {}", args.url, problem.message)));

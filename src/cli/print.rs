@@ -205,7 +205,17 @@ fn nagios(outcomes: &[Outcome]) -> String {
 
 /// `|` starts performance data and a newline starts a new line: neither may come from outside.
 fn plain(text: &str) -> String {
-    text.chars().map(|c| if c == '|' { '¦' } else if c.is_control() { ' ' } else { c }).collect()
+    text.chars()
+        .map(|c| {
+            if c == '|' {
+                '¦'
+            } else if c.is_control() {
+                ' '
+            } else {
+                c
+            }
+        })
+        .collect()
 }
 
 fn first_words(outcome: &Outcome) -> String {
@@ -225,9 +235,10 @@ fn perfdata(outcome: &Outcome) -> Vec<String> {
     let label = |name: &str| format!("'{}'", format!("{} {name}", outcome.check).replace('\'', "''"));
     let mut data = vec![format!("{}={:.6}s;;;0", label("time"), outcome.took.as_secs_f64())];
     data.extend(
-        outcome.timings.iter().map(|(phase, took)| {
-            format!("{}={:.6}s;;;0", label(phase.as_str()), took.as_secs_f64())
-        }),
+        outcome
+            .timings
+            .iter()
+            .map(|(phase, took)| format!("{}={:.6}s;;;0", label(phase.as_str()), took.as_secs_f64())),
     );
     data
 }

@@ -124,6 +124,12 @@ pub struct Limits {
     pub global: usize,
 }
 
+impl Default for Limits {
+    fn default() -> Self {
+        Self { per_host: 16, global: 512 }
+    }
+}
+
 /// A target of the own-network guard: `{tcp: "IP:PORT"}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {

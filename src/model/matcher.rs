@@ -154,7 +154,6 @@ impl fmt::Display for Matcher {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
 

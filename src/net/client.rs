@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use super::dial::Place;
 use super::http::deadline_in;
 use super::limits::Permit;
-use super::{Family, HttpVersion, Net, Origin, Request, TlsOptions, TransportError, Via, tls};
+use super::{Family, Net, Origin, Request, TlsOptions, TransportError, Via, tls};
 use crate::model::Timings;
 
 /// One HTTP request that is not a measurement.
@@ -64,15 +64,7 @@ impl Net {
     pub async fn send(&self, call: HttpCall) -> Result<HttpReply, TransportError> {
         let HttpCall { method, url, headers, body, timeout, max_body, tls, origin } = call;
         let request = Request { method, url, headers, body, timeout, max_body };
-        let via = Via {
-            origin,
-            resolvers: Arc::new([]),
-            tls,
-            family: Family::Any,
-            connect_to: None,
-            proxy: None,
-            version: HttpVersion::Auto,
-        };
+        let via = Via { origin, ..Via::to_operators_choice(tls) };
         let response = self.exchange(&request, &via).await?;
         Ok(HttpReply {
             status: response.status,

@@ -1,10 +1,12 @@
-//! Permits: how many connections may be open at once, to one host and in all. Who waits for a
-//! permit is not yet measured.
+//! Permits: how many connections may be open at once, to one host and in all. The time that a run
+//! waits for a permit is not counted as the target's.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::waits::Waiting;
 
 /// The permits of one process.
 pub(super) struct Limits {
@@ -69,6 +71,7 @@ impl Limits {
     /// not hold what others need.
     pub(super) async fn acquire(&self, host: &str) -> Permit {
         let (seat, semaphore) = self.seat(host);
+        let _waiting = Waiting::begin();
         // The semaphores are never closed, so `None` does not happen; it would only lift the limit.
         let host = semaphore.acquire_owned().await.ok();
         let global = Arc::clone(&self.global).acquire_owned().await.ok();

@@ -18,6 +18,7 @@ mod limits;
 mod proxy;
 mod stream;
 mod tls;
+mod waits;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,6 +32,7 @@ use bytes::Bytes;
 pub use self::client::{Connected, HttpCall, HttpReply};
 pub use self::dns::check_resolver;
 pub use self::limits::Permit;
+pub use self::waits::{waited, within};
 use tokio::time::Instant;
 
 use crate::model::{Phase, Secret, Timings};
@@ -101,6 +103,21 @@ pub struct Via {
     pub proxy: Option<Proxy>,
     /// The protocol versions offered.
     pub version: HttpVersion,
+}
+
+impl Via {
+    /// The plain way to a destination that an operator wrote down.
+    pub fn to_operators_choice(tls: Arc<TlsOptions>) -> Self {
+        Self {
+            origin: Origin::Operator,
+            resolvers: Arc::default(),
+            tls,
+            family: Family::Any,
+            connect_to: None,
+            proxy: None,
+            version: HttpVersion::Auto,
+        }
+    }
 }
 
 /// A fixed place to connect to.

@@ -29,10 +29,10 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::alert::outbox::{Batch, plan_batches};
 pub use self::wire::{Call, Dialed, Reply, Wire};
 use self::worker::{Budget, Job, Report};
 use super::{Notifier, Transport};
+use crate::alert::outbox::{Batch, plan_batches};
 use crate::clock::Clock;
 use crate::model::{
     CheckId, Delivery, Incident, IncidentId, Labels, Masker, Notice, Notification, OutboxRow, Outgoing,

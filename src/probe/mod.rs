@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use self::registry::{KindEntry, Memory, Probe, ProbeOutput, kinds};
+pub use self::registry::{KindEntry, Memory, Probe, ProbeOutput, kinds, probe};
 use crate::model::{Cause, CheckId, Confirm, Finding, FindingDoc, Timings};
 use crate::net::{Net, TlsOptions};
 

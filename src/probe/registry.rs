@@ -3,7 +3,6 @@
 
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -52,7 +51,7 @@ impl KindEntry {
             schema: |generator| generator.subschema_for::<K::Spec>(),
             read: |node, reader| {
                 let spec = reader.read::<K::Spec>(node)?;
-                Some(Arc::new(Typed::<K> { spec, kind: PhantomData }) as Arc<dyn Probe>)
+                Some(probe::<K>(spec))
             },
         }
     }
@@ -179,5 +178,7 @@ impl<K: Kind> Probe for Typed<K> {
     }
 }
 
-/// The bound of a run when nothing else bounds it.
-pub const LONGEST_DEADLINE: Duration = Duration::from_secs(300);
+/// A probe of settings that come from no config.
+pub fn probe<K: Kind>(spec: K::Spec) -> Arc<dyn Probe> {
+    Arc::new(Typed::<K> { spec, kind: PhantomData })
+}

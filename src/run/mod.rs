@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use self::guard::OwnNetwork;
 use crate::clock::Clock;
 use crate::model::{Cause, Confirm, Finding, FindingDoc, Outcome, Severity, Timings, Verdict};
-use crate::net::Net;
+use crate::net::{Net, within};
 use crate::plan::PlannedCheck;
 use crate::probe::{Ctx, Memory, ProbeOutput, Unmeasured};
 
@@ -59,9 +59,10 @@ pub struct Surroundings {
 pub async fn pass(check: &PlannedCheck, memory: &Memory, around: &Surroundings, everything: bool) -> Pass {
     let at = around.clock.now();
     let started = tokio::time::Instant::now();
-    let run = observe_and_judge(check, memory, around, at, everything);
-    let caught = AssertUnwindSafe(run).catch_unwind().await;
-    let took = started.elapsed();
+    let ctx = Ctx { scope: &check.scope, net: &around.net, everything };
+    let run = AssertUnwindSafe(check.probe.run(ctx, memory, at)).catch_unwind();
+    let (ended, took) = within(check.scope.deadline, run).await;
+    let caught = ended.unwrap_or_else(|| Ok(Ok(late(check.scope.deadline))));
     let mut memory = None;
     let result = caught.unwrap_or_else(|_| {
         Err(Unmeasured {
@@ -84,21 +85,6 @@ pub async fn pass(check: &PlannedCheck, memory: &Memory, around: &Surroundings, 
         memory = None;
     }
     Pass { outcome, ended: around.clock.now(), memory }
-}
-
-async fn observe_and_judge(
-    check: &PlannedCheck,
-    memory: &Memory,
-    around: &Surroundings,
-    at: Timestamp,
-    everything: bool,
-) -> Result<ProbeOutput, Unmeasured> {
-    let ctx = Ctx { scope: &check.scope, net: &around.net, everything };
-    let deadline = check.scope.deadline;
-    match around.net.within(deadline, check.probe.run(ctx, memory, at)).await {
-        Some(result) => result,
-        None => Ok(late(deadline)),
-    }
 }
 
 /// The output of a run that was cut off.

@@ -28,9 +28,9 @@ const SHORT_INTERVAL: u64 = 60_000;
 
 /// A stable hash of a check's name (FNV-1a, 64 bit): the same in every version and on every host.
 pub fn hash(name: &str) -> u64 {
-    let fnv = name
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let fnv = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
     // FNV's low bits of names that differ in the last letter are close; finish as MurmurHash3 does.
     let mixed = (fnv ^ (fnv >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     mixed ^ (mixed >> 33)
@@ -122,7 +122,9 @@ mod tests {
         let hash = hash("acme/health");
         let due = grid_after(hash, MINUTE, 1_000_000);
         let now = due + 10 * 60_000 + 1_000;
-        let Noticed::Missed { again, missed } = notice(hash, MINUTE, due, now) else { panic!("ran in a burst") };
+        let Noticed::Missed { again, missed } = notice(hash, MINUTE, due, now) else {
+            panic!("ran in a burst")
+        };
         assert_eq!(missed, 11);
         assert!(again > now && again <= now + 60_000);
     }

@@ -379,12 +379,7 @@ impl Scheduler {
     }
 }
 
-fn spawn(
-    slot: &Slot,
-    place: usize,
-    around: &Arc<Surroundings>,
-    finished: &mpsc::UnboundedSender<Finished>,
-) {
+fn spawn(slot: &Slot, place: usize, around: &Arc<Surroundings>, finished: &mpsc::UnboundedSender<Finished>) {
     let check = Arc::clone(&slot.entry.check);
     let memory = slot.entry.memory().clone();
     let (around, finished, generation) = (Arc::clone(around), finished.clone(), slot.generation);

@@ -73,5 +73,8 @@ impl Time {
 
 /// A tick as an instant to store.
 pub fn timestamp(tick: Tick) -> Timestamp {
-    i64::try_from(tick).ok().and_then(|millis| Timestamp::from_millisecond(millis).ok()).unwrap_or(Timestamp::MAX)
+    i64::try_from(tick)
+        .ok()
+        .and_then(|millis| Timestamp::from_millisecond(millis).ok())
+        .unwrap_or(Timestamp::MAX)
 }

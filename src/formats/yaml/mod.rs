@@ -33,7 +33,7 @@ pub struct Node {
 pub struct Position {
     /// The file as the user named it.
     pub file: Arc<str>,
-    /// The line, from 1; 0 for what stands in no file.
+    /// The line, from 1.
     pub line: u32,
     /// The column, from 1.
     pub column: u32,
@@ -84,11 +84,7 @@ impl std::fmt::Display for Fault {
     /// `monitor.yaml:41: portals.acme.checks.health.http.expect: unknown key "staus", did you mean "status"?`
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if let Some(at) = &self.at {
-            // Values from the environment have no line.
-            match at.line {
-                0 => write!(f, "{}: ", at.file)?,
-                line => write!(f, "{}:{line}: ", at.file)?,
-            }
+            write!(f, "{}:{}: ", at.file, at.line)?;
         }
         if !self.path.is_empty() {
             write!(f, "{}: ", self.path)?;
@@ -104,7 +100,7 @@ pub trait ResolveSecret {
     ///
     /// # Errors
     /// One sentence that names the reference and the way out.
-    fn resolve(&mut self, key: &str, name: &str) -> Result<Secret, String>;
+    fn resolve(&mut self, key: &str, name: &str) -> Result<crate::model::Secret, String>;
 }
 
 /// Reads typed values from nodes and collects what is wrong.
@@ -115,8 +111,6 @@ pub struct Reader<'a> {
     pub faults: &'a mut Vec<Fault>,
     /// Where secrets come from.
     pub secrets: &'a mut dyn ResolveSecret,
-    /// Keys of the language that this version does not support: refused by that name.
-    pub later: &'a [&'a str],
 }
 
 impl<'a> Reader<'a> {

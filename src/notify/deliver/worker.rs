@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::alert::outbox::{Batch, backoff, given_up};
 use super::wire::Wire;
 use super::{Channel, Channels, SEND_TIMEOUT, count, send};
+use crate::alert::outbox::{Batch, backoff, given_up};
 use crate::clock::Clock;
 use crate::model::{Delivery, IncidentId, Masker, Notice, Notification, OutboxRow};
 use crate::record::{Settled, Store};

@@ -19,6 +19,7 @@ use crate::judge::clip;
 use crate::model::{Cause, Timings};
 use crate::net::{
     ConnectTo, FailReason, Family, HttpVersion, Origin, Request, Response, TlsOptions, TransportError, Via,
+    waited,
 };
 use crate::probe::{Ctx, Observed, Unmeasured};
 
@@ -181,7 +182,7 @@ impl Look<'_> {
         };
         loop {
             facts.final_url = mask::url(&asked.url, &names);
-            let left = self.ends.saturating_duration_since(Instant::now());
+            let left = (self.ends + waited()).saturating_duration_since(Instant::now());
             asked.timeout = self.ctx.scope.timeout.min(left.max(Duration::from_millis(1)));
             let response = match self.ctx.net.exchange(&asked, &via).await {
                 Ok(response) => response,
