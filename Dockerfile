@@ -1,9 +1,6 @@
 # syntax=docker/dockerfile:1.7
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
-RUN apt-get update \
- && apt-get install -y --no-install-recommends cmake clang \
- && rm -rf /var/lib/apt/lists/*
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
@@ -19,10 +16,11 @@ COPY --from=build /out/usr/bin/portalwatch /usr/bin/portalwatch
 # Copied with its owner, so that a fresh volume is writable by the user below.
 COPY --from=build --chown=65532:65532 /out/var/lib/portalwatch /var/lib/portalwatch
 ENV STATE_DIRECTORY=/var/lib/portalwatch
-WORKDIR /var/lib/portalwatch
+# Where `run` and `healthcheck` look for monitor.yaml; relative paths in it start at STATE_DIRECTORY.
+WORKDIR /etc/portalwatch
 VOLUME /var/lib/portalwatch
 USER 65532:65532
 EXPOSE 9790
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD ["portalwatch", "healthcheck"]
 ENTRYPOINT ["portalwatch"]
-CMD ["run", "-c", "/etc/portalwatch/monitor.yaml"]
+CMD ["run"]
