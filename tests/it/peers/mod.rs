@@ -1,0 +1,66 @@
+//! Real peers on loopback: each runs from a folder of its own on a free port, and ends when it is
+//! dropped. All waiting polls a condition with a deadline.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "helpers of tests: a peer that does not start ends the test, and they speak to it directly"
+)]
+
+mod daemon;
+mod http;
+mod nginx;
+mod process;
+mod prometheus;
+mod smtp;
+mod tests;
+
+pub use daemon::Daemon;
+pub use http::{Response, get};
+pub use nginx::{Authority, Nginx};
+pub use prometheus::{Prometheus, promtool_check};
+pub use smtp::{Mailbox, SmtpServer};
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long a peer may take to start or to stop on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A port that nothing listens on.
+pub fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// Polls until the condition gives a value; none at the deadline.
+pub fn poll<T>(deadline: Duration, mut condition: impl FnMut() -> Option<T>) -> Option<T> {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = condition() {
+            return Some(value);
+        }
+        if start.elapsed() >= deadline {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(25));
+    }
+}
+
+/// Finds a program in `PATH` and where Debian keeps servers.
+fn program(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
+        .map(|folder| folder.join(name))
+        .find(|candidate| candidate.is_file())
+        .unwrap_or_else(|| panic!("{name} is not installed; scripts/test installs it"))
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn read(path: &Path) -> String {
+    String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned()
+}
