@@ -1,5 +1,7 @@
 //! Structured logs on standard error: text on a terminal, JSON lines otherwise.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging at `level` unless `RUST_LOG` says otherwise.
@@ -8,7 +10,7 @@ pub fn start(level: &str, terminal: bool) {
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second start, as in tests, keeps the first.
     let _ = if terminal {
-        builder.with_target(false).try_init()
+        builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init()
     } else {
         builder.json().flatten_event(true).try_init()
     };

@@ -101,6 +101,7 @@ pub(super) fn row(key: &str, check: &str, channel: &str, not_before: i64) -> Out
         group_labels: Labels::new(),
         incident: incident.id.clone(),
         not_before: time(not_before),
+        paced: None,
         notice: Notice {
             reason: Reason::Opened,
             incident,

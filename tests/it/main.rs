@@ -1,3 +1,6 @@
 //! The integration tests: one binary, against real peers on loopback.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod contracts;
+mod layers;
 mod peers;

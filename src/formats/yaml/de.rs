@@ -171,7 +171,8 @@ impl<'n> Deserializer<'n> for NodeDe<'n, '_, '_> {
             return visitor.visit_newtype_struct(self);
         }
         let Value::Map(entries) = &self.node.value else {
-            return Err(Kind::Other(SECRET.into()).into());
+            // Text where a secret may stand instead. The fault must not show it: it may be one.
+            return self.deserialize_any(visitor).map_err(|_| Kind::Other(SECRET.into()).into());
         };
         let [Entry { key, value: Node { value: Value::String(name), .. }, .. }] = entries.as_slice() else {
             return Err(Kind::Other(SECRET.into()).into());

@@ -259,10 +259,11 @@ pub(crate) fn plain(text: String) -> Value {
             return Value::Int(number);
         }
         let digits = text.bytes().any(|b| b.is_ascii_digit());
-        if digits && text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b)) {
-            if let Ok(number) = text.parse() {
-                return Value::Float(number);
-            }
+        if digits
+            && text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b))
+            && let Ok(number) = text.parse()
+        {
+            return Value::Float(number);
         }
     }
     Value::String(text)
