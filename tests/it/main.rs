@@ -1,5 +1,5 @@
 //! The integration tests: one binary, against real peers on loopback.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod contracts;
 mod layers;
