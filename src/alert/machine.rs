@@ -166,9 +166,31 @@ pub fn step(mut state: State, event: &Event, policy: &Policy, now: Timestamp) ->
 }
 
 impl State {
+    /// Whether it is worth writing over `before`. While an incident is open, a result that says what
+    /// the last one said moves instants and counts on and changes nothing that a restart needs: what
+    /// is stored may lag behind by such results.
+    pub fn says_more_than(&self, before: &Self) -> bool {
+        if self.incident.is_none() || before.incident.is_none() {
+            return self != before;
+        }
+        let mut then = before.clone();
+        then.known = self.known;
+        if then.broken > 0 && self.broken > 0 {
+            then.broken = self.broken;
+        }
+        for (then, key) in then.keys.iter_mut().zip(&self.keys) {
+            if key.level.is_some() {
+                then.last = key.last;
+            }
+        }
+        then != *self
+    }
+
     fn known(&mut self, seen: &Seen, policy: &Policy, now: Timestamp, effects: &mut Vec<Effect>) {
         let any_bad = seen.findings.iter().any(Finding::alerts);
         if !any_bad && self.keys.is_empty() && self.incident.is_none() {
+            // A check that has been well for a window is all quiet again, and costs no memory.
+            self.turns.retain(|turn| after(*turn, policy.flap_window) > seen.at);
             return;
         }
         self.lapse(seen.at, policy);

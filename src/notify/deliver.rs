@@ -48,6 +48,10 @@ pub const LEASE: Duration = Duration::from_secs(30);
 pub const SEND_TIMEOUT: Duration = Duration::from_secs(25);
 /// How long the outbox is left alone when nobody says that there is something new.
 const IDLE: Duration = Duration::from_secs(2);
+/// How long messages in the air are waited for at the end. Service managers and containers kill what
+/// takes longer than ten to fifteen seconds to stop, of which runs in flight get eight; what is cut off
+/// goes out again under its key.
+const DRAIN: Duration = Duration::from_secs(4);
 /// Failed attempts in a row after which a channel is reported as failing.
 const FAILING_AFTER: u32 = 3;
 
@@ -121,7 +125,9 @@ pub struct Deliver {
 #[derive(Default)]
 struct Health {
     failures: u32,
-    reported: bool,
+    /// What the engine was told last; `None` since the start, when it may still know a channel as
+    /// failing that works by now.
+    reported: Option<bool>,
     last_why: String,
 }
 
@@ -138,7 +144,7 @@ struct AtWork {
 }
 
 impl Deliver {
-    /// Delivers until `stop`; messages in the air are then given the time they need.
+    /// Delivers until `stop`; messages in the air are then given a few seconds.
     pub async fn run(self, stop: CancellationToken) {
         let mut at_work = AtWork::default();
         while !stop.is_cancelled() {
@@ -154,7 +160,7 @@ impl Deliver {
             }
         }
         let drain = async { while at_work.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(SEND_TIMEOUT, drain).await.is_err() {
+        if tokio::time::timeout(DRAIN, drain).await.is_err() {
             tracing::warn!("stopped while a message was in the air; it goes out again under the same key");
         }
     }
@@ -287,7 +293,7 @@ impl Deliver {
         } else {
             return;
         };
-        if failing == health.reported {
+        if health.reported == Some(failing) {
             return;
         }
         let channel = channel.to_owned();
@@ -298,7 +304,7 @@ impl Deliver {
             ChannelEvent::Working { channel }
         };
         if self.events.try_send(event).is_ok() {
-            health.reported = failing;
+            health.reported = Some(failing);
         }
     }
 }

@@ -287,3 +287,26 @@ async fn rows_of_one_group_become_one_message() {
     assert_eq!(script.ids("a"), ["k0"]);
     assert!(matches!(outbox.settled("k2"), Some(Settled::Sent { .. })));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_failed_before_the_start_is_told_to_work() {
+    let outbox = Outbox::with(vec![row("k1", "a", "acme/home", Reason::Opened)]);
+    let script = Script::new([("a", &[(0, 200)])]);
+    let mut running = deliver(&outbox, &script, Follows::new(), channels(vec![hook("a")]));
+    pass(5).await;
+    assert_eq!(running.events.try_recv(), Ok(ChannelEvent::Working { channel: "a".into() }));
+    assert!(running.events.try_recv().is_err(), "once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hanging_channel_does_not_hold_up_the_stop() {
+    let outbox = Outbox::with(vec![row("k1", "a", "acme/home", Reason::Opened)]);
+    let script = Script::new([("a", &[(1_000, 200)])]);
+    let running = deliver(&outbox, &script, Follows::new(), channels(vec![hook("a")]));
+    pass(1).await;
+    let began = tokio::time::Instant::now();
+    running.stop.cancel();
+    running.task.await.unwrap();
+    assert!(began.elapsed() <= Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(outbox.settled("k1").is_none());
+}
