@@ -62,8 +62,6 @@ pub struct PlannedCheck {
     pub every: Duration,
     /// How far a run may be moved, either way.
     pub jitter: Duration,
-    /// Whether its results count towards the portal's uptime.
-    pub counts: bool,
     /// Knows the secrets of this check.
     pub masker: Masker,
 }
@@ -173,7 +171,6 @@ impl Builder<'_> {
         let scope = Arc::new(PortalScope {
             name: portal.name.clone(),
             url: portal.url.clone(),
-            hosts: portal.hosts.clone(),
             private: portal.private,
         });
         for check in &portal.checks {
@@ -217,7 +214,6 @@ impl Builder<'_> {
             probe,
             every: check.every,
             jitter: check.jitter,
-            counts: check.counts.unwrap_or(kind.counts),
             masker: Masker::new(&secrets),
         })
     }

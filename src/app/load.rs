@@ -153,7 +153,6 @@ pub fn lone_check(probe: Arc<dyn Probe>, target: Target) -> PlannedCheck {
         probe,
         every,
         jitter: Duration::ZERO,
-        counts: false,
         masker: Masker::default(),
     }
 }

@@ -17,6 +17,8 @@ const TOP: &[&str] = &["server", "storage", "defaults", "portals", "notify", "me
 /// Keys and kinds of the language whose capability is not built.
 const UNBUILT: &[&str] = &[
     "identities",
+    "hosts",
+    "counts",
     "latency",
     "journey",
     "certificate",
@@ -311,7 +313,6 @@ impl Build<'_> {
         Some(Portal {
             name: entry.key,
             url: keys.url.map(|url| url.0),
-            hosts: keys.hosts,
             private: keys.private,
             labels: keys.labels,
             checks,
@@ -358,7 +359,6 @@ impl Build<'_> {
                 .resolvers
                 .map_or_else(|| vec!["system".into()], |all| all.into_iter().map(|r| r.0).collect()),
             tls: level.tls,
-            counts: keys.counts,
             kind,
             spec,
         })

@@ -144,8 +144,6 @@ pub struct Portal {
     pub name: String,
     /// `url`
     pub url: Option<url::Url>,
-    /// `hosts`
-    pub hosts: Vec<String>,
     /// `private`
     pub private: bool,
     /// `labels`
@@ -181,8 +179,6 @@ pub struct Check {
     pub resolvers: Vec<String>,
     /// `tls` of the check, else of the portal, else of the defaults.
     pub tls: Tls,
-    /// `counts`, whether results count towards uptime; default: the kind's.
-    pub counts: Option<bool>,
     /// The key of the kind, such as `http`.
     pub kind: String,
     /// What stands under that key.

@@ -28,7 +28,6 @@ fn scope(url: Option<&str>) -> Scope {
         portal: Arc::new(PortalScope {
             name: "acme".into(),
             url: url.map(|url| Url::parse(url).unwrap()),
-            hosts: vec![],
             private: false,
         }),
         timeout: Duration::from_secs(10),
