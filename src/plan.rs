@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::alert::{Policy, Route};
-use crate::config::{SecretPolicy, Secrets, Settings, settings};
+use crate::config::{SecretPolicy, Secrets, Settings, in_order, settings};
 use crate::formats::yaml::{Fault, Reader};
 use crate::model::{CheckId, Labels, Masker, Secret};
 use crate::net::TlsOptions;
@@ -77,7 +77,7 @@ pub fn build(
     with_channels: bool,
 ) -> Result<(Plan, settings::Server, settings::Storage), Vec<Fault>> {
     settings.resolver.policy = SecretPolicy::Resolve;
-    let mut faults = Vec::new();
+    let mut faults = std::mem::take(&mut settings.faults);
     let mut builder = Builder {
         faults: &mut faults,
         secrets: &mut settings.resolver,
@@ -91,7 +91,7 @@ pub fn build(
     }
     let routes = Arc::clone(&builder.routes);
     if !faults.is_empty() {
-        return Err(faults);
+        return Err(in_order(faults));
     }
     settings.absorb();
     let mut warnings = settings.warnings;
@@ -190,6 +190,7 @@ impl Builder<'_> {
         check: &settings::Check,
     ) -> Option<PlannedCheck> {
         let kind = kinds().iter().find(|kind| kind.name == check.kind)?;
+        self.faults.extend(check.tls.faults.iter().cloned());
         let known = self.secrets.resolved.len();
         let path = format!("portals.{}.checks.{}.{}", portal.name, check.name, check.kind);
         let mut reader = Reader::new(&path, self.faults, self.secrets);

@@ -112,13 +112,17 @@ impl Build<'_> {
     pub(super) fn settings(&mut self, root: Node) -> Option<Settings> {
         let at = root.at.clone();
         let mut top = self.entries(root, "", &[TOP]);
-        let server = self.server(&part(&mut top, "server", &at));
-        let storage = self.storage(part(&mut top, "storage", &at));
+        // What cannot be read counts as absent, so that the rest is read and all faults come together.
+        let absent = || Node { at: at.clone(), value: Value::Null };
+        let server = self.server(&part(&mut top, "server", &at)).or_else(|| self.server(&absent()));
+        let storage = self.storage(part(&mut top, "storage", &at)).or_else(|| self.storage(absent()));
         let metrics: Option<MetricsKeys> = self.read(&part(&mut top, "metrics", &at), "metrics");
+        let metrics = metrics.or_else(|| self.read(&absent(), "metrics"));
         let defaults = part(&mut top, "defaults", &at);
         let defaults_at = defaults.at.clone();
         let mut defaults = self.entries(defaults, "defaults", &[LAYER, GLOBAL]);
         let global = self.read::<GlobalKeys>(&some(&mut defaults, GLOBAL, &defaults_at), "defaults");
+        let global = global.or_else(|| self.read(&some(&mut Vec::new(), GLOBAL, &at), "defaults"));
         let (level, _) = self.level(&mut defaults, "defaults", &defaults_at, &Level::default());
         let portals = part(&mut top, "portals", &at);
         let portals = self.portals(portals, &level);
@@ -137,6 +141,7 @@ impl Build<'_> {
             notify: notify?,
             per_check_metrics: metrics?.per_check,
             watched: Vec::new(),
+            faults: Vec::new(),
             warnings: Vec::new(),
             secrets: Vec::new(),
             resolver: Secrets::new(Default::default(), Default::default(), SecretPolicy::Leave),
@@ -261,11 +266,21 @@ impl Build<'_> {
         (Level { layer, tls }, true)
     }
 
+    /// Its files and its key are needed by whoever uses it, which may be nobody: where secrets are left
+    /// alone, faults stay with the settings, for the plan to report if it uses them.
     fn tls(&mut self, keys: &TlsKeys, node: &Node, path: &str) -> Tls {
-        let mut tls = Tls { server_name: keys.server_name.clone(), ..Tls::default() };
-        if self.secrets.policy == SecretPolicy::Leave {
-            return tls;
+        let policy = std::mem::replace(&mut self.secrets.policy, SecretPolicy::Resolve);
+        let before = self.faults.len();
+        let mut tls = self.tls_files(keys, node, path);
+        self.secrets.policy = policy;
+        if policy == SecretPolicy::Leave {
+            tls.faults = self.faults.split_off(before);
         }
+        tls
+    }
+
+    fn tls_files(&mut self, keys: &TlsKeys, node: &Node, path: &str) -> Tls {
+        let mut tls = Tls { server_name: keys.server_name.clone(), ..Tls::default() };
         if let Some(file) = &keys.ca_file {
             let at = node.get("ca_file").map_or(&node.at, |node| &node.at);
             match self.secrets.read_file(file) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::formats::yaml::{Node, Position};
+use crate::formats::yaml::{Fault, Node, Position};
 use crate::model::{Labels, Matcher, Secret};
 
 /// The whole config.
@@ -25,6 +25,8 @@ pub struct Settings {
     pub per_check_metrics: Option<bool>,
     /// The files read, config and secrets, watched by content.
     pub watched: Vec<std::path::PathBuf>,
+    /// What is wrong with it; see [`load_for_plan`](super::load_for_plan).
+    pub faults: Vec<Fault>,
     /// Warnings, such as a secret file that others can read.
     pub warnings: Vec<String>,
     /// Every secret resolved so far, for the masker.
@@ -214,6 +216,8 @@ pub struct Tls {
     pub server_name: Option<String>,
     /// `client: {cert, key}`: content, PEM.
     pub client: Option<(std::sync::Arc<str>, Secret)>,
+    /// What is wrong with its files, where that is a fault only for who uses them.
+    pub faults: Vec<Fault>,
 }
 
 /// `notify`
