@@ -190,7 +190,11 @@ impl Builder<'_> {
         check: &settings::Check,
     ) -> Option<PlannedCheck> {
         let kind = kinds().iter().find(|kind| kind.name == check.kind)?;
-        self.faults.extend(check.tls.faults.iter().cloned());
+        for fault in &check.tls.faults {
+            if !self.faults.contains(fault) {
+                self.faults.push(fault.clone());
+            }
+        }
         let known = self.secrets.resolved.len();
         let path = format!("portals.{}.checks.{}.{}", portal.name, check.name, check.kind);
         let mut reader = Reader::new(&path, self.faults, self.secrets);

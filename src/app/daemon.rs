@@ -188,7 +188,7 @@ impl Daemon {
     async fn serve(&self, signals: &mut Signals) -> &'static str {
         let mut look = tokio::time::interval(super::reload::LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut seen = self.reload.fingerprint().await;
+        let mut seen = self.reload.fingerprint();
         loop {
             let asked = tokio::select! {
                 asked = signals.asked() => Some(asked),
@@ -197,10 +197,10 @@ impl Daemon {
             if let Some(Asked::Stop(signal)) = asked {
                 return signal;
             }
-            if asked.is_some() || self.reload.fingerprint().await != seen {
+            if asked.is_some() || self.reload.fingerprint() != seen {
                 self.reload.reload(if asked.is_some() { "SIGHUP" } else { "a file changed" }).await;
                 // The reload may have read other secret files.
-                seen = self.reload.fingerprint().await;
+                seen = self.reload.fingerprint();
             }
         }
     }

@@ -123,12 +123,9 @@ impl Reload {
     }
 
     /// The content of everything the plan rests on.
-    /// `None` if it could not be taken.
-    pub async fn fingerprint(&self) -> Option<Fingerprint> {
-        let mut paths = self.watched.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        paths.push(self.path.clone());
-        // Files on a slow disk must hold up no signal.
-        tokio::task::spawn_blocking(move || Fingerprint::take(paths)).await.ok()
+    pub fn fingerprint(&self) -> Fingerprint {
+        let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        Fingerprint::take(std::iter::once(&self.path).chain(watched.iter()))
     }
 
     /// Reads the config again. A bad one is logged, fault by fault, and the running plan goes on.

@@ -266,38 +266,35 @@ impl Build<'_> {
         (Level { layer, tls }, true)
     }
 
-    /// Its files and its key are needed by whoever uses it, which may be nobody: where secrets are left
-    /// alone, faults stay with the settings, for the plan to report if it uses them.
     fn tls(&mut self, keys: &TlsKeys, node: &Node, path: &str) -> Tls {
         let policy = std::mem::replace(&mut self.secrets.policy, SecretPolicy::Resolve);
-        let before = self.faults.len();
         let mut tls = self.tls_files(keys, node, path);
         self.secrets.policy = policy;
-        if policy == SecretPolicy::Leave {
-            tls.faults = self.faults.split_off(before);
+        if policy == SecretPolicy::Resolve {
+            self.faults.append(&mut tls.faults);
         }
         tls
     }
 
     fn tls_files(&mut self, keys: &TlsKeys, node: &Node, path: &str) -> Tls {
+        use crate::formats::yaml::ResolveSecret as _;
         let mut tls = Tls { server_name: keys.server_name.clone(), ..Tls::default() };
+        let mut say = |key: &str, message: String| {
+            let at = node.get(key).map_or(&node.at, |node| &node.at).clone();
+            tls.faults.push(Fault { at: Some(at), path: format!("{path}.{key}"), message });
+        };
         if let Some(file) = &keys.ca_file {
-            let at = node.get("ca_file").map_or(&node.at, |node| &node.at);
             match self.secrets.read_file(file) {
                 Ok(pem) if pem.contains("-----BEGIN CERTIFICATE-----") => tls.ca_pem = Some(pem.into()),
-                Ok(_) => self.say(at, &format!("{path}.ca_file"), format!("{file} holds no PEM certificate")),
-                Err(message) => self.say(at, &format!("{path}.ca_file"), message),
+                Ok(_) => say("ca_file", format!("{file} holds no PEM certificate")),
+                Err(message) => say("ca_file", message),
             }
         }
         if let Some(client) = &keys.client {
-            use crate::formats::yaml::ResolveSecret as _;
-            let at = node.get("client").map_or(&node.at, |node| &node.at);
             match (self.secrets.read_file(&client.cert), self.secrets.resolve("file", &client.key)) {
                 (Ok(cert), Ok(key)) => tls.client = Some((Arc::<str>::from(cert), Secret::clone(&key))),
                 (cert, key) => {
-                    for message in cert.err().into_iter().chain(key.err()) {
-                        self.say(at, &format!("{path}.client"), message);
-                    }
+                    cert.err().into_iter().chain(key.err()).for_each(|message| say("client", message));
                 }
             }
         }

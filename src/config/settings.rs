@@ -216,8 +216,9 @@ pub struct Tls {
     pub server_name: Option<String>,
     /// `client: {cert, key}`: content, PEM.
     pub client: Option<(std::sync::Arc<str>, Secret)>,
-    /// What is wrong with its files, where that is a fault only for who uses them.
-    pub faults: Vec<Fault>,
+    /// What is wrong with the files, where secrets are needed for some checks only: faults for
+    /// those that use them.
+    pub faults: Vec<crate::formats::yaml::Fault>,
 }
 
 /// `notify`

@@ -48,10 +48,6 @@ pub const LEASE: Duration = Duration::from_secs(30);
 pub const SEND_TIMEOUT: Duration = Duration::from_secs(25);
 /// How long the outbox is left alone when nobody says that there is something new.
 const IDLE: Duration = Duration::from_secs(2);
-/// How long messages in the air are waited for at the end. Service managers and containers kill what
-/// takes longer than ten to fifteen seconds to stop, of which runs in flight get eight; what is cut off
-/// goes out again under its key.
-const DRAIN: Duration = Duration::from_secs(4);
 /// Failed attempts in a row after which a channel is reported as failing.
 const FAILING_AFTER: u32 = 3;
 
@@ -144,7 +140,7 @@ struct AtWork {
 }
 
 impl Deliver {
-    /// Delivers until `stop`; messages in the air are then given a few seconds.
+    /// Delivers until `stop`; messages in the air are then given the time they need.
     pub async fn run(self, stop: CancellationToken) {
         let mut at_work = AtWork::default();
         while !stop.is_cancelled() {
@@ -160,7 +156,7 @@ impl Deliver {
             }
         }
         let drain = async { while at_work.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(DRAIN, drain).await.is_err() {
+        if tokio::time::timeout(SEND_TIMEOUT, drain).await.is_err() {
             tracing::warn!("stopped while a message was in the air; it goes out again under the same key");
         }
     }

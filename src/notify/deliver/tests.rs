@@ -297,16 +297,3 @@ async fn a_channel_that_failed_before_the_start_is_told_to_work() {
     assert_eq!(running.events.try_recv(), Ok(ChannelEvent::Working { channel: "a".into() }));
     assert!(running.events.try_recv().is_err(), "once");
 }
-
-#[tokio::test(start_paused = true)]
-async fn a_hanging_channel_does_not_hold_up_the_stop() {
-    let outbox = Outbox::with(vec![row("k1", "a", "acme/home", Reason::Opened)]);
-    let script = Script::new([("a", &[(1_000, 200)])]);
-    let running = deliver(&outbox, &script, Follows::new(), channels(vec![hook("a")]));
-    pass(1).await;
-    let began = tokio::time::Instant::now();
-    running.stop.cancel();
-    running.task.await.unwrap();
-    assert!(began.elapsed() <= Duration::from_secs(5), "{:?}", began.elapsed());
-    assert!(outbox.settled("k1").is_none());
-}
