@@ -5,3 +5,4 @@ mod contracts;
 mod layers;
 mod peers;
 mod resume;
+mod plans;
