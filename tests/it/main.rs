@@ -4,5 +4,5 @@
 mod contracts;
 mod layers;
 mod peers;
-mod resume;
 mod plans;
+mod resume;
