@@ -1,5 +1,5 @@
 //! The monitor's view of itself: gathers what concerns several checks and lets the pure
-//! [`alert::daemon`](crate::alert::daemon) decide.
+//! [`alert::daemon`] decide.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -62,6 +62,9 @@ impl Recent {
     }
 }
 
+/// How long it matters when a group was last sent something: no `group_interval` is longer in earnest.
+const GROUPS_KEPT: Duration = Duration::from_hours(7 * 24);
+
 fn dropped(what: &str) {
     telemetry().dropped.with_label_values(&[what, "memory_full"]).inc();
 }
@@ -270,7 +273,27 @@ impl Held {
         self.results.retain(|(_, row)| row.at >= results);
         self.gaps.retain(|gap| gap.to >= results);
         self.incidents.retain(|_, incident| incident.ended.is_none_or(|ended| ended >= incidents));
+        // Most groups are one incident each; counted from the newest, since the store has no clock.
+        if let Some(newest) = self.group_sent.values().max().copied() {
+            self.group_sent.retain(|_, at| newest.duration_since(*at).unsigned_abs() <= GROUPS_KEPT);
+        }
         let after = self.results.len() + self.incidents.len() + self.gaps.len();
         u64::try_from(before - after).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_of_incidents_long_over_are_forgotten() {
+        let mut held = Held::default();
+        let at = |days: i64| Timestamp::from_second(days * 86_400).unwrap();
+        for day in 0..30 {
+            held.group_sent.insert(("mail".into(), format!("acme/home@{day}")), at(day));
+        }
+        held.prune(Timestamp::MIN, Timestamp::MIN);
+        assert_eq!(held.group_sent.len(), 8, "a week and the newest");
     }
 }
