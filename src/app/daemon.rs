@@ -24,7 +24,7 @@ use crate::plan::Plan;
 use crate::record::resilient::{Health as StoreHealth, Opener, Resilient};
 use crate::record::sqlite::{Mode, Sqlite};
 use crate::record::writer::Writer;
-use crate::record::{Store, StoreError};
+use crate::record::{Resumed, Store, StoreError};
 use crate::run::Surroundings;
 use crate::run::book::Desk;
 use crate::run::guard::OwnNetwork;
@@ -133,6 +133,8 @@ impl Daemon {
         let monitor = Monitor::new(store.health(), &plan);
         let time = Time::start(&*clock, suspended_by_kernel());
         let scheduler = Scheduler::new(&plan, resumed, Arc::clone(&around), Arc::clone(&desk), time, monitor);
+        let (late, found) = mpsc::channel(1);
+        let scheduler = scheduler.finding(found);
 
         let (stop_scheduler, stop_rest) = (CancellationToken::new(), CancellationToken::new());
         let (plans, new_plans) = mpsc::channel(1);
@@ -177,6 +179,7 @@ impl Daemon {
             tokio::spawn(deliver.run(stop_rest.clone())),
             tokio::spawn(pages),
             tokio::spawn(pass_on(told, signals)),
+            tokio::spawn(tell_found(Arc::clone(&store), late, stop_rest.clone())),
             tokio::spawn(vitals),
             tokio::spawn(prune(Arc::clone(&store), storage.retention, clock, stop_rest.clone())),
         ];
@@ -248,6 +251,30 @@ async fn pass_on(mut told: mpsc::Receiver<ChannelEvent>, signals: mpsc::Sender<S
         };
         if signals.send(signal).await.is_err() {
             return;
+        }
+    }
+}
+
+/// Passes on what a store that could not be read at the start holds, once it can be read.
+async fn tell_found(
+    store: Arc<Resilient>,
+    late: mpsc::Sender<Vec<Resumed>>,
+    stop: CancellationToken,
+) {
+    let mut health = store.health();
+    loop {
+        let works = health.wait_for(|health| *health == StoreHealth::Ok);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            works = works => if works.is_err() { return },
+        }
+        let found = store.found().await;
+        if !found.is_empty() && late.send(found).await.is_err() {
+            return;
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = health.changed() => if changed.is_err() { return },
         }
     }
 }

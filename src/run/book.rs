@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::Pass;
 use crate::alert::{self, Effect, Event, Seen, State};
 use crate::clock::Clock;
-use crate::model::{Cause, CheckId, Outcome, Verdict};
+use crate::model::{Cause, CheckId, Closed, Incident, Outcome, Verdict};
 use crate::plan::PlannedCheck;
 use crate::probe::Memory;
 use crate::record::live::{Live, Present};
@@ -215,6 +215,25 @@ impl Entry {
         desk.writer.send(transition);
     }
 
+    /// Takes up what an earlier daemon left, learned of only now because the store could not be read
+    /// at the start. An incident that was open then still is: one that was opened meanwhile is part of
+    /// it.
+    pub fn adopt(&mut self, found: Resumed, desk: &Desk) {
+        let mut transition = Transition::of(self.id().clone());
+        if self.memory.is_none() {
+            self.memory = found.memory;
+        }
+        if let Some(since) = found.last.filter(|last| last.verdict == Verdict::Pass).map(|last| last.at) {
+            self.last_good = self.last_good.or(Some(since));
+        }
+        if found.state.incident.is_some() {
+            transition.incidents.extend(self.state.take().and_then(|own| merged(*own, desk)));
+            transition.state = Some(found.state.clone());
+            self.set_state(found.state);
+        }
+        self.file(transition, desk);
+    }
+
     /// The check is gone from the config: closes its incident, forgets its state.
     pub fn remove(mut self, desk: &Desk) {
         let (mut transition, _) = self.advance(&Event::Removed, desk);
@@ -280,6 +299,13 @@ pub fn file_effects(effects: Vec<Effect>, transition: &mut Transition) -> Direct
         }
     }
     directions
+}
+
+/// Ends an incident that is part of another one. Nobody is told: the other one goes on.
+pub fn merged(own: State, desk: &Desk) -> Option<Incident> {
+    let incident = own.incident?;
+    let ended = Some(desk.clock.now().max(incident.started));
+    Some(Incident { ended, closed: Some(Closed::Merged), ..incident })
 }
 
 /// Closes the open incident of a check that left the config while the daemon was not running.

@@ -3,6 +3,7 @@
 
 pub mod book;
 pub mod guard;
+mod mask;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -84,6 +85,7 @@ pub async fn pass(check: &PlannedCheck, memory: &Memory, around: &Surroundings, 
         outcome.findings.clear();
         memory = None;
     }
+    mask::outcome(&mut outcome, &check.masker);
     Pass { outcome, ended: around.clock.now(), memory }
 }
 

@@ -14,7 +14,7 @@ use crate::model::{Cause, CheckId, Confirm, Verdict};
 use crate::plan::Plan;
 use crate::record::resilient::Health;
 use crate::record::{Resumed, Transition};
-use crate::run::book::{Desk, Entry, file_effects};
+use crate::run::book::{Desk, Entry, file_effects, merged};
 
 /// What the sender tells of its channels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +68,20 @@ impl Monitor {
                 self.failing.insert(failing.channel.clone(), failing);
             }
         }
+    }
+
+    /// Goes on from what an earlier run of the daemon left, learned of late. An incident that was open
+    /// then is still open; the next look at the checks ends it if all is well.
+    pub fn adopt(&mut self, found: Resumed, desk: &Desk) {
+        if found.state.incident.is_none() {
+            return;
+        }
+        let own = std::mem::replace(&mut self.state, found.state);
+        let mut transition = Transition::of(CheckId::monitor());
+        transition.incidents.extend(merged(own, desk));
+        transition.state = Some(self.state.clone());
+        show(&self.state, desk);
+        desk.writer.send(transition);
     }
 
     /// Goes over to a new plan.

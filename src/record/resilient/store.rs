@@ -70,6 +70,7 @@ impl Store for Resilient {
                 return self.memory.resume().await;
             }
             if let Some(Ok(kept)) = &kept {
+                self.core.lock().await.blind = false;
                 self.memory.remember(kept);
             }
             let held = answer(memory.map(Store::resume)).await;
