@@ -1,7 +1,7 @@
 //! The monitor's view of itself: gathers what concerns several checks and lets the pure
 //! [`alert::daemon`] decide.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +41,8 @@ pub struct Monitor {
     policy: Policy,
     store: watch::Receiver<Health>,
     failing: BTreeMap<String, FailingChannel>,
+    /// The channels there are.
+    channels: BTreeSet<String>,
     /// The checks' part of the last summary.
     checks: Summary,
 }
@@ -53,19 +55,25 @@ impl Monitor {
             policy: policy(routes(plan)),
             store,
             failing: BTreeMap::new(),
+            channels: plan.channels.by_name.keys().cloned().collect(),
             checks: Summary::default(),
         }
     }
 
-    /// Goes on from where an earlier run of the daemon stopped. A channel that was failing then is
-    /// failing until a message goes through it.
-    pub fn resume(&mut self, resumed: Option<Resumed>, plan: &Plan) {
-        let Some(resumed) = resumed else { return };
-        self.state = resumed.state;
+    /// Goes on from where an earlier run of the daemon stopped.
+    pub fn resume(&mut self, resumed: Option<Resumed>) {
+        if let Some(resumed) = resumed {
+            self.state = resumed.state;
+            self.remember_failing();
+        }
+    }
+
+    /// A channel that was failing when the daemon stopped is failing until a message goes through it.
+    fn remember_failing(&mut self) {
         let findings = self.state.incident.iter().flat_map(|incident| &incident.findings);
         for failing in findings.filter_map(daemon::failing_channel) {
-            if plan.channels.by_name.contains_key(&failing.channel) {
-                self.failing.insert(failing.channel.clone(), failing);
+            if self.channels.contains(&failing.channel) {
+                self.failing.entry(failing.channel.clone()).or_insert(failing);
             }
         }
     }
@@ -77,6 +85,7 @@ impl Monitor {
             return;
         }
         let own = std::mem::replace(&mut self.state, found.state);
+        self.remember_failing();
         let mut transition = Transition::of(CheckId::monitor());
         transition.incidents.extend(merged(own, desk));
         transition.state = Some(self.state.clone());
@@ -87,7 +96,8 @@ impl Monitor {
     /// Goes over to a new plan.
     pub fn replan(&mut self, plan: &Plan) {
         self.policy.routes = routes(plan);
-        self.failing.retain(|channel, _| plan.channels.by_name.contains_key(channel));
+        self.channels = plan.channels.by_name.keys().cloned().collect();
+        self.failing.retain(|channel, _| self.channels.contains(channel));
     }
 
     /// Whether what is decided now is not recorded.

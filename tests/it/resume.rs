@@ -56,7 +56,7 @@ async fn a_channel_that_failed_before_a_restart_is_not_told_well_by_it() {
     let after = desk(&store);
     let mut monitor = Monitor::new(watched, &plan);
     let resumed = store.resume().await.unwrap().into_iter().find(|one| one.check.is_monitor());
-    monitor.resume(resumed, &plan);
+    monitor.resume(resumed);
     monitor.look(std::iter::empty(), &after);
     assert!(is_open(&after), "nothing was sent since");
     monitor.signal(Signal::Working { channel: "hook".into() }, &after);
