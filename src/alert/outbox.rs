@@ -1,9 +1,8 @@
 //! What the sender does with the rows it claimed: which become one message, which have lost their
 //! meaning, which wait. And how long it waits after a failure.
 //!
-//! A row whose `batch` is set while `attempts` is zero was marked before an attempt whose end is not
-//! known. It may have been delivered, so it is sent again under the same key before anything else of
-//! its incident, and is never collapsed. Counted attempts are failures the other side told us of.
+//! A row that is `unsure` was in an attempt whose end is not known. It may have been delivered, so it
+//! is sent again under the same key before anything else of its incident, and is never collapsed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -29,6 +28,9 @@ pub struct Batch {
     pub rows: Vec<OutboxRow>,
     /// What its incidents have in common, such as `connect to 192.0.2.7`.
     pub shares: Option<String>,
+    /// Rows of the same incidents that the message stands for, because their time has passed. They
+    /// wait beside it, and end with it: until it is delivered, nobody was told.
+    pub absorbed: Vec<OutboxRow>,
 }
 
 /// What to do with the claimed rows.
@@ -36,7 +38,7 @@ pub struct Batch {
 pub struct Plan {
     /// To send, at most one message for each incident and channel.
     pub send: Vec<Batch>,
-    /// Rows merged into another row: (key, into). Settle them with the row they went into.
+    /// Rows of which a later row that waits says all and more: (key, into).
     pub collapse: Vec<(String, String)>,
     /// Rows to release until an instant.
     pub later: Vec<(String, Timestamp)>,
@@ -44,9 +46,8 @@ pub struct Plan {
 
 type Row = (OutboxRow, Option<Timestamp>);
 
-fn unsure(row: &OutboxRow) -> bool {
-    row.batch.is_some() && row.attempts == 0
-}
+/// Rows that another row stands for, by its key.
+type Absorbed = BTreeMap<String, Vec<OutboxRow>>;
 
 fn due_at((row, group_sent): &Row) -> Timestamp {
     match (row.paced, group_sent) {
@@ -56,16 +57,16 @@ fn due_at((row, group_sent): &Row) -> Timestamp {
 }
 
 /// Takes out what a later row of the same incident makes pointless.
-fn collapse(rows: Vec<Row>, plan: &mut Plan) -> Vec<Row> {
+fn collapse(rows: Vec<Row>, plan: &mut Plan, absorbed: &mut Absorbed) -> Vec<Row> {
     let end = rows.iter().rposition(|(row, _)| row.notice.reason == Reason::Resolved);
     // An incident may begin as flapping; only its first notice is then an opening.
     let opens = |(row, _): &Row| row.notice.reason == Reason::Opened || row.key.contains("#1:");
     if let Some(end) = end
         && let Some((earlier, [(last, sent), ..])) = rows.split_at_checked(end)
         && earlier.iter().any(opens)
-        && !earlier.iter().any(|(row, _)| unsure(row))
+        && !earlier.iter().any(|(row, _)| row.unsure)
     {
-        plan.collapse.extend(earlier.iter().map(|(row, _)| (row.key.clone(), last.key.clone())));
+        absorbed.insert(last.key.clone(), earlier.iter().map(|(row, _)| row.clone()).collect());
         let mut last = last.clone();
         last.notice.collapsed = true;
         // Nobody was told of this incident, so its end replaces the opening and is not paced.
@@ -79,7 +80,7 @@ fn collapse(rows: Vec<Row>, plan: &mut Plan) -> Vec<Row> {
     for (row, sent) in rows.into_iter().rev() {
         let passing = matches!(row.notice.reason, Reason::Updated | Reason::Repeated);
         match &newer {
-            Some(into) if passing && !unsure(&row) => plan.collapse.push((row.key, into.clone())),
+            Some(into) if passing && !row.unsure => plan.collapse.push((row.key, into.clone())),
             _ => {
                 newer = Some(row.key.clone());
                 kept.push((row, sent));
@@ -150,19 +151,24 @@ pub fn plan_batches(rows: &[Row], now: Timestamp) -> Plan {
         }
     }
     let mut leads = Vec::new();
+    let mut absorbed = Absorbed::new();
     for (_, thread) in threads {
-        let kept = collapse(thread, &mut plan);
+        let kept = collapse(thread, &mut plan, &mut absorbed);
         let lead = leading(kept, now, &mut plan);
         if !lead.is_empty() {
             leads.push(lead);
         }
     }
-    plan.send = gather(leads);
+    plan.send = gather(leads, &mut absorbed);
+    let waiting = plan.later.iter().filter_map(|(key, until)| Some((absorbed.remove(key)?, *until)));
+    let waiting: Vec<_> =
+        waiting.flat_map(|(rows, until)| rows.into_iter().map(move |row| (row.key, until))).collect();
+    plan.later.extend(waiting);
     plan
 }
 
 /// Joins what belongs to one message: the same earlier attempt, the same group, or a shared cause.
-fn gather(leads: Vec<Vec<OutboxRow>>) -> Vec<Batch> {
+fn gather(leads: Vec<Vec<OutboxRow>>, absorbed: &mut Absorbed) -> Vec<Batch> {
     let mut causes: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
     let shared = |lead: &[OutboxRow]| match lead {
         [row] if row.notice.reason == Reason::Opened && row.batch.is_none() => {
@@ -194,7 +200,8 @@ fn gather(leads: Vec<Vec<OutboxRow>>) -> Vec<Batch> {
         .filter_map(|(_, rows)| {
             let first = rows.first()?;
             let key = first.batch.clone().unwrap_or_else(|| first.key.clone());
-            Some(Batch { key, shares: shares(&rows), rows })
+            let absorbed = rows.iter().filter_map(|row| absorbed.remove(&row.key)).flatten().collect();
+            Some(Batch { key, shares: shares(&rows), rows, absorbed })
         })
         .collect()
 }
@@ -261,22 +268,34 @@ mod tests {
     fn an_opening_nobody_got_is_told_with_its_end_in_one_message() {
         let rows = [row("a", 1, Reason::Opened, 30), row("a", 2, Reason::Resolved, 20)];
         let plan = plan(&rows, 20);
-        assert_eq!(plan.collapse, [(rows[0].key.clone(), rows[1].key.clone())]);
         assert_eq!(plan.send.len(), 1);
         assert!(plan.send[0].rows[0].notice.collapsed);
         assert_eq!(plan.send[0].key, rows[1].key);
+        assert_eq!(plan.send[0].absorbed, rows[..1]);
+    }
+
+    #[test]
+    fn what_a_refused_end_stands_for_waits_beside_it_and_the_end_keeps_its_note() {
+        let mut rows = [row("a", 1, Reason::Opened, 0), row("a", 2, Reason::Resolved, 50)];
+        (rows[1].batch, rows[1].attempts) = (Some(rows[1].key.clone()), 1);
+        let early = plan(&rows, 20);
+        assert_eq!((early.send.len(), early.collapse.len()), (0, 0));
+        assert_eq!(early.later, [(rows[1].key.clone(), at(50)), (rows[0].key.clone(), at(50))]);
+        let retried = plan(&rows, 50);
+        assert!(retried.send[0].rows[0].notice.collapsed);
+        assert_eq!(retried.send[0].absorbed, rows[..1]);
     }
 
     #[test]
     fn an_opening_that_may_have_arrived_is_sent_again_under_its_key_first() {
         let mut rows = [row("a", 1, Reason::Opened, 0), row("a", 2, Reason::Resolved, 20)];
-        rows[0].batch = Some("first".into());
+        (rows[0].batch, rows[0].unsure, rows[0].attempts) = (Some("first".into()), true, 3);
         let uncertain = plan(&rows, 20);
-        assert_eq!(uncertain.collapse, []);
+        assert!(uncertain.send[0].absorbed.is_empty());
         assert_eq!((uncertain.send[0].key.as_str(), uncertain.send[0].rows.len()), ("first", 1));
         assert_eq!(uncertain.later[0].0, rows[1].key);
-        rows[0].attempts = 1;
-        assert_eq!(plan(&rows, 20).collapse.len(), 1, "a failure we were told of is certain");
+        rows[0].unsure = false;
+        assert_eq!(plan(&rows, 20).send[0].absorbed.len(), 1, "a failure we were told of is certain");
     }
 
     #[test]

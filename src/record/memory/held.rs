@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::Bounds;
 use crate::alert;
-use crate::model::{CheckId, Incident, IncidentId, OutboxRow, Outcome, Verdict};
+use crate::model::{CheckId, Incident, IncidentId, OutboxRow, Outcome, Reason, Verdict};
 use crate::record::{Claimed, Gap, Recorded, ResultRow, Resumed, Settled, Transition, pack};
 use crate::telemetry::telemetry;
 
@@ -24,6 +24,8 @@ pub(super) struct Held {
     pub(super) keys: HashSet<String>,
     pub(super) settled: Recent,
     pub(super) group_sent: HashMap<(String, String), Timestamp>,
+    /// The key of the first message sent, by channel and open incident.
+    pub(super) roots: HashMap<(String, IncidentId), String>,
     pub(super) gaps: VecDeque<Gap>,
     pub(super) seen: Option<Timestamp>,
 }
@@ -178,8 +180,9 @@ impl Held {
         }
     }
 
-    pub(super) fn claimed(&self, row: OutboxRow) -> Claimed {
+    pub(super) fn claimed(&self, mut row: OutboxRow) -> Claimed {
         let group = (row.channel.clone(), row.group_key.clone());
+        row.root = self.roots.get(&(row.channel.clone(), row.incident.clone())).cloned();
         Claimed { group_sent: self.group_sent.get(&group).copied(), row }
     }
 
@@ -203,18 +206,30 @@ impl Held {
         rows.into_iter().map(|row| self.claimed(row)).collect()
     }
 
+    pub(super) fn mark(&mut self, batch: &str, keys: &[String]) {
+        for waiting in self.outbox.iter_mut().filter(|waiting| keys.contains(&waiting.row.key)) {
+            waiting.row.batch = Some(batch.to_owned());
+            waiting.row.unsure = true;
+        }
+    }
+
     pub(super) fn settle(&mut self, settled: &Settled, bounds: &Bounds) {
         match settled {
-            Settled::Later { key, not_before, attempts, batch, .. } => {
+            Settled::Later { key, not_before, attempts, batch, unsure, .. } => {
                 if let Some(waiting) = self.outbox.iter_mut().find(|waiting| waiting.row.key == *key) {
                     waiting.row.not_before = *not_before;
                     waiting.row.attempts = *attempts;
                     waiting.row.batch.clone_from(batch);
+                    waiting.row.unsure = *unsure;
                     waiting.lease_until = None;
                 }
             }
             Settled::Sent { key, at, .. } => {
                 if let Some(row) = self.end(key, bounds) {
+                    if row.notice.reason != Reason::Resolved {
+                        let root = row.batch.unwrap_or(row.key);
+                        self.roots.entry((row.channel.clone(), row.incident)).or_insert(root);
+                    }
                     let sent = self.group_sent.entry((row.channel, row.group_key)).or_insert(*at);
                     *sent = (*sent).max(*at);
                 }
@@ -231,7 +246,11 @@ impl Held {
             return None;
         }
         let position = self.outbox.iter().position(|waiting| waiting.row.key == key)?;
-        self.outbox.remove(position).map(|waiting| waiting.row)
+        let row = self.outbox.remove(position)?.row;
+        if row.notice.reason == Reason::Resolved {
+            self.roots.remove(&(row.channel.clone(), row.incident.clone()));
+        }
+        Some(row)
     }
 
     pub(super) fn resume(&self) -> Vec<Resumed> {

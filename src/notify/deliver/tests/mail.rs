@@ -153,6 +153,7 @@ fn notification(reason: Reason) -> Notification {
         group_labels: row.group_labels,
         notices: vec![row.notice],
         shares: None,
+        replies_to: None,
         external_url: "https://status.acme.example".into(),
         timezone: jiff::tz::TimeZone::UTC,
         now: start(),
@@ -321,6 +322,24 @@ async fn a_relay_that_hangs_after_the_mail_was_taken_has_taken_it() {
     let relay =
         Relay::start(Behaviour { implicit: true, replies: vec![("QUIT", "")], ..Behaviour::default() }).await;
     sent(&relay.send("smtps", None).await);
+}
+
+#[tokio::test]
+async fn only_a_mail_that_was_handed_over_without_an_answer_may_have_arrived() {
+    let doubt = async |step: &'static str, reply: &'static str| {
+        let replies = vec![(step, reply)];
+        let relay = Relay::start(Behaviour { starttls: true, replies, ..Behaviour::default() }).await;
+        let settings = vec![relay.settings("smtp", None)];
+        match send(settings, Some(&relay.ca_pem), Duration::from_secs(1)).await {
+            Delivery::Retry { unsure, .. } => unsure,
+            other => panic!("{step} {reply}: {other:?}"),
+        }
+    };
+    assert!(doubt("end", "").await, "no answer to the mail");
+    assert!(!doubt("end", "451 later").await, "a refusal is an answer");
+    assert!(!doubt("end", "421 closing").await, "a refusal is an answer");
+    assert!(!doubt("DATA", "").await, "the mail was not sent");
+    assert!(!doubt("RCPT", "").await, "the mail was not sent");
 }
 
 #[tokio::test]
