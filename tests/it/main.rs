@@ -4,3 +4,4 @@
 mod contracts;
 mod layers;
 mod peers;
+mod telling;
