@@ -111,8 +111,27 @@ fn shares(rows: &[OutboxRow]) -> Option<String> {
     all.then_some(shared)
 }
 
-/// The rows of one incident that go out at once: those of one message, from the oldest on.
-fn leading(rows: Vec<Row>, now: Timestamp, plan: &mut Plan) -> Vec<OutboxRow> {
+/// The rows of one incident that go out in one message, from the oldest on.
+struct Lead {
+    rows: Vec<OutboxRow>,
+    /// When it is due; before that it only joins what others send.
+    due: Timestamp,
+}
+
+/// The lead of one incident. An opening that still waits for company leads too.
+fn leading(rows: Vec<Row>, now: Timestamp, plan: &mut Plan) -> Option<Lead> {
+    if let Some((first, _)) = rows.first()
+        && first.not_before > now
+        && first.notice.reason == Reason::Opened
+        && first.batch.is_none()
+    {
+        let due = first.not_before;
+        let mut rows = rows.into_iter().map(|(row, _)| row);
+        let lead = rows.next()?;
+        plan.later.extend(rows.map(|row| (row.key, row.not_before.max(due))));
+        return Some(Lead { rows: vec![lead], due });
+    }
+
     let mut lead: Vec<OutboxRow> = Vec::new();
     let mut wait: Option<Timestamp> = None;
     for row in rows {
@@ -130,7 +149,7 @@ fn leading(rows: Vec<Row>, now: Timestamp, plan: &mut Plan) -> Vec<OutboxRow> {
         wait = Some(until);
         plan.later.push((row.0.key, until));
     }
-    lead
+    (!lead.is_empty()).then_some(Lead { rows: lead, due: now })
 }
 
 /// Sorts the claimed rows into messages. Each row comes with the instant its group was last sent
@@ -154,12 +173,14 @@ pub fn plan_batches(rows: &[Row], now: Timestamp) -> Plan {
     let mut absorbed = Absorbed::new();
     for (_, thread) in threads {
         let kept = collapse(thread, &mut plan, &mut absorbed);
-        let lead = leading(kept, now, &mut plan);
-        if !lead.is_empty() {
-            leads.push(lead);
-        }
+        leads.extend(leading(kept, now, &mut plan));
     }
-    plan.send = gather(leads, &mut absorbed);
+    let (due, early): (Vec<_>, Vec<_>) =
+        gather(leads).into_iter().partition(|leads| leads.iter().any(|lead| lead.due <= now));
+    for lead in early.into_iter().flatten() {
+        plan.later.extend(lead.rows.into_iter().map(|row| (row.key, lead.due)));
+    }
+    plan.send = due.into_iter().filter_map(|leads| message(leads, &mut absorbed)).collect();
     let waiting = plan.later.iter().filter_map(|(key, until)| Some((absorbed.remove(key)?, *until)));
     let waiting: Vec<_> =
         waiting.flat_map(|(rows, until)| rows.into_iter().map(move |row| (row.key, until))).collect();
@@ -168,42 +189,42 @@ pub fn plan_batches(rows: &[Row], now: Timestamp) -> Plan {
 }
 
 /// Joins what belongs to one message: the same earlier attempt, the same group, or a shared cause.
-fn gather(leads: Vec<Vec<OutboxRow>>, absorbed: &mut Absorbed) -> Vec<Batch> {
+fn gather(leads: Vec<Lead>) -> Vec<Vec<Lead>> {
     let mut causes: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
-    let shared = |lead: &[OutboxRow]| match lead {
+    let shared = |lead: &Lead| match lead.rows.as_slice() {
         [row] if row.notice.reason == Reason::Opened && row.batch.is_none() => {
             cause(row).map(|cause| (row.channel.clone(), cause))
         }
         _ => None,
     };
     for lead in &leads {
-        if let (Some(name), [row, ..]) = (shared(lead), lead.as_slice()) {
+        if let (Some(name), [row, ..]) = (shared(lead), lead.rows.as_slice()) {
             causes.entry(name).or_default().insert(row.incident.to_string());
         }
     }
-    let mut batches: Vec<((u8, String, String), Vec<OutboxRow>)> = Vec::new();
+    let mut messages: Vec<((u8, String, String), Vec<Lead>)> = Vec::new();
     for lead in leads {
-        let Some(first) = lead.first() else { continue };
+        let Some(first) = lead.rows.first() else { continue };
         let together = shared(&lead).filter(|name| causes.get(name).is_some_and(|all| all.len() > 1));
         let name = match (&first.batch, together) {
             (Some(batch), _) => (0, first.channel.clone(), batch.clone()),
             (None, Some((channel, cause))) => (1, channel, cause),
             (None, None) => (2, first.channel.clone(), first.group_key.clone()),
         };
-        match batches.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, rows)) => rows.extend(lead),
-            None => batches.push((name, lead)),
+        match messages.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, leads)) => leads.push(lead),
+            None => messages.push((name, vec![lead])),
         }
     }
-    batches
-        .into_iter()
-        .filter_map(|(_, rows)| {
-            let first = rows.first()?;
-            let key = first.batch.clone().unwrap_or_else(|| first.key.clone());
-            let absorbed = rows.iter().filter_map(|row| absorbed.remove(&row.key)).flatten().collect();
-            Some(Batch { key, shares: shares(&rows), rows, absorbed })
-        })
-        .collect()
+    messages.into_iter().map(|(_, leads)| leads).collect()
+}
+
+fn message(leads: Vec<Lead>, absorbed: &mut Absorbed) -> Option<Batch> {
+    let rows: Vec<_> = leads.into_iter().flat_map(|lead| lead.rows).collect();
+    let first = rows.first()?;
+    let key = first.batch.clone().unwrap_or_else(|| first.key.clone());
+    let absorbed = rows.iter().filter_map(|row| absorbed.remove(&row.key)).flatten().collect();
+    Some(Batch { key, shares: shares(&rows), rows, absorbed })
 }
 
 /// How long to wait after the `attempt`th failure (from 1): 5 s, doubled up to 10 min, with up to a
@@ -301,8 +322,9 @@ mod tests {
     #[test]
     fn a_later_row_never_overtakes_an_earlier_one() {
         let rows = [row("a", 1, Reason::Opened, 30), row("a", 2, Reason::Rose, 10)];
-        let plan = plan(&rows, 10);
+        let mut plan = plan(&rows, 10);
         assert_eq!(plan.send, []);
+        plan.later.sort();
         assert_eq!(plan.later, [(rows[0].key.clone(), at(30)), (rows[1].key.clone(), at(30))]);
     }
 
@@ -335,6 +357,31 @@ mod tests {
         assert_eq!(retried.send.len(), 2);
         assert_eq!((retried.send[0].key.as_str(), retried.send[0].rows.len()), ("first", 2));
         assert!(retried.send[0].shares.is_some());
+    }
+
+    #[test]
+    fn an_opening_that_still_waits_joins_what_shares_its_cause_or_group_and_nothing_else() {
+        let with = |check: &str, due: i64, address: &str, group: Option<&str>| {
+            let mut row = row(check, 1, Reason::Opened, due);
+            let finding = row.notice.incident.findings.first_mut().unwrap();
+            *finding = finding.clone().with("phase", "connect").with("address", address);
+            if let Some(group) = group {
+                row.group_key = group.into();
+            }
+            row
+        };
+        let rows = [
+            with("a", 0, "192.0.2.7", None),
+            with("b", 3, "192.0.2.7", None),
+            with("c", 3, "192.0.2.8", None),
+            with("d", 0, "192.0.2.9", Some("group")),
+            with("e", 4, "192.0.2.10", Some("group")),
+        ];
+        let plan = plan(&rows, 0);
+        let sent: Vec<_> = plan.send.iter().map(|batch| batch.rows.len()).collect();
+        assert_eq!(sent, [2, 2]);
+        assert_eq!(plan.send[0].shares.as_deref(), Some("connect to 192.0.2.7"));
+        assert_eq!(plan.later, [(rows[2].key.clone(), at(3))]);
     }
 
     #[test]

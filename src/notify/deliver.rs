@@ -30,7 +30,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use self::wire::{Broken, Call, Dialed, Reply, Wire};
-use self::worker::{Budget, Job, Report};
+use self::worker::{Budget, Failure, Job, Report};
 use super::{Notifier, Transport};
 use crate::alert::outbox::{Batch, plan_batches};
 use crate::clock::Clock;
@@ -48,7 +48,8 @@ pub const LEASE: Duration = Duration::from_secs(30);
 pub const SEND_TIMEOUT: Duration = Duration::from_secs(25);
 /// How long the outbox is left alone when nobody says that there is something new.
 const IDLE: Duration = Duration::from_secs(2);
-/// Failed attempts in a row after which a channel is reported as failing.
+/// Failed attempts in a row after which a channel is reported as failing; at once where a message is
+/// lost.
 const FAILING_AFTER: u32 = 3;
 
 /// A channel, ready to send.
@@ -87,7 +88,7 @@ pub struct Channels {
 /// What the engine is told about a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChannelEvent {
-    /// It failed several times in a row.
+    /// It failed several times in a row, or a message was given up.
     Failing {
         /// Which.
         channel: String,
@@ -274,8 +275,10 @@ impl Deliver {
         for attempt in report.attempts {
             match attempt {
                 Ok(()) => health.failures = 0,
-                Err(why) => {
-                    health.failures = health.failures.saturating_add(1);
+                Err(Failure { why, lost }) => {
+                    // A message that is lost is no accident to wait for the next of.
+                    let least = if lost { FAILING_AFTER } else { 1 };
+                    health.failures = health.failures.saturating_add(1).max(least);
                     health.last_why = why;
                 }
             }

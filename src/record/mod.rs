@@ -244,7 +244,8 @@ pub trait Store: Send + Sync {
     /// What every known check resumes from.
     fn resume(&self) -> BoxFuture<'_, Result<Vec<Resumed>, StoreError>>;
     /// Claims rows to send. Returned are *all* unsettled rows of every (incident, channel) that has
-    /// a row due at `now`, in the order they were written, unless another process leases one.
+    /// a row due at `now`, in the order they were written, unless another process leases one. With
+    /// them come the untried rows that wait on the same channels: they may join what is due.
     fn claim(&self, now: Timestamp, lease: Duration) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>>;
     /// Notes, before an attempt, in which message claimed rows go out. They stay claimed, and until
     /// they are settled they may have been delivered.

@@ -30,11 +30,15 @@ enum Failed {
     Relay(String),
     /// The relay took a look at the message and does not want it for now.
     Later(String),
-    /// The relay will never take the message.
+    /// The relay says that it will never take the message.
     Never(String),
 }
 
 /// Sends `mail` under `key`; the whole of it takes at most `timeout`.
+///
+/// A refusal for good (5xx) is tried again as well, at the next relay and later: most of them are
+/// settings of a relay that somebody mends (relaying denied, a full mailbox, a block list), and an
+/// alert that is given up at once is lost without anybody knowing.
 pub(super) async fn send(
     wire: &dyn Wire,
     smtp: &Smtp,
@@ -61,16 +65,13 @@ pub(super) async fn send(
         };
         unsure |= handed.load(Ordering::Relaxed);
         match failed {
-            Failed::Relay(reason) => why.push(format!("{place}: {reason}")),
+            Failed::Relay(reason) | Failed::Never(reason) => why.push(format!("{place}: {reason}")),
             Failed::Later(reason) => {
                 return Delivery::Retry {
                     after: None,
                     why: bounded(&format!("{place}: {reason}"), 300),
                     unsure,
                 };
-            }
-            Failed::Never(reason) => {
-                return Delivery::Dead { why: bounded(&format!("{place}: {reason}"), 300) };
             }
         }
     }

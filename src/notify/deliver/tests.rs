@@ -174,8 +174,10 @@ async fn what_can_never_be_delivered_is_given_up_after_a_day() {
 async fn a_refusal_for_good_is_not_repeated() {
     let outbox = Outbox::with(vec![row("k1", "a", "acme/home", Reason::Opened)]);
     let script = Script::new([("a", &[(0, 422)])]);
-    let _running = deliver(&outbox, &script, Follows::new(), channels(vec![hook("a")]));
+    let mut running = deliver(&outbox, &script, Follows::new(), channels(vec![hook("a")]));
     pass(60).await;
+    let failing = ChannelEvent::Failing { channel: "a".into(), why: "HTTP 422".into() };
+    assert_eq!(running.events.try_recv(), Ok(failing), "what is lost is told");
     assert_eq!(script.ids("a").len(), 1);
     assert!(matches!(outbox.settled("k1"), Some(Settled::Dead { .. })));
 }

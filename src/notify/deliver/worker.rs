@@ -56,7 +56,15 @@ pub(super) struct Report {
     pub channel: String,
     pub budget: Budget,
     /// One for each attempt, in order: why it failed.
-    pub attempts: Vec<Result<(), String>>,
+    pub attempts: Vec<Result<(), Failure>>,
+}
+
+/// A failed attempt.
+pub(super) struct Failure {
+    /// Why, in one line without secrets.
+    pub why: String,
+    /// The message is given up.
+    pub lost: bool,
 }
 
 impl Job {
@@ -90,7 +98,7 @@ impl Job {
     }
 
     /// Sends one message and settles its rows.
-    async fn attempt(&self, batch: &Batch) -> Result<(), String> {
+    async fn attempt(&self, batch: &Batch) -> Result<(), Failure> {
         let keys: Vec<_> = batch.rows.iter().map(|row| row.key.clone()).collect();
         if let Err(error) = self.store.mark(&batch.key, &keys).await {
             tracing::warn!(%error, key = batch.key, "the outbox cannot be written; the message goes out all the same");
@@ -107,6 +115,7 @@ impl Job {
             count(&self.channel.name, outcome(first));
             settled.extend(self.absorb(batch, first, now));
         }
+        let lost = settled.iter().any(|settled| matches!(settled, Settled::Dead { .. }));
         settle(&*self.store, &settled).await;
         match delivery {
             Delivery::Sent { answer } => {
@@ -115,7 +124,7 @@ impl Job {
             }
             Delivery::Retry { why, .. } | Delivery::Dead { why } => {
                 tracing::warn!(channel = self.channel.name, key = batch.key, why, "not sent");
-                Err(why)
+                Err(Failure { why, lost })
             }
         }
     }

@@ -44,6 +44,14 @@ pub(super) struct Waiting {
     pub(super) lease_until: Option<Timestamp>,
 }
 
+/// The waiting rows of one incident for one channel.
+#[derive(Default)]
+struct Queue {
+    due: bool,
+    leased: bool,
+    tried: bool,
+}
+
 /// Keys of settled rows, against a repeated commit.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
@@ -188,17 +196,21 @@ impl Held {
 
     pub(super) fn claim(&mut self, now: Timestamp, lease: Duration) -> Vec<Claimed> {
         let until = now.saturating_add(lease).unwrap_or(Timestamp::MAX);
-        let mut due: HashMap<(IncidentId, String), (bool, bool)> = HashMap::new();
-        for waiting in &self.outbox {
-            let queue = (waiting.row.incident.clone(), waiting.row.channel.clone());
-            let (is_due, leased) = due.entry(queue).or_default();
-            *is_due |= waiting.row.not_before <= now;
-            *leased |= waiting.lease_until.is_some_and(|until| until > now);
+        let mut queues: HashMap<(IncidentId, String), Queue> = HashMap::new();
+        for Waiting { row, lease_until } in &self.outbox {
+            let queue = queues.entry((row.incident.clone(), row.channel.clone())).or_default();
+            queue.due |= row.not_before <= now;
+            queue.leased |= lease_until.is_some_and(|until| until > now);
+            queue.tried |= row.attempts > 0 || row.batch.is_some();
         }
+        queues.retain(|_, queue| !queue.leased);
+        let news = queues.iter().filter(|(_, queue)| queue.due && !queue.tried);
+        let news: HashSet<_> = news.map(|((_, channel), _)| channel.clone()).collect();
         let mut rows = Vec::new();
         for waiting in &mut self.outbox {
-            let queue = (waiting.row.incident.clone(), waiting.row.channel.clone());
-            if due.get(&queue) == Some(&(true, false)) {
+            let name = (waiting.row.incident.clone(), waiting.row.channel.clone());
+            let Some(queue) = queues.get(&name) else { continue };
+            if queue.due || (!queue.tried && news.contains(&name.1)) {
                 waiting.lease_until = Some(until);
                 rows.push(waiting.row.clone());
             }

@@ -90,10 +90,12 @@ impl Writer {
         let until = now.saturating_add(i64::try_from(lease.as_millis()).unwrap_or(i64::MAX));
         let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
         let sql = sqlx::AssertSqlSafe(format!(
-            "{COLUMNS} JOIN (SELECT incident, channel FROM outbox WHERE settled_at IS NULL \
-             GROUP BY incident, channel HAVING min(not_before) <= ?1 AND max(coalesce(lease_until, 0)) <= ?1) due \
-             ON due.incident = o.incident AND due.channel = o.channel \
-             WHERE o.settled_at IS NULL ORDER BY o.seq"
+            "WITH free AS (SELECT incident, channel, min(not_before) <= ?1 AS due, \
+             max(attempts > 0 OR batch IS NOT NULL) AS tried FROM outbox WHERE settled_at IS NULL \
+             GROUP BY incident, channel HAVING max(coalesce(lease_until, 0)) <= ?1) \
+             {COLUMNS} JOIN free ON free.incident = o.incident AND free.channel = o.channel \
+             WHERE o.settled_at IS NULL AND (free.due OR NOT free.tried AND free.channel IN \
+             (SELECT channel FROM free WHERE due AND NOT tried)) ORDER BY o.seq"
         ));
         let rows = sqlx::query_as::<_, Columns>(sql).bind(now).fetch_all(&mut *transaction).await?;
         for row in &rows {

@@ -22,7 +22,8 @@ impl Mail {
         for part in body.split(&delimiter) {
             let Some((part_head, content)) = part.trim_start().split_once("\n\n") else { continue };
             let part_head = unfold(part_head);
-            let decoded = decode(content, &field(&part_head, "Content-Transfer-Encoding").unwrap_or_default());
+            let decoded =
+                decode(content, &field(&part_head, "Content-Transfer-Encoding").unwrap_or_default());
             match field(&part_head, "Content-Type") {
                 Some(kind) if kind.starts_with("text/plain") => mail.text = decoded,
                 Some(kind) if kind.starts_with("text/html") => mail.html = decoded,

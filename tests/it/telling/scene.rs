@@ -62,6 +62,12 @@ impl Scene {
         self.daemon.as_ref().map(Daemon::log).unwrap_or_default()
     }
 
+    /// Waits until the log says this.
+    pub fn wait_logged(&self, text: &str) {
+        let said = poll(PATIENCE, || self.log().contains(text).then_some(()));
+        assert!(said.is_some(), "no {text:?}: {}", self.log());
+    }
+
     /// The value of a series without labels.
     fn gauge(&self, name: &str) -> f64 {
         let page = self.daemon.as_ref().unwrap().metrics();
@@ -122,9 +128,8 @@ pub const TO_MAIL: &str = "{ to: [mail], group_wait: 0s }";
 
 /// The mail delivered so far, at least `n`.
 pub fn mails(server: &SmtpServer, n: usize, scene: &Scene) -> Vec<Mail> {
-    let found = poll(PATIENCE * 2, || {
-        Some(server.mailbox().messages()).filter(|messages| messages.len() >= n)
-    });
+    let found =
+        poll(PATIENCE * 2, || Some(server.mailbox().messages()).filter(|messages| messages.len() >= n));
     let found = found.unwrap_or_else(|| {
         panic!("{} of {n} mails; {}{}", server.mailbox().messages().len(), scene.log(), server.log())
     });
