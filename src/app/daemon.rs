@@ -256,11 +256,7 @@ async fn pass_on(mut told: mpsc::Receiver<ChannelEvent>, signals: mpsc::Sender<S
 }
 
 /// Passes on what a store that could not be read at the start holds, once it can be read.
-async fn tell_found(
-    store: Arc<Resilient>,
-    late: mpsc::Sender<Vec<Resumed>>,
-    stop: CancellationToken,
-) {
+async fn tell_found(store: Arc<Resilient>, late: mpsc::Sender<Vec<Resumed>>, stop: CancellationToken) {
     let mut health = store.health();
     loop {
         let works = health.wait_for(|health| *health == StoreHealth::Ok);
