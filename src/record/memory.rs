@@ -76,6 +76,10 @@ impl Memory {
             held.incidents.entry(incident.id.clone()).or_insert(incident);
         }
         for Claimed { row, group_sent } in waiting {
+            if let Some(root) = &row.root {
+                let thread = (row.channel.clone(), row.incident.clone());
+                held.roots.entry(thread).or_insert_with(|| root.clone());
+            }
             if let Some(at) = group_sent {
                 held.group_sent.entry((row.channel.clone(), row.group_key.clone())).or_insert(at);
             }
@@ -161,6 +165,11 @@ impl Store for Memory {
 
     fn claim(&self, now: Timestamp, lease: Duration) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
         done(self.held().claim(now, lease))
+    }
+
+    fn mark<'a>(&'a self, batch: &'a str, keys: &'a [String]) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.held().mark(batch, keys);
+        done(())
     }
 
     fn settle<'a>(&'a self, settled: &'a [Settled]) -> BoxFuture<'a, Result<(), StoreError>> {

@@ -88,8 +88,16 @@ struct Core {
 
 enum Late {
     Transition(Box<Transition>),
+    Marked(Marked),
     Settled(Settled),
     Gap(Gap),
+}
+
+/// The keys of rows, and the message they went out in.
+#[derive(Clone)]
+struct Marked {
+    batch: String,
+    keys: Vec<String>,
 }
 
 impl Resilient {
@@ -335,12 +343,18 @@ fn mark(transition: &mut Transition) {
 /// Writes the front of the backlog: as many of one sort as stand in a row.
 async fn write_some(backlog: &mut VecDeque<Late>, disk: &dyn Store) -> Result<(), StoreError> {
     let (mut transitions, mut settled, mut gaps) = (Vec::new(), Vec::new(), Vec::new());
+    if let Some(Late::Marked(Marked { batch, keys })) = backlog.front() {
+        disk.mark(batch, keys).await?;
+        backlog.pop_front();
+        return Ok(());
+    }
     let first = backlog.front().map(std::mem::discriminant);
     let run = backlog.iter().take(CHUNK).take_while(|late| Some(std::mem::discriminant(*late)) == first);
     for late in run {
         match late {
             Late::Transition(transition) => transitions.push((**transition).clone()),
             Late::Settled(one) => settled.push(one.clone()),
+            Late::Marked(_) => {}
             Late::Gap(gap) => gaps.push(gap.clone()),
         }
     }

@@ -74,7 +74,10 @@ impl Entry {
             if let Some(last) = resumed.last {
                 entry.verdict = Some(last.verdict);
                 entry.cause = last.cause;
-                entry.since = Some(last.at);
+                // The verdict is older than its last result; how much is known of incidents alone.
+                let bad = matches!(last.verdict, Verdict::Warn | Verdict::Fail);
+                let started = present.incident.as_ref().filter(|_| bad).map(|incident| incident.started);
+                entry.since = Some(started.unwrap_or(last.at));
                 // Unknown until it is measured: a restart makes nothing known.
                 entry.unknown_since = (last.verdict == Verdict::Unknown).then_some(last.at);
                 if matches!(last.verdict, Verdict::Pass) {
@@ -82,7 +85,7 @@ impl Entry {
                 }
                 present.verdict = Some(last.verdict);
                 present.cause = last.cause;
-                present.since = Some(last.at);
+                present.since = entry.since;
                 present.at = Some(last.at);
                 present.took = last.took;
                 present.status = last.status;

@@ -6,3 +6,4 @@ mod layers;
 mod peers;
 mod plans;
 mod resume;
+mod telling;
