@@ -273,6 +273,10 @@ impl Deliver {
         };
         at_work.release(&report.channel);
         at_work.budgets.insert(report.channel.clone(), report.budget);
+        // Messages that waited say nothing about the channel.
+        if report.attempts.is_empty() {
+            return;
+        }
         let health = at_work.health.entry(report.channel.clone()).or_default();
         for attempt in report.attempts {
             match attempt {
