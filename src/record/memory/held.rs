@@ -26,7 +26,8 @@ pub(super) struct Held {
     pub(super) group_sent: HashMap<(String, String), Timestamp>,
     /// The key of the first message sent, by channel and open incident.
     pub(super) roots: HashMap<(String, IncidentId), String>,
-    pub(super) gaps: VecDeque<Gap>,
+    /// By beginning and check, oldest first: a standstill makes one for each check at once.
+    pub(super) gaps: BTreeMap<(Timestamp, Option<CheckId>), Gap>,
     pub(super) seen: Option<Timestamp>,
 }
 
@@ -183,10 +184,9 @@ impl Held {
     }
 
     pub(super) fn gap(&mut self, gap: Gap, bounds: &Bounds) {
-        self.gaps.retain(|kept| (&kept.check, kept.from) != (&gap.check, gap.from));
-        self.gaps.push_back(gap);
+        self.gaps.insert((gap.from, gap.check.clone()), gap);
         while self.gaps.len() > bounds.gaps {
-            self.gaps.pop_front();
+            self.gaps.pop_first();
             dropped("gap");
         }
     }
@@ -302,7 +302,7 @@ impl Held {
     pub(super) fn prune(&mut self, results: Timestamp, incidents: Timestamp) -> u64 {
         let before = self.results.len() + self.incidents.len() + self.gaps.len();
         self.results.retain(|(_, row)| row.at >= results);
-        self.gaps.retain(|gap| gap.to >= results);
+        self.gaps.retain(|_, gap| gap.to >= results);
         self.incidents.retain(|_, incident| incident.ended.is_none_or(|ended| ended >= incidents));
         // Most groups are one incident each; counted from the newest, since the store has no clock.
         if let Some(newest) = self.group_sent.values().max().copied() {
