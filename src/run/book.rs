@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Pass;
+use super::{Pass, chronicle};
 use crate::alert::{self, Effect, Event, Seen, State};
 use crate::clock::Clock;
 use crate::model::{Cause, CheckId, Closed, Incident, Outcome, Verdict};
@@ -265,6 +265,7 @@ impl Entry {
         let mut transition = Transition::of(self.id().clone());
         let changed = was.as_ref().map_or_else(|| after != State::default(), |was| after.says_more_than(was));
         transition.state = changed.then(|| after.clone());
+        chronicle::log(was.as_ref().and_then(|was| was.incident.as_ref()), after.incident.as_ref());
         self.set_state(after);
         let directions = file_effects(effects, &mut transition);
         (transition, directions)

@@ -2,6 +2,7 @@
 //! What the daemon does with the result (alert step, record, show) is in [`book`].
 
 pub mod book;
+pub mod chronicle;
 pub mod guard;
 mod mask;
 

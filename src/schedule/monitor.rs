@@ -15,6 +15,7 @@ use crate::plan::Plan;
 use crate::record::resilient::Health;
 use crate::record::{Resumed, Transition};
 use crate::run::book::{Desk, Entry, file_effects, merged};
+use crate::run::chronicle;
 
 /// What the sender tells of its channels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,6 +162,7 @@ impl Monitor {
         file_effects(effects, &mut transition);
         transition.state = after.says_more_than(before).then(|| after.clone());
         let worth_it = transition.state.is_some() || !transition.outbox.is_empty();
+        chronicle::log(before.incident.as_ref(), after.incident.as_ref());
         show(&after, desk);
         self.state = after;
         if worth_it || !transition.incidents.is_empty() {
