@@ -2,6 +2,8 @@
 //! What the daemon does with the result (alert step, record, show) is in [`book`].
 
 pub mod book;
+#[cfg(test)]
+pub mod fakes;
 pub mod guard;
 
 use std::panic::AssertUnwindSafe;
