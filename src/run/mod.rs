@@ -5,6 +5,7 @@ pub mod book;
 #[cfg(test)]
 pub mod fakes;
 pub mod guard;
+mod mask;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -86,6 +87,7 @@ pub async fn pass(check: &PlannedCheck, memory: &Memory, around: &Surroundings, 
         outcome.findings.clear();
         memory = None;
     }
+    mask::outcome(&mut outcome, &check.masker);
     Pass { outcome, ended: around.clock.now(), memory }
 }
 

@@ -5,3 +5,5 @@ mod contracts;
 mod faults;
 mod layers;
 mod peers;
+mod plans;
+mod resume;
