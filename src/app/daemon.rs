@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use sd_notify::NotifyState;
@@ -33,13 +34,17 @@ use crate::schedule::time::{Time, suspended_by_kernel};
 use crate::schedule::{Pulse, Scheduler};
 
 /// How often old results are dropped.
-const PRUNE_EVERY: std::time::Duration = std::time::Duration::from_secs(3_600);
+const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
 
 /// How often the health pages' view of store and outbox is renewed.
-const VITALS_EVERY: std::time::Duration = std::time::Duration::from_secs(2);
+const VITALS_EVERY: Duration = Duration::from_secs(2);
 
 /// How often a store that refuses is tried again.
-const RECOVER_EVERY: std::time::Duration = std::time::Duration::from_secs(3);
+const RECOVER_EVERY: Duration = Duration::from_secs(3);
+
+/// How long each step of the end may take once no check runs: the commit of the last results,
+/// messages in the air, the store. A message cut off goes out again under its key.
+const LAST_STEP: Duration = Duration::from_secs(2);
 
 /// How long a migration may take before the service manager gives up on us, in microseconds.
 const MIGRATION_MICROS: u32 = 600_000_000;
@@ -87,9 +92,27 @@ pub async fn run(path: &Path) -> Result<(), RunError> {
     let signal = daemon.serve(&mut signals).await;
     tracing::info!(signal, "stopping");
     system::tell_service_manager(&[NotifyState::Stopping]);
-    daemon.stop().await;
-    tracing::info!("stopped");
+    tokio::select! {
+        () = daemon.stop() => tracing::info!("stopped"),
+        signal = asked_to_stop(&mut signals) => tracing::warn!(signal, "stopping at once"),
+    }
     Ok(())
+}
+
+async fn asked_to_stop(signals: &mut Signals) -> &'static str {
+    loop {
+        if let Asked::Stop(signal) = signals.asked().await {
+            return signal;
+        }
+    }
+}
+
+/// Waits for a step of the end, but not for ever: what the store or a peer keeps us from doing is
+/// done by the next start.
+async fn within(limit: Duration, what: &'static str, step: impl Future<Output = ()>) {
+    if tokio::time::timeout(limit, step).await.is_err() {
+        tracing::error!(what, "took too long and was abandoned");
+    }
 }
 
 /// Everything that runs.
@@ -212,18 +235,22 @@ impl Daemon {
     async fn stop(self) {
         self.stop_scheduler.cancel();
         let _ = self.scheduler.await;
-        self.desk.writer.flush().await;
+        within(LAST_STEP, "the commit of the last results", self.desk.writer.flush()).await;
         self.stop_rest.cancel();
-        for task in self.rest {
-            let _ = task.await;
-        }
-        self.desk.writer.stop().await;
-        let _ = self.writing.await;
-        self.recovery.abort();
-        if let Err(error) = self.store.try_recover().await {
-            tracing::error!(%error, "what was held in memory could not be recorded");
-        }
-        self.store.close().await;
+        within(LAST_STEP, "messages and pages", async {
+            for task in self.rest {
+                let _ = task.await;
+            }
+        })
+        .await;
+        within(LAST_STEP, "closing the store", async {
+            self.desk.writer.stop().await;
+            let _ = self.writing.await;
+            self.recovery.abort();
+            // Says itself what it could not write.
+            self.store.close().await;
+        })
+        .await;
     }
 }
 

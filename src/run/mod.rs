@@ -3,6 +3,8 @@
 
 pub mod book;
 pub mod chronicle;
+#[cfg(test)]
+pub mod fakes;
 pub mod guard;
 mod mask;
 

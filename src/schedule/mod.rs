@@ -416,3 +416,6 @@ fn spawn(slot: &Slot, place: usize, around: &Arc<Surroundings>, finished: &mpsc:
         let _ = finished.send(Finished { place, generation, pass });
     });
 }
+
+#[cfg(test)]
+mod tests;
