@@ -97,6 +97,10 @@ pub fn build(
     let mut warnings = settings.warnings;
     warnings.extend(rate_warnings(&checks));
     warnings.extend(guard_warning(&settings.reference, &checks));
+    if with_channels && by_name.is_empty() {
+        warnings
+            .push("notify.channels is empty: incidents are shown and logged, and nobody is told".to_owned());
+    }
     let channels = Channels {
         by_name,
         external_url: settings.server.external_url.to_string(),

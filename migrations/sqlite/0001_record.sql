@@ -59,6 +59,8 @@ CREATE TABLE outbox (
     not_before INTEGER NOT NULL,
     attempts INTEGER NOT NULL,
     batch TEXT,
+    -- An attempt was begun of which nobody knows how it ended.
+    unsure INTEGER NOT NULL DEFAULT 0,
     lease_until INTEGER,
     settled_at INTEGER,
     outcome TEXT,
@@ -67,6 +69,7 @@ CREATE TABLE outbox (
 );
 
 CREATE INDEX outbox_waiting ON outbox (incident, channel, seq) WHERE settled_at IS NULL;
+CREATE INDEX outbox_sent ON outbox (incident, channel, seq) WHERE outcome = 'sent';
 CREATE INDEX outbox_settled ON outbox (settled_at) WHERE settled_at IS NOT NULL;
 
 CREATE TABLE group_sent (

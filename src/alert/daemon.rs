@@ -49,7 +49,7 @@ pub const FINDINGS: &[FindingDoc] = &[
         id: "notify.channel_failing",
         severity: Severity::Critical,
         broken: false,
-        meaning: "A channel failed three times in a row. Its messages wait and are tried again for 24 hours.",
+        meaning: "A channel failed three times in a row, or refused a message for good. What it did not refuse waits and is tried again for 24 hours.",
         why: "Whoever is told through this channel alone is not told.",
         fix: "Run `portalwatch notify test CHANNEL` and correct what it says. Give the channel a fallback.",
         reference: None,
@@ -120,7 +120,7 @@ pub fn findings(summary: &Summary) -> Vec<Finding> {
     }
     if let Some(doc) = doc("notify.channel_failing") {
         found.extend(summary.channels.iter().filter(|c| c.failures >= CHANNEL_FAILURES).map(|c| {
-            let text = format!("channel {} failed {} times in a row: {}", c.channel, CHANNEL_FAILURES, c.why);
+            let text = format!("channel {} does not deliver: {}", c.channel, c.why);
             Finding::of(doc, c.channel.clone(), text)
                 .with("channel", c.channel.as_str())
                 .with("why", c.why.as_str())

@@ -5,7 +5,8 @@
 //! - Findings are counted by key (id, subject), each with its own confirmation. `failures` bad
 //!   results in a row confirm a key. Before an incident is open, broken findings count together, so
 //!   that a portal which answers 502 and refuses by turns is still down. While a key is suspected
-//!   the check is run again `recheck` after the end of the run.
+//!   the check is run again `recheck` after the end of the run; so it is while an open incident may
+//!   be over.
 //! - The first confirmed key opens the incident, dated back to the first bad result. A key that is
 //!   confirmed later is an update; a key that is good for `successes` results leaves, unless it is
 //!   the last one while the check is still bad, so that a change of symptom closes nothing.

@@ -1,9 +1,8 @@
 //! What the sender does with the rows it claimed: which become one message, which have lost their
 //! meaning, which wait. And how long it waits after a failure.
 //!
-//! A row whose `batch` is set while `attempts` is zero was marked before an attempt whose end is not
-//! known. It may have been delivered, so it is sent again under the same key before anything else of
-//! its incident, and is never collapsed. Counted attempts are failures the other side told us of.
+//! A row that is `unsure` was in an attempt whose end is not known. It may have been delivered, so it
+//! is sent again under the same key before anything else of its incident, and is never collapsed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -29,6 +28,9 @@ pub struct Batch {
     pub rows: Vec<OutboxRow>,
     /// What its incidents have in common, such as `connect to 192.0.2.7`.
     pub shares: Option<String>,
+    /// Rows of the same incidents that the message stands for, because their time has passed. They
+    /// wait beside it, and end with it: until it is delivered, nobody was told.
+    pub absorbed: Vec<OutboxRow>,
 }
 
 /// What to do with the claimed rows.
@@ -36,7 +38,7 @@ pub struct Batch {
 pub struct Plan {
     /// To send, at most one message for each incident and channel.
     pub send: Vec<Batch>,
-    /// Rows merged into another row: (key, into). Settle them with the row they went into.
+    /// Rows of which a later row that waits says all and more: (key, into).
     pub collapse: Vec<(String, String)>,
     /// Rows to release until an instant.
     pub later: Vec<(String, Timestamp)>,
@@ -44,9 +46,8 @@ pub struct Plan {
 
 type Row = (OutboxRow, Option<Timestamp>);
 
-fn unsure(row: &OutboxRow) -> bool {
-    row.batch.is_some() && row.attempts == 0
-}
+/// Rows that another row stands for, by its key.
+type Absorbed = BTreeMap<String, Vec<OutboxRow>>;
 
 fn due_at((row, group_sent): &Row) -> Timestamp {
     match (row.paced, group_sent) {
@@ -56,16 +57,16 @@ fn due_at((row, group_sent): &Row) -> Timestamp {
 }
 
 /// Takes out what a later row of the same incident makes pointless.
-fn collapse(rows: Vec<Row>, plan: &mut Plan) -> Vec<Row> {
+fn collapse(rows: Vec<Row>, plan: &mut Plan, absorbed: &mut Absorbed) -> Vec<Row> {
     let end = rows.iter().rposition(|(row, _)| row.notice.reason == Reason::Resolved);
     // An incident may begin as flapping; only its first notice is then an opening.
     let opens = |(row, _): &Row| row.notice.reason == Reason::Opened || row.key.contains("#1:");
     if let Some(end) = end
         && let Some((earlier, [(last, sent), ..])) = rows.split_at_checked(end)
         && earlier.iter().any(opens)
-        && !earlier.iter().any(|(row, _)| unsure(row))
+        && !earlier.iter().any(|(row, _)| row.unsure)
     {
-        plan.collapse.extend(earlier.iter().map(|(row, _)| (row.key.clone(), last.key.clone())));
+        absorbed.insert(last.key.clone(), earlier.iter().map(|(row, _)| row.clone()).collect());
         let mut last = last.clone();
         last.notice.collapsed = true;
         // Nobody was told of this incident, so its end replaces the opening and is not paced.
@@ -79,7 +80,7 @@ fn collapse(rows: Vec<Row>, plan: &mut Plan) -> Vec<Row> {
     for (row, sent) in rows.into_iter().rev() {
         let passing = matches!(row.notice.reason, Reason::Updated | Reason::Repeated);
         match &newer {
-            Some(into) if passing && !unsure(&row) => plan.collapse.push((row.key, into.clone())),
+            Some(into) if passing && !row.unsure => plan.collapse.push((row.key, into.clone())),
             _ => {
                 newer = Some(row.key.clone());
                 kept.push((row, sent));
@@ -110,8 +111,27 @@ fn shares(rows: &[OutboxRow]) -> Option<String> {
     all.then_some(shared)
 }
 
-/// The rows of one incident that go out at once: those of one message, from the oldest on.
-fn leading(rows: Vec<Row>, now: Timestamp, plan: &mut Plan) -> Vec<OutboxRow> {
+/// The rows of one incident that go out in one message, from the oldest on.
+struct Lead {
+    rows: Vec<OutboxRow>,
+    /// When it is due; before that it only joins what others send.
+    due: Timestamp,
+}
+
+/// The lead of one incident. An opening that still waits for company leads too.
+fn leading(rows: Vec<Row>, now: Timestamp, plan: &mut Plan) -> Option<Lead> {
+    if let Some((first, _)) = rows.first()
+        && first.not_before > now
+        && first.notice.reason == Reason::Opened
+        && first.batch.is_none()
+    {
+        let due = first.not_before;
+        let mut rows = rows.into_iter().map(|(row, _)| row);
+        let lead = rows.next()?;
+        plan.later.extend(rows.map(|row| (row.key, row.not_before.max(due))));
+        return Some(Lead { rows: vec![lead], due });
+    }
+
     let mut lead: Vec<OutboxRow> = Vec::new();
     let mut wait: Option<Timestamp> = None;
     for row in rows {
@@ -129,7 +149,7 @@ fn leading(rows: Vec<Row>, now: Timestamp, plan: &mut Plan) -> Vec<OutboxRow> {
         wait = Some(until);
         plan.later.push((row.0.key, until));
     }
-    lead
+    (!lead.is_empty()).then_some(Lead { rows: lead, due: now })
 }
 
 /// Sorts the claimed rows into messages. Each row comes with the instant its group was last sent
@@ -150,53 +170,61 @@ pub fn plan_batches(rows: &[Row], now: Timestamp) -> Plan {
         }
     }
     let mut leads = Vec::new();
+    let mut absorbed = Absorbed::new();
     for (_, thread) in threads {
-        let kept = collapse(thread, &mut plan);
-        let lead = leading(kept, now, &mut plan);
-        if !lead.is_empty() {
-            leads.push(lead);
-        }
+        let kept = collapse(thread, &mut plan, &mut absorbed);
+        leads.extend(leading(kept, now, &mut plan));
     }
-    plan.send = gather(leads);
+    let (due, early): (Vec<_>, Vec<_>) =
+        gather(leads).into_iter().partition(|leads| leads.iter().any(|lead| lead.due <= now));
+    for lead in early.into_iter().flatten() {
+        plan.later.extend(lead.rows.into_iter().map(|row| (row.key, lead.due)));
+    }
+    plan.send = due.into_iter().filter_map(|leads| message(leads, &mut absorbed)).collect();
+    let waiting = plan.later.iter().filter_map(|(key, until)| Some((absorbed.remove(key)?, *until)));
+    let waiting: Vec<_> =
+        waiting.flat_map(|(rows, until)| rows.into_iter().map(move |row| (row.key, until))).collect();
+    plan.later.extend(waiting);
     plan
 }
 
 /// Joins what belongs to one message: the same earlier attempt, the same group, or a shared cause.
-fn gather(leads: Vec<Vec<OutboxRow>>) -> Vec<Batch> {
+fn gather(leads: Vec<Lead>) -> Vec<Vec<Lead>> {
     let mut causes: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
-    let shared = |lead: &[OutboxRow]| match lead {
+    let shared = |lead: &Lead| match lead.rows.as_slice() {
         [row] if row.notice.reason == Reason::Opened && row.batch.is_none() => {
             cause(row).map(|cause| (row.channel.clone(), cause))
         }
         _ => None,
     };
     for lead in &leads {
-        if let (Some(name), [row, ..]) = (shared(lead), lead.as_slice()) {
+        if let (Some(name), [row, ..]) = (shared(lead), lead.rows.as_slice()) {
             causes.entry(name).or_default().insert(row.incident.to_string());
         }
     }
-    let mut batches: Vec<((u8, String, String), Vec<OutboxRow>)> = Vec::new();
+    let mut messages: Vec<((u8, String, String), Vec<Lead>)> = Vec::new();
     for lead in leads {
-        let Some(first) = lead.first() else { continue };
+        let Some(first) = lead.rows.first() else { continue };
         let together = shared(&lead).filter(|name| causes.get(name).is_some_and(|all| all.len() > 1));
         let name = match (&first.batch, together) {
             (Some(batch), _) => (0, first.channel.clone(), batch.clone()),
             (None, Some((channel, cause))) => (1, channel, cause),
             (None, None) => (2, first.channel.clone(), first.group_key.clone()),
         };
-        match batches.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, rows)) => rows.extend(lead),
-            None => batches.push((name, lead)),
+        match messages.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, leads)) => leads.push(lead),
+            None => messages.push((name, vec![lead])),
         }
     }
-    batches
-        .into_iter()
-        .filter_map(|(_, rows)| {
-            let first = rows.first()?;
-            let key = first.batch.clone().unwrap_or_else(|| first.key.clone());
-            Some(Batch { key, shares: shares(&rows), rows })
-        })
-        .collect()
+    messages.into_iter().map(|(_, leads)| leads).collect()
+}
+
+fn message(leads: Vec<Lead>, absorbed: &mut Absorbed) -> Option<Batch> {
+    let rows: Vec<_> = leads.into_iter().flat_map(|lead| lead.rows).collect();
+    let first = rows.first()?;
+    let key = first.batch.clone().unwrap_or_else(|| first.key.clone());
+    let absorbed = rows.iter().filter_map(|row| absorbed.remove(&row.key)).flatten().collect();
+    Some(Batch { key, shares: shares(&rows), rows, absorbed })
 }
 
 /// How long to wait after the `attempt`th failure (from 1): 5 s, doubled up to 10 min, with up to a
@@ -261,29 +289,42 @@ mod tests {
     fn an_opening_nobody_got_is_told_with_its_end_in_one_message() {
         let rows = [row("a", 1, Reason::Opened, 30), row("a", 2, Reason::Resolved, 20)];
         let plan = plan(&rows, 20);
-        assert_eq!(plan.collapse, [(rows[0].key.clone(), rows[1].key.clone())]);
         assert_eq!(plan.send.len(), 1);
         assert!(plan.send[0].rows[0].notice.collapsed);
         assert_eq!(plan.send[0].key, rows[1].key);
+        assert_eq!(plan.send[0].absorbed, rows[..1]);
+    }
+
+    #[test]
+    fn what_a_refused_end_stands_for_waits_beside_it_and_the_end_keeps_its_note() {
+        let mut rows = [row("a", 1, Reason::Opened, 0), row("a", 2, Reason::Resolved, 50)];
+        (rows[1].batch, rows[1].attempts) = (Some(rows[1].key.clone()), 1);
+        let early = plan(&rows, 20);
+        assert_eq!((early.send.len(), early.collapse.len()), (0, 0));
+        assert_eq!(early.later, [(rows[1].key.clone(), at(50)), (rows[0].key.clone(), at(50))]);
+        let retried = plan(&rows, 50);
+        assert!(retried.send[0].rows[0].notice.collapsed);
+        assert_eq!(retried.send[0].absorbed, rows[..1]);
     }
 
     #[test]
     fn an_opening_that_may_have_arrived_is_sent_again_under_its_key_first() {
         let mut rows = [row("a", 1, Reason::Opened, 0), row("a", 2, Reason::Resolved, 20)];
-        rows[0].batch = Some("first".into());
+        (rows[0].batch, rows[0].unsure, rows[0].attempts) = (Some("first".into()), true, 3);
         let uncertain = plan(&rows, 20);
-        assert_eq!(uncertain.collapse, []);
+        assert!(uncertain.send[0].absorbed.is_empty());
         assert_eq!((uncertain.send[0].key.as_str(), uncertain.send[0].rows.len()), ("first", 1));
         assert_eq!(uncertain.later[0].0, rows[1].key);
-        rows[0].attempts = 1;
-        assert_eq!(plan(&rows, 20).collapse.len(), 1, "a failure we were told of is certain");
+        rows[0].unsure = false;
+        assert_eq!(plan(&rows, 20).send[0].absorbed.len(), 1, "a failure we were told of is certain");
     }
 
     #[test]
     fn a_later_row_never_overtakes_an_earlier_one() {
         let rows = [row("a", 1, Reason::Opened, 30), row("a", 2, Reason::Rose, 10)];
-        let plan = plan(&rows, 10);
+        let mut plan = plan(&rows, 10);
         assert_eq!(plan.send, []);
+        plan.later.sort();
         assert_eq!(plan.later, [(rows[0].key.clone(), at(30)), (rows[1].key.clone(), at(30))]);
     }
 
@@ -316,6 +357,31 @@ mod tests {
         assert_eq!(retried.send.len(), 2);
         assert_eq!((retried.send[0].key.as_str(), retried.send[0].rows.len()), ("first", 2));
         assert!(retried.send[0].shares.is_some());
+    }
+
+    #[test]
+    fn an_opening_that_still_waits_joins_what_shares_its_cause_or_group_and_nothing_else() {
+        let with = |check: &str, due: i64, address: &str, group: Option<&str>| {
+            let mut row = row(check, 1, Reason::Opened, due);
+            let finding = row.notice.incident.findings.first_mut().unwrap();
+            *finding = finding.clone().with("phase", "connect").with("address", address);
+            if let Some(group) = group {
+                row.group_key = group.into();
+            }
+            row
+        };
+        let rows = [
+            with("a", 0, "192.0.2.7", None),
+            with("b", 3, "192.0.2.7", None),
+            with("c", 3, "192.0.2.8", None),
+            with("d", 0, "192.0.2.9", Some("group")),
+            with("e", 4, "192.0.2.10", Some("group")),
+        ];
+        let plan = plan(&rows, 0);
+        let sent: Vec<_> = plan.send.iter().map(|batch| batch.rows.len()).collect();
+        assert_eq!(sent, [2, 2]);
+        assert_eq!(plan.send[0].shares.as_deref(), Some("connect to 192.0.2.7"));
+        assert_eq!(plan.later, [(rows[2].key.clone(), at(3))]);
     }
 
     #[test]

@@ -199,6 +199,8 @@ pub fn rows(routes: &[Route], notice: &Notice, seq: u32, told: &mut Vec<Told>) -
                 attempts: 0,
                 batch: None,
                 paced,
+                unsure: false,
+                root: None,
             }
         })
         .collect()

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use sd_notify::NotifyState;
@@ -24,7 +25,7 @@ use crate::plan::Plan;
 use crate::record::resilient::{Health as StoreHealth, Opener, Resilient};
 use crate::record::sqlite::{Mode, Sqlite};
 use crate::record::writer::Writer;
-use crate::record::{Store, StoreError};
+use crate::record::{Resumed, Store, StoreError};
 use crate::run::Surroundings;
 use crate::run::book::Desk;
 use crate::run::guard::OwnNetwork;
@@ -33,13 +34,17 @@ use crate::schedule::time::{Time, suspended_by_kernel};
 use crate::schedule::{Pulse, Scheduler};
 
 /// How often old results are dropped.
-const PRUNE_EVERY: std::time::Duration = std::time::Duration::from_secs(3_600);
+const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
 
 /// How often the health pages' view of store and outbox is renewed.
-const VITALS_EVERY: std::time::Duration = std::time::Duration::from_secs(2);
+const VITALS_EVERY: Duration = Duration::from_secs(2);
 
 /// How often a store that refuses is tried again.
-const RECOVER_EVERY: std::time::Duration = std::time::Duration::from_secs(3);
+const RECOVER_EVERY: Duration = Duration::from_secs(3);
+
+/// How long each step of the end may take once no check runs: the commit of the last results,
+/// messages in the air, the store. A message cut off goes out again under its key.
+const LAST_STEP: Duration = Duration::from_secs(2);
 
 /// How long a migration may take before the service manager gives up on us, in microseconds.
 const MIGRATION_MICROS: u32 = 600_000_000;
@@ -87,9 +92,27 @@ pub async fn run(path: &Path) -> Result<(), RunError> {
     let signal = daemon.serve(&mut signals).await;
     tracing::info!(signal, "stopping");
     system::tell_service_manager(&[NotifyState::Stopping]);
-    daemon.stop().await;
-    tracing::info!("stopped");
+    tokio::select! {
+        () = daemon.stop() => tracing::info!("stopped"),
+        signal = asked_to_stop(&mut signals) => tracing::warn!(signal, "stopping at once"),
+    }
     Ok(())
+}
+
+async fn asked_to_stop(signals: &mut Signals) -> &'static str {
+    loop {
+        if let Asked::Stop(signal) = signals.asked().await {
+            return signal;
+        }
+    }
+}
+
+/// Waits for a step of the end, but not for ever: what the store or a peer keeps us from doing is
+/// done by the next start.
+async fn within(limit: Duration, what: &'static str, step: impl Future<Output = ()>) {
+    if tokio::time::timeout(limit, step).await.is_err() {
+        tracing::error!(what, "took too long and was abandoned");
+    }
 }
 
 /// Everything that runs.
@@ -133,6 +156,8 @@ impl Daemon {
         let monitor = Monitor::new(store.health(), &plan);
         let time = Time::start(&*clock, suspended_by_kernel());
         let scheduler = Scheduler::new(&plan, resumed, Arc::clone(&around), Arc::clone(&desk), time, monitor);
+        let (late, found) = mpsc::channel(1);
+        let scheduler = scheduler.finding(found);
 
         let (stop_scheduler, stop_rest) = (CancellationToken::new(), CancellationToken::new());
         let (plans, new_plans) = mpsc::channel(1);
@@ -177,6 +202,7 @@ impl Daemon {
             tokio::spawn(deliver.run(stop_rest.clone())),
             tokio::spawn(pages),
             tokio::spawn(pass_on(told, signals)),
+            tokio::spawn(tell_found(Arc::clone(&store), late, stop_rest.clone())),
             tokio::spawn(vitals),
             tokio::spawn(prune(Arc::clone(&store), storage.retention, clock, stop_rest.clone())),
         ];
@@ -209,18 +235,22 @@ impl Daemon {
     async fn stop(self) {
         self.stop_scheduler.cancel();
         let _ = self.scheduler.await;
-        self.desk.writer.flush().await;
+        within(LAST_STEP, "the commit of the last results", self.desk.writer.flush()).await;
         self.stop_rest.cancel();
-        for task in self.rest {
-            let _ = task.await;
-        }
-        self.desk.writer.stop().await;
-        let _ = self.writing.await;
-        self.recovery.abort();
-        if let Err(error) = self.store.try_recover().await {
-            tracing::error!(%error, "what was held in memory could not be recorded");
-        }
-        self.store.close().await;
+        within(LAST_STEP, "messages and pages", async {
+            for task in self.rest {
+                let _ = task.await;
+            }
+        })
+        .await;
+        within(LAST_STEP, "closing the store", async {
+            self.desk.writer.stop().await;
+            let _ = self.writing.await;
+            self.recovery.abort();
+            // Says itself what it could not write.
+            self.store.close().await;
+        })
+        .await;
     }
 }
 
@@ -248,6 +278,26 @@ async fn pass_on(mut told: mpsc::Receiver<ChannelEvent>, signals: mpsc::Sender<S
         };
         if signals.send(signal).await.is_err() {
             return;
+        }
+    }
+}
+
+/// Passes on what a store that could not be read at the start holds, once it can be read.
+async fn tell_found(store: Arc<Resilient>, late: mpsc::Sender<Vec<Resumed>>, stop: CancellationToken) {
+    let mut health = store.health();
+    loop {
+        let works = health.wait_for(|health| *health == StoreHealth::Ok);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            works = works => if works.is_err() { return },
+        }
+        let found = store.found().await;
+        if !found.is_empty() && late.send(found).await.is_err() {
+            return;
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = health.changed() => if changed.is_err() { return },
         }
     }
 }

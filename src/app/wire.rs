@@ -6,8 +6,9 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
+use crate::model::Phase;
 use crate::net::{HttpCall, Net, Origin};
-use crate::notify::deliver::{Call, Dialed, Reply, Wire};
+use crate::notify::deliver::{Broken, Call, Dialed, Reply, Wire};
 
 /// The daemon's own network, for destinations that an operator wrote down.
 pub struct NetWire(pub Arc<Net>);
@@ -30,7 +31,7 @@ impl Wire for NetWire {
         .boxed()
     }
 
-    fn exchange(&self, call: Call) -> BoxFuture<'_, Result<Reply, String>> {
+    fn exchange(&self, call: Call) -> BoxFuture<'_, Result<Reply, Broken>> {
         async move {
             let call = HttpCall {
                 method: call.method,
@@ -42,7 +43,10 @@ impl Wire for NetWire {
                 tls: call.tls,
                 origin: Origin::Operator,
             };
-            let reply = self.0.send(call).await.map_err(|error| error.to_string())?;
+            let reply = self.0.send(call).await.map_err(|error| Broken {
+                why: error.to_string(),
+                sent: matches!(error.phase, Phase::Ttfb | Phase::Transfer),
+            })?;
             Ok(Reply { status: reply.status, headers: reply.headers, body: reply.body })
         }
         .boxed()

@@ -177,16 +177,26 @@ fn json(status: StatusCode, body: &impl serde::Serialize) -> Response {
 }
 
 async fn index(State(served): State<Shared>) -> Response {
-    let surface = &served.surface;
-    let incidents = open_incidents(surface).await;
+    let incidents = open_incidents(&served.surface).await;
+    // With many checks it takes a while; the runtime's threads have probes to run.
+    match tokio::task::spawn_blocking(move || page_of(&served.surface, &incidents)).await {
+        Ok(page) => axum::response::Html(page).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the page could not be rendered");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+fn page_of(surface: &Surface, incidents: &[Incident]) -> String {
     let view = page::View {
         now: surface.clock.now(),
         timezone: &surface.timezone,
         vitals: &surface.health.vitals(),
-        incidents: &incidents,
+        incidents,
         checks: surface.live.read(page::Checks::of),
     };
-    axum::response::Html(page::render(&view).into_string()).into_response()
+    page::render(&view).into_string()
 }
 
 /// The open incidents of the store, and of the present when the store does not answer.

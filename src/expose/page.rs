@@ -65,7 +65,12 @@ impl Checks {
     pub fn of(checks: &HashMap<CheckId, Present>) -> Self {
         let mut all: Vec<_> = checks.iter().collect();
         if all.len() > MAX_CHECKS {
-            all.sort_unstable_by_key(|(id, present)| (rank(present.verdict), *id));
+            let worst_first = |(a, one): &(&CheckId, &Present), (b, other): &(&CheckId, &Present)| {
+                (rank(one.verdict), *a).cmp(&(rank(other.verdict), *b))
+            };
+            // The engine waits meanwhile, so that only what is shown is put in order.
+            all.select_nth_unstable_by(MAX_CHECKS, worst_first);
+            all[..MAX_CHECKS].sort_unstable_by(worst_first);
         } else {
             all.sort_unstable_by_key(|(id, _)| *id);
         }

@@ -51,6 +51,9 @@ pub enum Closed {
     Recovered,
     /// The check is no longer in the config.
     Removed,
+    /// It is part of an incident that was open before, and that the daemon learned of late, because
+    /// its store could not be read.
+    Merged,
 }
 
 /// What is wrong with one check from its first bad result to the first good one of the run of

@@ -89,12 +89,19 @@ pub struct OutboxRow {
     /// How many attempts were made.
     #[serde(default)]
     pub attempts: u32,
-    /// The key of the message it was first sent in; a retry sends the same rows under this key.
+    /// The key of the message it was first tried in; a retry sends the same rows under this key.
     #[serde(default)]
     pub batch: Option<String>,
     /// The least time since the last message of its group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paced: Option<Duration>,
+    /// An attempt was begun of which nobody knows how it ended: it may have been delivered.
+    #[serde(default)]
+    pub unsure: bool,
+    /// The key of the message in which the channel first heard of the incident, once there is one.
+    /// Filled in by the store when the row is claimed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
 }
 
 /// What a channel renders: one or more notices of one group, for one channel.
@@ -112,6 +119,9 @@ pub struct Notification {
     pub notices: Vec<Notice>,
     /// What its incidents have in common, such as `connect to 192.0.2.7:443`.
     pub shares: Option<String>,
+    /// The key of the delivered message in which this channel first heard of the first of its
+    /// incidents that it heard of; `None` if it heard of none.
+    pub replies_to: Option<String>,
     /// The daemon's own address, for links.
     pub external_url: String,
     /// The time zone of times in the message.
@@ -172,6 +182,8 @@ pub enum Delivery {
         after: Option<Duration>,
         /// What happened, one line.
         why: String,
+        /// The message was handed over and no answer came: it may have been accepted.
+        unsure: bool,
     },
     /// Will never be accepted.
     Dead {

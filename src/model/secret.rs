@@ -128,9 +128,16 @@ impl Masker {
                 value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
             let base64 = base64::engine::general_purpose::STANDARD_NO_PAD.encode(value);
             let base64_url = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(value);
-            for text in
-                [value.to_owned(), percent, form, json.trim_matches('"').to_owned(), html, base64, base64_url]
-            {
+            let plain = [
+                value.to_owned(),
+                percent,
+                form,
+                json.trim_matches('"').to_owned(),
+                html,
+                base64,
+                base64_url,
+            ];
+            for text in plain.into_iter().chain(inside_base64(value.as_bytes())) {
                 if !text.is_empty() && !forms.iter().any(|(known, _)| *known == text) {
                     forms.push((text, mark.clone()));
                 }
@@ -138,6 +145,11 @@ impl Masker {
         }
         forms.sort_by_key(|(form, _): &(String, String)| std::cmp::Reverse(form.len()));
         Self { forms: Arc::new(forms) }
+    }
+
+    /// Whether there is nothing to take out of any text.
+    pub fn is_empty(&self) -> bool {
+        self.forms.is_empty()
     }
 
     /// The text without the secrets.
@@ -152,8 +164,55 @@ impl Masker {
     }
 }
 
+/// What a value looks like in the midst of something longer that is encoded as base64, such as
+/// `user:password` of HTTP Basic: at each of the three alignments, without the characters that
+/// depend on its neighbours.
+fn inside_base64(value: &[u8]) -> Vec<String> {
+    use base64::Engine as _;
+    /// Shorter ones would be found by chance.
+    const SHORTEST: usize = 6;
+    let alphabets = [
+        &base64::engine::general_purpose::STANDARD_NO_PAD,
+        &base64::engine::general_purpose::URL_SAFE_NO_PAD,
+    ];
+    let mut forms = Vec::new();
+    for (before, mixed) in [(0, 0), (1, 2), (2, 3)] {
+        let bytes = [&[0; 2][..before], value].concat();
+        let tail = usize::from(bytes.len() % 3 != 0);
+        for alphabet in alphabets {
+            let text = alphabet.encode(&bytes);
+            let inner = text.get(mixed..text.len() - tail).unwrap_or_default();
+            if inner.len() >= SHORTEST {
+                forms.push(inner.to_owned());
+            }
+        }
+    }
+    forms
+}
+
 impl fmt::Debug for Masker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Masker({} forms)", self.forms.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+
+    use super::*;
+
+    #[test]
+    fn a_password_inside_basic_credentials_is_found_whatever_the_user_is_called() {
+        let masker = Masker::new(&[Secret::new("hunter2+hunter2", "env:P")]);
+        for user in ["a", "ab", "abc", "abcd"] {
+            for after in ["", "!", "!!"] {
+                let encoded = base64::engine::general_purpose::STANDARD
+                    .encode(format!("{user}:hunter2+hunter2{after}"));
+                let masked = masker.mask(&encoded);
+                assert!(masked.contains("<env:P>"), "{user} {after}: {masked}");
+            }
+        }
+        assert_eq!(masker.mask("hunter3+hunter3"), "hunter3+hunter3");
     }
 }

@@ -3,8 +3,10 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd as _;
 
-use tokio::net::TcpStream;
+use rustix::process::{Resource, getrlimit};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout_at};
 
 use super::error::{Fault, from_kind};
@@ -111,7 +113,7 @@ pub(super) async fn connect_any(
             Err(refused) => Fault::new(Phase::Connect, FailReason::Guarded(refused.address()))
                 .at(*address)
                 .with_detail(refused.to_string()),
-            Ok(()) => match connect(*address, share(addresses.len() - index, deadline)).await {
+            Ok(()) => match connect_as(*address, origin, share(addresses.len() - index, deadline)).await {
                 Ok(stream) => return Ok((stream, *address)),
                 Err(fault) => fault,
             },
@@ -146,10 +148,41 @@ pub(super) fn share(attempts_left: usize, deadline: Instant) -> Instant {
     now + left / count
 }
 
+/// Descriptors that probes leave to the rest: with none left, the store could not be read, the
+/// pages not be asked, and nobody be told why.
+const RESERVE: u64 = 32;
+
+/// Whether a descriptor is one of the last. The kernel gives the lowest number that is free, so a
+/// high one says that the lower ones are taken.
+fn is_reserved(descriptor: i32) -> bool {
+    let Some(limit) = getrlimit(Resource::Nofile).current else { return false };
+    let reserve = RESERVE.min(limit / 4);
+    u64::try_from(descriptor).is_ok_and(|descriptor| descriptor >= limit - reserve)
+}
+
+fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
+    if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }
+}
+
+/// One connection attempt on behalf of `origin`; judges nothing.
+async fn connect_as(address: SocketAddr, origin: Origin, deadline: Instant) -> Result<TcpStream, Fault> {
+    let socket = socket(address).map_err(|error| connect_fault(address, &error))?;
+    if origin != Origin::Operator && is_reserved(socket.as_raw_fd()) {
+        return Err(Fault::new(Phase::Connect, FailReason::Exhausted)
+            .at(address)
+            .with_detail("the last open files are kept for the store, the pages and messages"));
+    }
+    finish(socket, address, deadline).await
+}
+
 /// One connection attempt; judges nothing.
-#[expect(clippy::disallowed_methods, reason = "the one place that opens a TCP connection")]
 pub(super) async fn connect(address: SocketAddr, deadline: Instant) -> Result<TcpStream, Fault> {
-    let stream = match timeout_at(deadline, TcpStream::connect(address)).await {
+    connect_as(address, Origin::Operator, deadline).await
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that opens a TCP connection")]
+async fn finish(socket: TcpSocket, address: SocketAddr, deadline: Instant) -> Result<TcpStream, Fault> {
+    let stream = match timeout_at(deadline, socket.connect(address)).await {
         Err(_) => return Err(Fault::new(Phase::Connect, FailReason::Timeout).at(address)),
         Ok(Err(error)) => return Err(connect_fault(address, &error)),
         Ok(Ok(stream)) => stream,

@@ -63,19 +63,18 @@ impl Dns {
         }
         let pool = self.pool(specs, deadline).await?;
         let pool = pool.get().ok_or_else(|| own("the resolver is not built"))?;
-        let mut failure = match pool.addresses(name, family, deadline).await {
+        let (asked_until, control_limit) = shares(deadline.saturating_duration_since(Instant::now()));
+        let mut failure = match pool.addresses(name, family, Instant::now() + asked_until).await {
             Ok(addresses) => return Ok(addresses),
             Err(failure) => failure,
         };
-        if !failure.answered && failure.fault.reason != FailReason::Exhausted {
-            let left = deadline.saturating_duration_since(Instant::now());
-            // The time of the exchange may be used up; the question whose fault that is has its own.
-            let limit = left.max(Duration::from_millis(500)).min(CONTROL_TIMEOUT);
-            if let Err(why) = pool.control(limit).await {
-                failure.fault.reason = FailReason::OwnResolver;
-                failure.fault.detail =
-                    format!("{}; its control query (`. NS`) fails too: {why}", failure.fault.detail);
-            }
+        if !failure.answered
+            && failure.fault.reason != FailReason::Exhausted
+            && let Err(why) = pool.control(control_limit).await
+        {
+            failure.fault.reason = FailReason::OwnResolver;
+            failure.fault.detail =
+                format!("{}; its control query (`. NS`) fails too: {why}", failure.fault.detail);
         }
         Err(failure.fault)
     }
@@ -146,6 +145,13 @@ impl Dns {
             }
         }
     }
+}
+
+/// How long a name may be asked for and how long the control query after it may take. Both end well
+/// before the time does: a run that is cut off at its deadline cannot say whose fault it was.
+fn shares(left: Duration) -> (Duration, Duration) {
+    let kept = (left / 3).min(CONTROL_TIMEOUT + CONTROL_TIMEOUT / 3);
+    (left - kept, kept * 3 / 4)
 }
 
 fn changes_with_the_system(specs: &[String]) -> bool {

@@ -451,6 +451,7 @@ mod tests {
             group_labels: BTreeMap::from([("team".into(), "ops".into())]),
             notices,
             shares: Some("connect to 192.0.2.7:443".into()),
+            replies_to: None,
             external_url: "https://status.acme.example".into(),
             timezone: TimeZone::get("Europe/Amsterdam").unwrap(),
             now: at("22:55:00"),

@@ -1,9 +1,9 @@
 //! The only sender. It claims due rows of the outbox, makes messages of them, hands each to its
 //! channel's transport, and settles the rows with the answer.
 //!
-//! - **At least once, under one key.** The key of a message is written onto its rows before the
-//!   first attempt; whatever happens between sending and settling, the same rows go out again under
-//!   the same key.
+//! - **At least once, under one key.** The key of a message is written onto its rows before each
+//!   attempt, with a note that they may have been delivered; whatever happens between sending and
+//!   settling, the same rows go out again under the same key. The note stays while no answer came.
 //! - **No channel waits for another.** Each channel has at most one task at work; what is due for a
 //!   busy channel is left in the outbox.
 //! - **Order.** The rows of one (incident, channel) go out in the order in which they were written;
@@ -29,8 +29,8 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub use self::wire::{Call, Dialed, Reply, Wire};
-use self::worker::{Budget, Job, Report};
+pub use self::wire::{Broken, Call, Dialed, Reply, Wire};
+use self::worker::{Budget, Failure, Job, Report};
 use super::{Notifier, Transport};
 use crate::alert::outbox::{Batch, plan_batches};
 use crate::clock::Clock;
@@ -48,7 +48,8 @@ pub const LEASE: Duration = Duration::from_secs(30);
 pub const SEND_TIMEOUT: Duration = Duration::from_secs(25);
 /// How long the outbox is left alone when nobody says that there is something new.
 const IDLE: Duration = Duration::from_secs(2);
-/// Failed attempts in a row after which a channel is reported as failing.
+/// Failed attempts in a row after which a channel is reported as failing; at once where a message is
+/// lost.
 const FAILING_AFTER: u32 = 3;
 
 /// A channel, ready to send.
@@ -87,7 +88,7 @@ pub struct Channels {
 /// What the engine is told about a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChannelEvent {
-    /// It failed several times in a row.
+    /// It failed several times in a row, or a message was given up.
     Failing {
         /// Which.
         channel: String,
@@ -133,6 +134,9 @@ struct AtWork {
     tasks: JoinSet<Report>,
     /// The channel of each task, for one that ends by itself.
     names: HashMap<tokio::task::Id, String>,
+    /// Rows that came for a channel while it was at work: they stay leased until it is done, since
+    /// giving them back at once would be one write after the other.
+    parked: BTreeMap<String, Vec<Settled>>,
     channels: BTreeSet<String>,
     rows: BTreeSet<(String, IncidentId)>,
     budgets: BTreeMap<String, Budget>,
@@ -154,6 +158,7 @@ impl Deliver {
             while let Some(done) = at_work.tasks.try_join_next() {
                 self.note(&mut at_work, done);
             }
+            worker::settle(&*self.store, &at_work.unpark()).await;
         }
         let drain = async { while at_work.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(SEND_TIMEOUT, drain).await.is_err() {
@@ -210,13 +215,14 @@ impl Deliver {
         for batch in plan.send {
             let Some(name) = batch.rows.first().map(|row| row.channel.clone()) else { continue };
             if !channels.by_name.contains_key(&name) {
-                settled.extend(batch.rows.iter().map(|row| {
+                settled.extend(worker::all_rows(&batch).map(|row| {
                     count(&name, "dead");
                     let why = format!("channel {name} is no longer in the config");
                     Settled::Dead { key: row.key.clone(), at: now, why }
                 }));
             } else if at_work.channels.contains(&name) {
-                settled.extend(batch.rows.iter().map(|row| worker::released(row, row.not_before)));
+                let waiting = worker::all_rows(&batch).map(|row| worker::released(row, row.not_before));
+                at_work.parked.entry(name).or_default().extend(waiting);
             } else {
                 jobs.entry(name).or_default().push(batch);
             }
@@ -267,12 +273,18 @@ impl Deliver {
         };
         at_work.release(&report.channel);
         at_work.budgets.insert(report.channel.clone(), report.budget);
+        // Messages that waited say nothing about the channel.
+        if report.attempts.is_empty() {
+            return;
+        }
         let health = at_work.health.entry(report.channel.clone()).or_default();
         for attempt in report.attempts {
             match attempt {
                 Ok(()) => health.failures = 0,
-                Err(why) => {
-                    health.failures = health.failures.saturating_add(1);
+                Err(Failure { why, lost }) => {
+                    // A message that is lost is no accident to wait for the next of.
+                    let least = if lost { FAILING_AFTER } else { 1 };
+                    health.failures = health.failures.saturating_add(1).max(least);
                     health.last_why = why;
                 }
             }
@@ -312,6 +324,12 @@ impl AtWork {
         self.names.retain(|_, name| name != channel);
     }
 
+    /// The parked rows of channels that are free.
+    fn unpark(&mut self) -> Vec<Settled> {
+        let free = self.parked.extract_if(.., |channel, _| !self.channels.contains(channel));
+        free.flat_map(|(_, rows)| rows).collect()
+    }
+
     fn holds(&self, row: &OutboxRow) -> bool {
         self.rows.contains(&(row.channel.clone(), row.incident.clone()))
     }
@@ -342,7 +360,7 @@ async fn send(
     let mask = |text: String| masker.mask(&text).into_owned();
     match delivery {
         Delivery::Sent { answer } => Delivery::Sent { answer: mask(answer) },
-        Delivery::Retry { after, why } => Delivery::Retry { after, why: mask(why) },
+        Delivery::Retry { after, why, unsure } => Delivery::Retry { after, why: mask(why), unsure },
         Delivery::Dead { why } => Delivery::Dead { why: mask(why) },
     }
 }
@@ -388,6 +406,7 @@ pub async fn send_test(
         group_labels: Labels::new(),
         notices: vec![notice],
         shares: None,
+        replies_to: None,
         external_url: channels.external_url.clone(),
         timezone: channels.timezone.clone(),
         now,

@@ -1,12 +1,11 @@
 //! The `email` channel: text and HTML, in threads.
 //!
-//! **Threads.** Each incident has a thread: its root is a `Message-ID` made from the incident and the
-//! channel, and the message that opens the incident carries it. All later messages name the root in
-//! `In-Reply-To` and `References` (RFC 5322 section 3.6.4) and carry a `Message-ID` made from their own
-//! idempotency key, so that a repeated copy is recognized. Where several incidents open in one
-//! message, that message is the root of the first; the others' later messages name a root that was
-//! not sent by itself, which mail readers gather in one thread all the same. A message that was
-//! collapsed replies to nothing: its opening was never delivered.
+//! **Threads.** Every message carries a `Message-ID` made from its own idempotency key, so that a
+//! repeated copy is recognized. `In-Reply-To` and `References` (RFC 5322 section 3.6.4) name the message
+//! in which this channel first heard of the incident, and only once that one was delivered: where
+//! several incidents opened in one message, all their later messages reply to it; the end of an
+//! incident whose opening never went out replies to nothing. A message about several incidents
+//! replies for the first of them that was told before, since a mail reader has one parent for each.
 
 use aws_lc_rs::digest;
 use lettre::message::Mailbox;
@@ -17,7 +16,7 @@ use super::card::Card;
 use super::registry::{ChannelType, Problem};
 use super::{Notifier, Relay, Security, Smtp, Transport};
 use crate::formats::yaml::{Node, Value};
-use crate::model::{Mail, Notice, Notification, Outgoing, Reason, Secret};
+use crate::model::{Mail, Notification, Outgoing, Secret};
 
 /// A mail channel.
 pub struct Email {
@@ -225,19 +224,10 @@ fn parse_url(text: &str) -> Result<(bool, String, u16), String> {
 impl Notifier for Email {
     fn render(&self, notification: &Notification) -> Outgoing {
         let card = Card::of(notification);
-        let root = notification.notices.first().map(|notice| self.root(notice, &notification.channel));
-        let (message_id, in_reply_to) = match (notification.notices.first(), root) {
-            (Some(first), Some(root)) => match first.reason {
-                Reason::Opened if !first.collapsed => (root, None),
-                Reason::Test => (self.id(&notification.key), None),
-                _ if first.collapsed => (self.id(&notification.key), None),
-                _ => (self.id(&notification.key), Some(root)),
-            },
-            _ => (self.id(&notification.key), None),
-        };
+        let parent = notification.replies_to.as_ref().filter(|parent| **parent != notification.key);
         Outgoing::Mail(Mail {
-            message_id,
-            in_reply_to,
+            message_id: self.id(&notification.key),
+            in_reply_to: parent.map(|parent| self.id(parent)),
             text: card.text(),
             html: html(&card),
             subject: card.subject,
@@ -251,10 +241,6 @@ impl Notifier for Email {
 }
 
 impl Email {
-    fn root(&self, notice: &Notice, channel: &str) -> String {
-        self.id(&format!("{channel}\n{}", notice.incident.id))
-    }
-
     /// A `Message-ID` that only depends on `seed`.
     fn id(&self, seed: &str) -> String {
         let digest = digest::digest(&digest::SHA256, seed.as_bytes());
@@ -304,7 +290,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::model::{CheckId, Finding, Incident, IncidentId, Labels, Severity};
+    use crate::model::{CheckId, Finding, Incident, IncidentId, Labels, Notice, Reason, Severity};
 
     fn problems(settings: serde_json::Value) -> Vec<String> {
         match Email::build(serde_json::from_value(settings).unwrap()) {
@@ -363,6 +349,10 @@ mod tests {
     }
 
     fn mail(key: &str, notices: Vec<Notice>) -> Mail {
+        reply(key, None, notices)
+    }
+
+    fn reply(key: &str, to: Option<&str>, notices: Vec<Notice>) -> Mail {
         let rendered = channel().render(&Notification {
             key: key.into(),
             channel: "mail".into(),
@@ -370,6 +360,7 @@ mod tests {
             group_labels: Labels::new(),
             notices,
             shares: None,
+            replies_to: to.map(str::to_owned),
             external_url: "https://status.acme.example/?a=1&b=2".into(),
             timezone: jiff::tz::TimeZone::UTC,
             now: "2026-11-24T12:00:30Z".parse().unwrap(),
@@ -381,15 +372,23 @@ mod tests {
     }
 
     #[test]
-    fn a_resolution_replies_to_the_message_that_opened() {
-        let opened = mail("k1", vec![notice("acme/home", Reason::Opened)]);
-        let resolved = mail("k2", vec![notice("acme/home", Reason::Resolved)]);
+    fn a_resolution_replies_to_the_message_that_was_delivered() {
+        let opened =
+            mail("k1", vec![notice("acme/home", Reason::Opened), notice("acme/api", Reason::Opened)]);
         assert_eq!(opened.in_reply_to, None);
-        assert_eq!(resolved.in_reply_to, Some(opened.message_id.clone()));
-        assert_ne!(resolved.message_id, opened.message_id);
-        let other = mail("k3", vec![notice("acme/api", Reason::Resolved)]);
-        assert_ne!(other.in_reply_to, resolved.in_reply_to);
+        for check in ["acme/home", "acme/api"] {
+            let resolved = reply("k2", Some("k1"), vec![notice(check, Reason::Resolved)]);
+            assert_eq!(resolved.in_reply_to.as_ref(), Some(&opened.message_id), "{check}");
+            assert_ne!(resolved.message_id, opened.message_id);
+        }
+        let untold = mail("k3", vec![notice("acme/home", Reason::Resolved)]);
+        assert_eq!(untold.in_reply_to, None);
         assert!(opened.message_id.starts_with('<') && opened.message_id.ends_with("@acme.example>"));
+    }
+
+    #[test]
+    fn no_message_replies_to_itself() {
+        assert_eq!(reply("k1", Some("k1"), vec![notice("acme/home", Reason::Opened)]).in_reply_to, None);
     }
 
     #[test]
@@ -397,13 +396,6 @@ mod tests {
         let copy = || mail("k2", vec![notice("acme/home", Reason::Updated)]).message_id;
         assert_eq!(copy(), copy());
         assert_ne!(copy(), mail("k4", vec![notice("acme/home", Reason::Updated)]).message_id);
-    }
-
-    #[test]
-    fn a_resolution_that_tells_it_all_replies_to_nothing() {
-        let mut over = notice("acme/home", Reason::Resolved);
-        over.collapsed = true;
-        assert_eq!(mail("k2", vec![over]).in_reply_to, None);
     }
 
     #[test]

@@ -341,6 +341,7 @@ mod tests {
             group_labels: Labels::from([("team".into(), "ops".into())]),
             notices,
             shares: None,
+            replies_to: None,
             external_url: "https://status.acme.example".into(),
             timezone: jiff::tz::TimeZone::UTC,
             now: "2026-11-24T12:03:01Z".parse().unwrap(),

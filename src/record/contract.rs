@@ -113,6 +113,8 @@ pub(super) fn row(key: &str, check: &str, channel: &str, not_before: i64) -> Out
         },
         attempts: 0,
         batch: None,
+        unsure: false,
+        root: None,
     }
 }
 
@@ -132,6 +134,8 @@ pub(super) async fn holds(store: &dyn Store) {
     incidents_keep_their_order(store).await;
     rows_are_claimed_in_order(store).await;
     settled_rows_stay_settled(store).await;
+    a_marked_row_may_have_been_delivered(store).await;
+    later_rows_know_the_message_that_came_first(store).await;
     what_is_not_covered_is_a_gap(store).await;
     old_rows_go(store).await;
     a_removed_check_starts_anew(store).await;
@@ -223,26 +227,30 @@ async fn rows_are_claimed_in_order(store: &dyn Store) {
         row("a3", "o/a", "hook", 90_000),
         row("b1", "o/b", "mail", 90_000),
     ];
+
     store.commit(&[Transition { outbox: rows, ..bare("o/a") }]).await.unwrap();
     assert_eq!(store.pending().await.unwrap(), (4, Some(time(500))));
     assert!(claim(store, 999).await.is_empty());
-    // The second row of the queue goes with the first, due or not.
-    assert_eq!(claim(store, 1_000).await, ["a1", "a2"]);
+    // The second row of the queue goes with the first, due or not; so does what waits untried on the
+    // channel.
+    assert_eq!(claim(store, 1_000).await, ["a1", "a2", "b1"]);
     assert!(claim(store, 30_999).await.is_empty(), "leased");
-    assert_eq!(claim(store, 31_000).await, ["a1", "a2"], "the lease ended");
+    assert_eq!(claim(store, 31_000).await, ["a1", "a2", "b1"], "the lease ended");
     store.drop_leases().await.unwrap();
-    assert_eq!(claim(store, 31_001).await, ["a1", "a2"], "the lease was dropped");
+    assert_eq!(claim(store, 31_001).await, ["a1", "a2", "b1"], "the lease was dropped");
     let later = Settled::Later {
         key: "a1".into(),
         not_before: time(50_000),
         attempts: 2,
         batch: Some("batch".into()),
         why: "451".into(),
+        unsure: false,
     };
     store.settle(&[later]).await.unwrap();
     assert!(claim(store, 40_000).await.is_empty());
     store.drop_leases().await.unwrap();
     let claimed = store.claim(time(50_000), LEASE).await.unwrap();
+    assert_eq!(claimed.len(), 2, "nothing joins what was tried before");
     let first = &claimed[0];
     assert_eq!((first.row.attempts, first.row.batch.as_deref()), (2, Some("batch")));
     assert_eq!(first.row.not_before, time(50_000));
@@ -264,6 +272,58 @@ async fn settled_rows_stay_settled(store: &dyn Store) {
     assert_eq!(store.waiting().await.unwrap().len(), 1);
     store.settle(&[sent("b1", 100_000)]).await.unwrap();
     assert_eq!(store.pending().await.unwrap(), (0, None));
+}
+
+async fn a_marked_row_may_have_been_delivered(store: &dyn Store) {
+    let rows = vec![row("u1", "o/u", "mail", 1_000), row("u2", "o/u", "mail", 1_000)];
+    store.commit(&[Transition { outbox: rows, ..bare("o/u") }]).await.unwrap();
+    assert_eq!(claim(store, 1_000).await, ["u1", "u2"]);
+    store.mark("first", &["u1".into()]).await.unwrap();
+    assert!(claim(store, 1_001).await.is_empty(), "it stays leased");
+    store.drop_leases().await.unwrap();
+    let marks = async |now| {
+        let rows = store.claim(time(now), LEASE).await.unwrap();
+        rows.into_iter().map(|one| (one.row.batch, one.row.unsure)).collect::<Vec<_>>()
+    };
+    assert_eq!(marks(1_002).await, [(Some("first".into()), true), (None, false)]);
+    let refused = |unsure| Settled::Later {
+        key: "u1".into(),
+        not_before: time(1_003),
+        attempts: 1,
+        batch: Some("first".into()),
+        why: "451".into(),
+        unsure,
+    };
+    store.settle(&[refused(true)]).await.unwrap();
+    store.drop_leases().await.unwrap();
+    assert_eq!(marks(1_003).await[0], (Some("first".into()), true));
+    store.settle(&[refused(false)]).await.unwrap();
+    store.drop_leases().await.unwrap();
+    assert_eq!(marks(1_004).await[0], (Some("first".into()), false));
+    store.settle(&[sent("u1", 2_000), sent("u2", 2_000)]).await.unwrap();
+    store.mark("other", &["u1".into()]).await.unwrap();
+    assert_eq!(store.pending().await.unwrap().0, 0, "what is settled stays so");
+}
+
+async fn later_rows_know_the_message_that_came_first(store: &dyn Store) {
+    let roots = async |check: &str, key: &str, channel: &str, at| {
+        let mut row = row(key, check, channel, at);
+        row.notice.reason = Reason::Updated;
+        store.commit(&[Transition { outbox: vec![row], ..bare(check) }]).await.unwrap();
+        let claimed = store.claim(time(at), LEASE).await.unwrap();
+        claimed.into_iter().map(|one| one.row.root).collect::<Vec<_>>()
+    };
+    assert_eq!(roots("o/t", "t1", "mail", 1_000).await, [None]);
+    store.mark("message", &["t1".into()]).await.unwrap();
+    store.settle(&[sent("t1", 1_100)]).await.unwrap();
+    assert_eq!(roots("o/t", "t2", "mail", 2_000).await, [Some("message".into())]);
+    store.settle(&[sent("t2", 2_100)]).await.unwrap();
+    assert_eq!(roots("o/t", "t3", "mail", 3_000).await, [Some("message".into())], "the first, not the last");
+    assert_eq!(roots("o/t", "t4", "hook", 3_000).await, [None], "another channel");
+    let dead = Settled::Dead { key: "t4".into(), at: time(3_100), why: "550".into() };
+    store.settle(&[sent("t3", 3_100), dead]).await.unwrap();
+    assert_eq!(roots("o/t", "t5", "hook", 4_000).await, [None], "nothing was delivered");
+    store.settle(&[sent("t5", 4_100)]).await.unwrap();
 }
 
 async fn what_is_not_covered_is_a_gap(store: &dyn Store) {

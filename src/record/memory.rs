@@ -76,6 +76,10 @@ impl Memory {
             held.incidents.entry(incident.id.clone()).or_insert(incident);
         }
         for Claimed { row, group_sent } in waiting {
+            if let Some(root) = &row.root {
+                let thread = (row.channel.clone(), row.incident.clone());
+                held.roots.entry(thread).or_insert_with(|| root.clone());
+            }
             if let Some(at) = group_sent {
                 held.group_sent.entry((row.channel.clone(), row.group_key.clone())).or_insert(at);
             }
@@ -163,6 +167,11 @@ impl Store for Memory {
         done(self.held().claim(now, lease))
     }
 
+    fn mark<'a>(&'a self, batch: &'a str, keys: &'a [String]) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.held().mark(batch, keys);
+        done(())
+    }
+
     fn settle<'a>(&'a self, settled: &'a [Settled]) -> BoxFuture<'a, Result<(), StoreError>> {
         let mut held = self.held();
         settled.iter().for_each(|settled| held.settle(settled, &self.bounds));
@@ -236,10 +245,7 @@ impl Store for Memory {
 
     fn gaps(&self, from: Timestamp, to: Timestamp) -> BoxFuture<'_, Result<Vec<Gap>, StoreError>> {
         let held = self.held();
-        let mut gaps: Vec<_> =
-            held.gaps.iter().filter(|gap| gap.from < to && gap.to >= from).cloned().collect();
-        gaps.sort_by(|a, b| (a.from, &a.check).cmp(&(b.from, &b.check)));
-        done(gaps)
+        done(held.gaps.values().filter(|gap| gap.from < to && gap.to >= from).cloned().collect())
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

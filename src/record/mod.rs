@@ -154,6 +154,8 @@ pub enum Settled {
         batch: Option<String>,
         /// What happened.
         why: String,
+        /// Whether it may have been delivered all the same.
+        unsure: bool,
     },
     /// Given up, after 24 h or because the other side will never take it.
     Dead {
@@ -242,8 +244,12 @@ pub trait Store: Send + Sync {
     /// What every known check resumes from.
     fn resume(&self) -> BoxFuture<'_, Result<Vec<Resumed>, StoreError>>;
     /// Claims rows to send. Returned are *all* unsettled rows of every (incident, channel) that has
-    /// a row due at `now`, in the order they were written, unless another process leases one.
+    /// a row due at `now`, in the order they were written, unless another process leases one. With
+    /// them come the untried rows that wait on the same channels: they may join what is due.
     fn claim(&self, now: Timestamp, lease: Duration) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>>;
+    /// Notes, before an attempt, in which message claimed rows go out. They stay claimed, and until
+    /// they are settled they may have been delivered.
+    fn mark<'a>(&'a self, batch: &'a str, keys: &'a [String]) -> BoxFuture<'a, Result<(), StoreError>>;
     /// Notes what became of claimed rows, and releases them.
     fn settle<'a>(&'a self, settled: &'a [Settled]) -> BoxFuture<'a, Result<(), StoreError>>;
     /// Drops all leases: for a daemon that is alone on its store and just started.

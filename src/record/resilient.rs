@@ -9,6 +9,9 @@
 //! commits, claims or settles, except [`StoreError::Newer`] when opening.
 //!
 //! A damaged file is left alone: when a person has moved it away, a new one is made.
+//!
+//! A daemon that began without the disk learns late what its predecessor left there:
+//! [`Resilient::found`] says it once, for whoever takes incidents further.
 
 mod store;
 
@@ -23,7 +26,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::memory::{Bounds, Memory};
-use super::{Gap, Recorded, Settled, Store, StoreError, Transition};
+use super::{Gap, Recorded, Resumed, Settled, Store, StoreError, Transition};
 use crate::model::CheckId;
 use crate::telemetry::telemetry;
 
@@ -77,12 +80,24 @@ struct Core {
     anew: bool,
     /// The daemon's start, until it is noted on disk.
     begun: Option<Timestamp>,
+    /// Nobody has read yet what checks resume from.
+    blind: bool,
+    /// What lay on a disk that was opened late, and that nobody knew of.
+    found: Vec<Resumed>,
 }
 
 enum Late {
     Transition(Box<Transition>),
+    Marked(Marked),
     Settled(Settled),
     Gap(Gap),
+}
+
+/// The keys of rows, and the message they went out in.
+#[derive(Clone)]
+struct Marked {
+    batch: String,
+    keys: Vec<String>,
 }
 
 impl Resilient {
@@ -108,6 +123,8 @@ impl Resilient {
                 overflowed: false,
                 anew: false,
                 begun: None,
+                blind: true,
+                found: Vec::new(),
             }),
             memory: Memory::new(bounds),
             health: watch::Sender::new(Health::Ok),
@@ -134,6 +151,13 @@ impl Resilient {
     /// Whether things are recorded, and each change of it.
     pub fn health(&self) -> watch::Receiver<Health> {
         self.health.subscribe()
+    }
+
+    /// What checks can resume from that was not known at the start, because the disk could not be
+    /// read. Told once, when all is recorded again.
+    pub async fn found(&self) -> Vec<Resumed> {
+        let mut core = self.core.lock().await;
+        if core.degraded { Vec::new() } else { std::mem::take(&mut core.found) }
     }
 
     /// Tries to recover every few seconds, until the task is aborted.
@@ -172,6 +196,13 @@ impl Resilient {
         }
         let disk = (self.open)().await?;
         self.load(&*disk).await?;
+        if core.blind {
+            // Before memory's own states are written over them.
+            let resumed = disk.resume().await?;
+            self.memory.remember(&resumed);
+            core.found = resumed;
+            core.blind = false;
+        }
         core.anew = true;
         core.disk = Some(Arc::clone(&disk));
         Ok(disk)
@@ -312,12 +343,18 @@ fn mark(transition: &mut Transition) {
 /// Writes the front of the backlog: as many of one sort as stand in a row.
 async fn write_some(backlog: &mut VecDeque<Late>, disk: &dyn Store) -> Result<(), StoreError> {
     let (mut transitions, mut settled, mut gaps) = (Vec::new(), Vec::new(), Vec::new());
+    if let Some(Late::Marked(Marked { batch, keys })) = backlog.front() {
+        disk.mark(batch, keys).await?;
+        backlog.pop_front();
+        return Ok(());
+    }
     let first = backlog.front().map(std::mem::discriminant);
     let run = backlog.iter().take(CHUNK).take_while(|late| Some(std::mem::discriminant(*late)) == first);
     for late in run {
         match late {
             Late::Transition(transition) => transitions.push((**transition).clone()),
             Late::Settled(one) => settled.push(one.clone()),
+            Late::Marked(_) => {}
             Late::Gap(gap) => gaps.push(gap.clone()),
         }
     }

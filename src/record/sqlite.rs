@@ -246,6 +246,10 @@ impl Store for Sqlite {
         Box::pin(self.claim_due(now, lease))
     }
 
+    fn mark<'a>(&'a self, batch: &'a str, keys: &'a [String]) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(self.write_marks(batch, keys))
+    }
+
     fn settle<'a>(&'a self, settled: &'a [Settled]) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(self.write_settled(settled))
     }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Pass;
+use super::{Pass, chronicle};
 use crate::alert::{self, Effect, Event, Seen, State};
 use crate::clock::Clock;
-use crate::model::{Cause, CheckId, Outcome, Verdict};
+use crate::model::{Cause, CheckId, Closed, Incident, Outcome, Verdict};
 use crate::plan::PlannedCheck;
 use crate::probe::Memory;
 use crate::record::live::{Live, Present};
@@ -74,7 +74,10 @@ impl Entry {
             if let Some(last) = resumed.last {
                 entry.verdict = Some(last.verdict);
                 entry.cause = last.cause;
-                entry.since = Some(last.at);
+                // The verdict is older than its last result; how much is known of incidents alone.
+                let bad = matches!(last.verdict, Verdict::Warn | Verdict::Fail);
+                let started = present.incident.as_ref().filter(|_| bad).map(|incident| incident.started);
+                entry.since = Some(started.unwrap_or(last.at));
                 // Unknown until it is measured: a restart makes nothing known.
                 entry.unknown_since = (last.verdict == Verdict::Unknown).then_some(last.at);
                 if matches!(last.verdict, Verdict::Pass) {
@@ -82,7 +85,7 @@ impl Entry {
                 }
                 present.verdict = Some(last.verdict);
                 present.cause = last.cause;
-                present.since = Some(last.at);
+                present.since = entry.since;
                 present.at = Some(last.at);
                 present.took = last.took;
                 present.status = last.status;
@@ -215,6 +218,25 @@ impl Entry {
         desk.writer.send(transition);
     }
 
+    /// Takes up what an earlier daemon left, learned of only now because the store could not be read
+    /// at the start. An incident that was open then still is: one that was opened meanwhile is part of
+    /// it.
+    pub fn adopt(&mut self, found: Resumed, desk: &Desk) {
+        let mut transition = Transition::of(self.id().clone());
+        if self.memory.is_none() {
+            self.memory = found.memory;
+        }
+        if let Some(since) = found.last.filter(|last| last.verdict == Verdict::Pass).map(|last| last.at) {
+            self.last_good = self.last_good.or(Some(since));
+        }
+        if found.state.incident.is_some() {
+            transition.incidents.extend(self.state.take().and_then(|own| merged(*own, desk)));
+            transition.state = Some(found.state.clone());
+            self.set_state(found.state);
+        }
+        self.file(transition, desk);
+    }
+
     /// The check is gone from the config: closes its incident, forgets its state.
     pub fn remove(mut self, desk: &Desk) {
         let (mut transition, _) = self.advance(&Event::Removed, desk);
@@ -243,6 +265,7 @@ impl Entry {
         let mut transition = Transition::of(self.id().clone());
         let changed = was.as_ref().map_or_else(|| after != State::default(), |was| after.says_more_than(was));
         transition.state = changed.then(|| after.clone());
+        chronicle::log(was.as_ref().and_then(|was| was.incident.as_ref()), after.incident.as_ref());
         self.set_state(after);
         let directions = file_effects(effects, &mut transition);
         (transition, directions)
@@ -280,6 +303,13 @@ pub fn file_effects(effects: Vec<Effect>, transition: &mut Transition) -> Direct
         }
     }
     directions
+}
+
+/// Ends an incident that is part of another one. Nobody is told: the other one goes on.
+pub fn merged(own: State, desk: &Desk) -> Option<Incident> {
+    let incident = own.incident?;
+    let ended = Some(desk.clock.now().max(incident.started));
+    Some(Incident { ended, closed: Some(Closed::Merged), ..incident })
 }
 
 /// Closes the open incident of a check that left the config while the daemon was not running.

@@ -69,3 +69,110 @@ impl OwnNetwork {
         answer
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::model::Cause;
+    use crate::run::fakes::{Does, Fake, planned, surroundings};
+    use crate::run::{Pass, Surroundings, pass};
+
+    const EVERY: Duration = Duration::from_secs(60);
+
+    fn around(reference: &[SocketAddr]) -> Surroundings {
+        surroundings(reference, Arc::new(SystemClock))
+    }
+
+    fn check(does: Does, private: bool) -> PlannedCheck {
+        planned("front", EVERY, private, Fake::new(does, Duration::ZERO))
+    }
+
+    async fn run(does: Does, private: bool, around: &Surroundings) -> Pass {
+        pass(&check(does, private), &None, around, false).await
+    }
+
+    /// Nobody listens there: bound, then released.
+    fn closed() -> SocketAddr {
+        std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    }
+
+    /// A reference target that works, and how often it was asked.
+    async fn open() -> (SocketAddr, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&asked);
+        tokio::spawn(async move {
+            while listener.accept().await.is_ok() {
+                counter.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        (address, asked)
+    }
+
+    #[tokio::test]
+    async fn an_outage_of_our_own_network_is_not_the_targets_downtime() {
+        let around = around(&[closed(), closed()]);
+        let outcome = run(Does::Refused, false, &around).await.outcome;
+        assert_eq!((outcome.verdict, outcome.cause), (Verdict::Unknown, Some(Cause::LocalNetwork)));
+        assert!(outcome.findings.is_empty());
+        assert!(outcome.why.unwrap().contains("no reference target"));
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_never_excused() {
+        let around = around(&[closed()]);
+        assert_eq!(run(Does::Answer502, false, &around).await.outcome.verdict, Verdict::Fail);
+    }
+
+    #[tokio::test]
+    async fn one_reference_that_answers_leaves_the_failure_a_failure() {
+        let (open, asked) = open().await;
+        let around = around(&[closed(), open]);
+        assert_eq!(run(Does::Refused, false, &around).await.outcome.verdict, Verdict::Fail);
+        assert_eq!(run(Does::Pass, false, &around).await.outcome.verdict, Verdict::Pass);
+        tokio::task::yield_now().await;
+        assert!(asked.load(Ordering::SeqCst) <= 1, "a run that passes asks nobody");
+    }
+
+    #[tokio::test]
+    async fn a_private_portal_and_a_guard_that_is_off_excuse_nothing() {
+        assert_eq!(run(Does::Refused, true, &around(&[closed()])).await.outcome.verdict, Verdict::Fail);
+        assert_eq!(run(Does::Refused, false, &around(&[])).await.outcome.verdict, Verdict::Fail);
+    }
+
+    #[tokio::test]
+    async fn failures_at_once_share_one_question_and_a_later_one_asks_afresh() {
+        let (open, asked) = open().await;
+        let around = around(&[open]);
+        let check = check(Does::Refused, false);
+        let failed = run(Does::Refused, true, &around).await.outcome;
+        let now = Instant::now();
+        let outcome = Outcome { took: Duration::ZERO, ..failed };
+        let all = (0..50).map(|_| around.own_network.excuses(&check, &outcome, now));
+        assert!(join_all(all).await.iter().all(Option::is_none));
+        while asked.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+        assert!(around.own_network.excuses(&check, &outcome, Instant::now()).await.is_none());
+        while asked.load(Ordering::SeqCst) == 1 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn the_answer_changes_with_the_network() {
+        let reference = closed();
+        let around = around(&[reference]);
+        assert_eq!(run(Does::Refused, false, &around).await.outcome.verdict, Verdict::Unknown);
+        let _back = TcpListener::bind(reference).await.unwrap();
+        assert_eq!(run(Does::Refused, false, &around).await.outcome.verdict, Verdict::Fail);
+    }
+}

@@ -2,7 +2,11 @@
 //! What the daemon does with the result (alert step, record, show) is in [`book`].
 
 pub mod book;
+pub mod chronicle;
+#[cfg(test)]
+pub mod fakes;
 pub mod guard;
+mod mask;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -84,6 +88,7 @@ pub async fn pass(check: &PlannedCheck, memory: &Memory, around: &Surroundings, 
         outcome.findings.clear();
         memory = None;
     }
+    mask::outcome(&mut outcome, &check.masker);
     Pass { outcome, ended: around.clock.now(), memory }
 }
 

@@ -25,7 +25,7 @@ use self::time::Time;
 use crate::model::CheckId;
 use crate::plan::{Plan, PlannedCheck};
 use crate::record::Resumed;
-use crate::run::book::{Desk, Directions, Entry};
+use crate::run::book::{Desk, Directions, Entry, close_orphan};
 use crate::run::{Pass, Surroundings, pass};
 use crate::telemetry::telemetry;
 
@@ -104,6 +104,7 @@ pub struct Scheduler {
     finished: mpsc::UnboundedSender<Finished>,
     results: mpsc::UnboundedReceiver<Finished>,
     pulse: Arc<Pulse>,
+    found: mpsc::Receiver<Vec<Resumed>>,
 }
 
 impl Scheduler {
@@ -119,7 +120,7 @@ impl Scheduler {
         let (finished, results) = mpsc::unbounded_channel();
         let mut resumed: HashMap<CheckId, Resumed> =
             resumed.into_iter().map(|resumed| (resumed.check.clone(), resumed)).collect();
-        monitor.resume(resumed.remove(&CheckId::monitor()), plan);
+        monitor.resume(resumed.remove(&CheckId::monitor()));
         let mut scheduler = Self {
             slots: Vec::with_capacity(plan.checks.len()),
             free: Vec::new(),
@@ -136,15 +137,23 @@ impl Scheduler {
             finished,
             results,
             pulse: Arc::default(),
+            found: mpsc::channel(1).1,
         };
         for check in &plan.checks {
             let resumed = resumed.remove(&check.scope.check);
             scheduler.add(Arc::clone(check), resumed);
         }
         for orphan in resumed.into_values() {
-            crate::run::book::close_orphan(orphan, &scheduler.desk);
+            close_orphan(orphan, &scheduler.desk);
         }
         scheduler
+    }
+
+    /// Also takes up what is found late, in a store that could not be read at the start.
+    #[must_use]
+    pub fn finding(mut self, found: mpsc::Receiver<Vec<Resumed>>) -> Self {
+        self.found = found;
+        self
     }
 
     /// The loop's signs of life.
@@ -170,6 +179,7 @@ impl Scheduler {
                 () = stop.cancelled() => break,
                 Some(plan) = plans.recv() => self.replan(&plan),
                 Some(signal) = signals.recv() => self.monitor.signal(signal, &self.desk),
+                Some(found) = self.found.recv() => self.adopt(found),
                 () = self.monitor.store_changed() => self.monitor.step(&self.desk),
                 _ = self.results.recv_many(&mut batch, 1_024) => {
                     for finished in batch.drain(..) {
@@ -346,6 +356,23 @@ impl Scheduler {
         self.monitor.replan(plan);
     }
 
+    fn adopt(&mut self, found: Vec<Resumed>) {
+        for found in found {
+            if found.check.is_monitor() {
+                self.monitor.adopt(found, &self.desk);
+                continue;
+            }
+            let Some(&place) = self.places.get(&found.check) else {
+                close_orphan(found, &self.desk);
+                continue;
+            };
+            if let Some(Some(slot)) = self.slots.get_mut(place) {
+                slot.entry.adopt(found, &self.desk);
+            }
+            self.follow(place, Directions::default());
+        }
+    }
+
     fn keep(&mut self, place: usize, check: &Arc<PlannedCheck>) {
         let now = self.time.now();
         let Some(Some(slot)) = self.slots.get_mut(place) else { return };
@@ -389,3 +416,6 @@ fn spawn(slot: &Slot, place: usize, around: &Arc<Surroundings>, finished: &mpsc:
         let _ = finished.send(Finished { place, generation, pass });
     });
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! The monitor's view of itself: gathers what concerns several checks and lets the pure
-//! [`alert::daemon`](crate::alert::daemon) decide.
+//! [`alert::daemon`] decide.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ use crate::model::{Cause, CheckId, Confirm, Verdict};
 use crate::plan::Plan;
 use crate::record::resilient::Health;
 use crate::record::{Resumed, Transition};
-use crate::run::book::{Desk, Entry, file_effects};
+use crate::run::book::{Desk, Entry, file_effects, merged};
+use crate::run::chronicle;
 
 /// What the sender tells of its channels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub struct Monitor {
     policy: Policy,
     store: watch::Receiver<Health>,
     failing: BTreeMap<String, FailingChannel>,
+    /// The channels there are.
+    channels: BTreeSet<String>,
     /// The checks' part of the last summary.
     checks: Summary,
 }
@@ -53,27 +56,49 @@ impl Monitor {
             policy: policy(routes(plan)),
             store,
             failing: BTreeMap::new(),
+            channels: plan.channels.by_name.keys().cloned().collect(),
             checks: Summary::default(),
         }
     }
 
-    /// Goes on from where an earlier run of the daemon stopped. A channel that was failing then is
-    /// failing until a message goes through it.
-    pub fn resume(&mut self, resumed: Option<Resumed>, plan: &Plan) {
-        let Some(resumed) = resumed else { return };
-        self.state = resumed.state;
+    /// Goes on from where an earlier run of the daemon stopped.
+    pub fn resume(&mut self, resumed: Option<Resumed>) {
+        if let Some(resumed) = resumed {
+            self.state = resumed.state;
+            self.remember_failing();
+        }
+    }
+
+    /// A channel that was failing when the daemon stopped is failing until a message goes through it.
+    fn remember_failing(&mut self) {
         let findings = self.state.incident.iter().flat_map(|incident| &incident.findings);
         for failing in findings.filter_map(daemon::failing_channel) {
-            if plan.channels.by_name.contains_key(&failing.channel) {
-                self.failing.insert(failing.channel.clone(), failing);
+            if self.channels.contains(&failing.channel) {
+                self.failing.entry(failing.channel.clone()).or_insert(failing);
             }
         }
+    }
+
+    /// Goes on from what an earlier run of the daemon left, learned of late. An incident that was open
+    /// then is still open; the next look at the checks ends it if all is well.
+    pub fn adopt(&mut self, found: Resumed, desk: &Desk) {
+        if found.state.incident.is_none() {
+            return;
+        }
+        let own = std::mem::replace(&mut self.state, found.state);
+        self.remember_failing();
+        let mut transition = Transition::of(CheckId::monitor());
+        transition.incidents.extend(merged(own, desk));
+        transition.state = Some(self.state.clone());
+        show(&self.state, desk);
+        desk.writer.send(transition);
     }
 
     /// Goes over to a new plan.
     pub fn replan(&mut self, plan: &Plan) {
         self.policy.routes = routes(plan);
-        self.failing.retain(|channel, _| plan.channels.by_name.contains_key(channel));
+        self.channels = plan.channels.by_name.keys().cloned().collect();
+        self.failing.retain(|channel, _| self.channels.contains(channel));
     }
 
     /// Whether what is decided now is not recorded.
@@ -137,6 +162,7 @@ impl Monitor {
         file_effects(effects, &mut transition);
         transition.state = after.says_more_than(before).then(|| after.clone());
         let worth_it = transition.state.is_some() || !transition.outbox.is_empty();
+        chronicle::log(before.incident.as_ref(), after.incident.as_ref());
         show(&after, desk);
         self.state = after;
         if worth_it || !transition.incidents.is_empty() {

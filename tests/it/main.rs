@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod contracts;
+mod faults;
 mod layers;
 mod peers;
 mod plans;
 mod resume;
+mod telling;

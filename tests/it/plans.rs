@@ -24,13 +24,15 @@ fn plan(text: &str) -> Plan {
     app::plan(&written.path).map_err(|faults| format!("{faults:#?}")).unwrap().0
 }
 
+const NOTIFY: &str = "notify: { channels: { hook: { webhook: { url: https://hooks.example/ } } } }\n";
+
 /// `count` checks a second of `host`.
 fn busy(host: &str, count: usize) -> String {
     let checks: String = (0..count)
         .map(|index| format!("      c{index}: {{ every: 1s, timeout: 1s, http: {{ path: /{index} }} }}\n"))
         .collect();
     format!(
-        "defaults: {{ reference: [ {{ tcp: \"192.0.2.1:443\" }} ] }}\nportals:\n  acme:\n    url: http://{host}\n    private: true\n    checks:\n{checks}"
+        "defaults: {{ reference: [ {{ tcp: \"192.0.2.1:443\" }} ] }}\nportals:\n  acme:\n    url: http://{host}\n    private: true\n    checks:\n{checks}{NOTIFY}"
     )
 }
 
@@ -53,12 +55,22 @@ fn loopback_may_be_asked_as_often_as_one_likes() {
 fn a_guard_that_is_off_is_said_only_where_it_would_help() {
     let check = |private: bool| {
         format!(
-            "portals: {{ acme: {{ url: http://portal.example, private: {private}, checks: {{ home: {{ http: {{}} }} }} }} }}"
+            "portals: {{ acme: {{ url: http://portal.example, private: {private}, checks: {{ home: {{ http: {{}} }} }} }} }}\n{NOTIFY}"
         )
     };
     let warnings = plan(&check(false)).warnings;
     assert!(warnings.iter().any(|warning| warning.contains("own-network guard is off")), "{warnings:?}");
     assert_eq!(plan(&check(true)).warnings, Vec::<String>::new());
+}
+
+#[test]
+fn a_config_that_tells_nobody_says_so() {
+    let warnings = plan(
+        "portals: { acme: { private: true, checks: { home: { http: { url: http://portal.example } } } } }\n",
+    )
+    .warnings;
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("nobody is told"), "{warnings:?}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use portalwatch::alert::State;
 use portalwatch::app;
 use portalwatch::clock::{Clock, SystemClock};
-use portalwatch::model::{Cause, CheckId, Timings, Verdict};
+use portalwatch::model::{Cause, CheckId, Incident, IncidentId, Labels, Severity, Timings, Verdict};
 use portalwatch::plan::Plan;
 use portalwatch::record::memory::Memory;
 use portalwatch::record::resilient::Health;
@@ -56,7 +56,7 @@ async fn a_channel_that_failed_before_a_restart_is_not_told_well_by_it() {
     let after = desk(&store);
     let mut monitor = Monitor::new(watched, &plan);
     let resumed = store.resume().await.unwrap().into_iter().find(|one| one.check.is_monitor());
-    monitor.resume(resumed, &plan);
+    monitor.resume(resumed);
     monitor.look(std::iter::empty(), &after);
     assert!(is_open(&after), "nothing was sent since");
     monitor.signal(Signal::Working { channel: "hook".into() }, &after);
@@ -92,4 +92,45 @@ async fn a_check_that_was_unknown_before_a_restart_is_unknown_until_it_is_measur
     );
     let known = resumed(last(Verdict::Pass, None));
     assert_eq!(Entry::new(Arc::clone(check), known, &desk).unknown(), None);
+}
+
+#[tokio::test]
+async fn a_portal_that_was_down_before_a_restart_is_not_down_since_the_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path());
+    let store: Arc<dyn Store> = Arc::new(Memory::default());
+    let desk = desk(&store);
+    let check = CheckId::new("acme", "home");
+    let at = SystemClock.now() - Duration::from_secs(60);
+    let started = at - Duration::from_secs(7_200);
+    let incident = Incident {
+        id: IncidentId::new(&check, started),
+        check: check.clone(),
+        kind: "http".into(),
+        labels: Labels::new(),
+        alertname: "http.status".into(),
+        severity: Severity::Critical,
+        started,
+        opened: started,
+        last_good: None,
+        findings: Vec::new(),
+        ended: None,
+        closed: None,
+        flapping: false,
+        not_recorded: false,
+    };
+    let last = ResultRow {
+        at,
+        verdict: Verdict::Fail,
+        cause: None,
+        status: Some(502),
+        took: Duration::ZERO,
+        timings: Timings::default(),
+        findings: Vec::new(),
+    };
+    let mut state = State::default();
+    state.incident = Some(incident);
+    let resumed = Resumed { check: check.clone(), state, memory: None, last: Some(last) };
+    Entry::new(Arc::clone(&plan.checks[0]), Some(resumed), &desk);
+    assert_eq!(desk.live.read(|checks| checks[&check].since), Some(started));
 }

@@ -143,13 +143,16 @@ impl State {
         }
     }
 
-    /// How soon to look again: the shortest wish of what is bad and not confirmed at its level.
+    /// How soon to look again: the shortest wish of what is bad and not confirmed at its level, or of
+    /// what may be over.
     pub(super) fn recheck(&self, policy: &Policy) -> Option<Duration> {
+        let recovering = self.good > 0;
         self.keys
             .iter()
             .filter(|key| {
-                Some(key.last) == self.known
-                    && key.level.is_none_or(|confirmed| level(&key.finding) > confirmed)
+                recovering
+                    || Some(key.last) == self.known
+                        && key.level.is_none_or(|confirmed| level(&key.finding) > confirmed)
             })
             .filter_map(|key| policy.confirm_of(key.finding.id.as_str()).recheck)
             .min()

@@ -162,6 +162,17 @@ fn suspicion_looks_again_soon_and_unknown_does_not() {
 }
 
 #[test]
+fn people_do_not_wait_an_interval_to_hear_that_it_is_over() {
+    let policy = policy(vec![]);
+    let (open, _) = run("555", &policy);
+    let (recovering, effects) = step(open, &seen('.', 180), &policy, at(181));
+    assert!(effects.contains(&Effect::RunAt(at(191))), "{effects:?}");
+    let (closed, effects) = step(recovering, &seen('.', 191), &policy, at(192));
+    assert_eq!(closed.incident, None);
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::RunAt(_))), "{effects:?}");
+}
+
+#[test]
 fn a_suspicion_that_cannot_be_measured_again_neither_hurries_nor_stays() {
     let (state, effects) = run("5mmmmm", &policy(vec![]));
     let hurried = effects.iter().filter(|effect| matches!(effect, Effect::RunAt(_))).count();

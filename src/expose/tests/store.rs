@@ -38,6 +38,10 @@ impl Store for Incidents {
         no()
     }
 
+    fn mark<'a>(&'a self, _: &'a str, _: &'a [String]) -> Future<'a, ()> {
+        no()
+    }
+
     fn settle<'a>(&'a self, _: &'a [Settled]) -> Future<'a, ()> {
         no()
     }

@@ -135,6 +135,10 @@ impl Pool {
 
     /// Asks for the name servers of the root. One caller asks, the others get its answer.
     pub(super) async fn control(&self, limit: Duration) -> Result<(), String> {
+        timeout(limit, self.ask_control(limit)).await.unwrap_or_else(|_| Err("no answer".to_owned()))
+    }
+
+    async fn ask_control(&self, limit: Duration) -> Result<(), String> {
         let mut last = self.control.lock().await;
         if let Some((at, answer)) = &*last
             && at.elapsed() < CONTROL_LIFETIME

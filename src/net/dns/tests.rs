@@ -52,6 +52,19 @@ async fn a_dead_resolver_is_not_downtime() {
     assert!(error.detail.contains("control query"), "{}", error.detail);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_dead_resolver_is_found_out_before_the_time_is_up() {
+    let server = resolver(|_, _| Says::Nothing).await;
+    let net = net();
+    for timeout in [Duration::from_millis(200), Duration::from_secs(2), Duration::from_secs(10)] {
+        let asked = tokio::time::timeout(timeout, ask(&net, server, timeout)).await;
+        assert_eq!(
+            asked.expect("a run would have been cut off").unwrap_err().reason,
+            FailReason::OwnResolver
+        );
+    }
+}
+
 #[tokio::test]
 async fn an_encrypted_resolver_that_is_gone_is_not_downtime() {
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

@@ -5,6 +5,7 @@
 //! (RFC 3207 section 5), and so that all TLS has one configuration.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lettre::address::Envelope;
@@ -29,11 +30,15 @@ enum Failed {
     Relay(String),
     /// The relay took a look at the message and does not want it for now.
     Later(String),
-    /// The relay will never take the message.
+    /// The relay says that it will never take the message.
     Never(String),
 }
 
 /// Sends `mail` under `key`; the whole of it takes at most `timeout`.
+///
+/// A refusal for good (5xx) is tried again as well, at the next relay and later: most of them are
+/// settings of a relay that somebody mends (relaying denied, a full mailbox, a block list), and an
+/// alert that is given up at once is lost without anybody knowing.
 pub(super) async fn send(
     wire: &dyn Wire,
     smtp: &Smtp,
@@ -48,25 +53,29 @@ pub(super) async fn send(
     };
     let share = timeout / u32::try_from(smtp.relays.len().max(1)).unwrap_or(1);
     let mut why = Vec::new();
+    let mut unsure = false;
     for relay in &smtp.relays {
         let place = format!("{}:{}", relay.host, relay.port);
-        let attempt = through(wire, relay, tls, &message, share);
+        let handed = AtomicBool::new(false);
+        let attempt = through(wire, relay, tls, &message, share, &handed);
         let failed = match tokio::time::timeout(share, attempt).await {
             Ok(Ok(answer)) => return Delivery::Sent { answer: bounded(&format!("{place}: {answer}"), 300) },
             Ok(Err(failed)) => failed,
             Err(_) => Failed::Relay(format!("no answer within {} s", share.as_secs())),
         };
+        unsure |= handed.load(Ordering::Relaxed);
         match failed {
-            Failed::Relay(reason) => why.push(format!("{place}: {reason}")),
+            Failed::Relay(reason) | Failed::Never(reason) => why.push(format!("{place}: {reason}")),
             Failed::Later(reason) => {
-                return Delivery::Retry { after: None, why: bounded(&format!("{place}: {reason}"), 300) };
-            }
-            Failed::Never(reason) => {
-                return Delivery::Dead { why: bounded(&format!("{place}: {reason}"), 300) };
+                return Delivery::Retry {
+                    after: None,
+                    why: bounded(&format!("{place}: {reason}"), 300),
+                    unsure,
+                };
             }
         }
     }
-    Delivery::Retry { after: None, why: bounded(&why.join("; "), 500) }
+    Delivery::Retry { after: None, why: bounded(&why.join("; "), 500), unsure }
 }
 
 /// A header that lettre has no type for.
@@ -116,6 +125,7 @@ async fn through(
     tls: &TlsOptions,
     message: &Message,
     timeout: Duration,
+    handed: &AtomicBool,
 ) -> Result<String, Failed> {
     let dialed = wire.dial(&relay.host, relay.port, timeout).await.map_err(Failed::Relay)?;
     let _permit = dialed.permit;
@@ -126,7 +136,7 @@ async fn through(
         .await
         .map_err(|error| Failed::Relay(format!("greeting: {}", words(&error))))?;
     let outcome = match log_in(&mut connection, relay, encrypted).await {
-        Ok(()) => transact(&mut connection, message).await,
+        Ok(()) => transact(&mut connection, message, handed).await,
         Err(why) => Err(Failed::Relay(why)),
     };
     // The answer to DATA is what counts; a peer that hangs after it must not turn success around.
@@ -228,8 +238,13 @@ async fn log_in(connection: &mut AsyncSmtpConnection, relay: &Relay, encrypted: 
 }
 
 /// MAIL, RCPT for each recipient, DATA. Recipients that are refused do not keep the message from
-/// the others.
-async fn transact(connection: &mut AsyncSmtpConnection, message: &Message) -> Result<String, Failed> {
+/// the others. `handed` is set while the message is with the relay and no reply has come: it may
+/// have been taken then (RFC 5321 section 4.5.4.1 has the client send it again).
+async fn transact(
+    connection: &mut AsyncSmtpConnection,
+    message: &Message,
+    handed: &AtomicBool,
+) -> Result<String, Failed> {
     let body = message.formatted();
     let envelope: &Envelope = message.envelope();
     let mut parameters = Vec::new();
@@ -255,7 +270,11 @@ async fn transact(connection: &mut AsyncSmtpConnection, message: &Message) -> Re
         return Err(none_accepted(refusals));
     }
     connection.command(Data).await.map_err(|error| refused("DATA", &error))?;
-    let response = connection.message(&body).await.map_err(|error| refused("message", &error))?;
+    handed.store(true, Ordering::Relaxed);
+    let response = connection.message(&body).await;
+    let replied = response.as_ref().err().is_none_or(|error| error.status().is_some());
+    handed.store(!replied, Ordering::Relaxed);
+    let response = response.map_err(|error| refused("message", &error))?;
     let answer = format!("{} {}", response.code(), response.message().collect::<Vec<_>>().join(" "));
     let notes: Vec<String> = refusals
         .into_iter()

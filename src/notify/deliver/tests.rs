@@ -5,6 +5,7 @@ mod mail;
 mod web;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
@@ -173,8 +174,10 @@ async fn what_can_never_be_delivered_is_given_up_after_a_day() {
 async fn a_refusal_for_good_is_not_repeated() {
     let outbox = Outbox::with(vec![row("k1", "a", "acme/home", Reason::Opened)]);
     let script = Script::new([("a", &[(0, 422)])]);
-    let _running = deliver(&outbox, &script, Follows::new(), channels(vec![hook("a")]));
+    let mut running = deliver(&outbox, &script, Follows::new(), channels(vec![hook("a")]));
     pass(60).await;
+    let failing = ChannelEvent::Failing { channel: "a".into(), why: "HTTP 422".into() };
+    assert_eq!(running.events.try_recv(), Ok(failing), "what is lost is told");
     assert_eq!(script.ids("a").len(), 1);
     assert!(matches!(outbox.settled("k1"), Some(Settled::Dead { .. })));
 }
@@ -214,6 +217,51 @@ async fn an_outage_that_is_over_before_it_was_told_is_told_once() {
     pass(60).await;
     assert_eq!(script.ids("a"), ["k2"]);
     assert!(matches!(outbox.settled("k1"), Some(Settled::Collapsed { into, .. }) if into == "k2"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_is_refused_keeps_its_note_and_what_it_stands_for_ends_with_it() {
+    let outbox = Outbox::with(vec![
+        row("k#1:a", "a", "acme/home", Reason::Opened),
+        row("k#2:a", "a", "acme/home", Reason::Resolved),
+    ]);
+    let script = Script::new([("a", &[(0, 503), (0, 503), (0, 200)])]);
+    let _running = deliver(&outbox, &script, Follows::new(), channels(vec![hook("a")]));
+    pass(3).await;
+    assert!(outbox.settled("k#1:a").is_none(), "nobody was told yet");
+    pass(60).await;
+    assert_eq!(script.ids("a"), ["k#2:a", "k#2:a", "k#2:a"]);
+    let bodies = script.bodies();
+    assert_eq!((&bodies[0], &bodies[1]), (&bodies[2], &bodies[2]));
+    assert!(matches!(outbox.settled("k#1:a"), Some(Settled::Collapsed { into, .. }) if into == "k#2:a"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_opening_of_which_no_answer_came_is_sent_again_before_its_end() {
+    let outbox = Outbox::with(vec![row("k1", "a", "acme/home", Reason::Opened)]);
+    // Refused, then taken without an answer, then refused: it may have arrived.
+    let script = Script::new([("a", &[(0, 503), (3600, 200), (0, 503), (0, 200)])]);
+    let _running = deliver(&outbox, &script, Follows::new(), channels(vec![hook("a")]));
+    pass(32).await;
+    outbox.add(vec![row("k2", "a", "acme/home", Reason::Resolved)]);
+    pass(300).await;
+    assert_eq!(script.ids("a"), ["k1", "k1", "k1", "k1", "k2"]);
+    assert!(matches!(outbox.settled("k1"), Some(Settled::Sent { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_a_busy_channel_is_not_written_over_and_over() {
+    let outbox = Outbox::with(vec![row("k1", "a", "acme/home", Reason::Opened)]);
+    let script = Script::new([("a", &[(20, 200), (0, 200)])]);
+    let _running = deliver(&outbox, &script, Follows::new(), channels(vec![hook("a")]));
+    pass(1).await;
+    outbox.add(vec![row("k2", "a", "acme/api", Reason::Opened)]);
+    pass(15).await;
+    let before = outbox.writes.load(Ordering::Relaxed);
+    pass(3).await;
+    assert_eq!(outbox.writes.load(Ordering::Relaxed), before);
+    pass(10).await;
+    assert_eq!(script.ids("a"), ["k1", "k2"]);
 }
 
 #[tokio::test(start_paused = true)]

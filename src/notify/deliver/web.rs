@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::wire::{Call, Reply, Wire};
+use super::wire::{Broken, Call, Reply, Wire};
 use crate::model::{Delivery, HttpMessage};
 use crate::net::TlsOptions;
 use crate::notify::card::bounded;
@@ -30,8 +30,11 @@ pub(super) async fn send(
     };
     match tokio::time::timeout(timeout, wire.exchange(call)).await {
         Ok(Ok(reply)) => classify(&reply, now),
-        Ok(Err(why)) => Delivery::Retry { after: None, why },
-        Err(_) => Delivery::Retry { after: None, why: format!("no answer within {} s", timeout.as_secs()) },
+        Ok(Err(Broken { why, sent })) => Delivery::Retry { after: None, why, unsure: sent },
+        Err(_) => {
+            let why = format!("no answer within {} s", timeout.as_secs());
+            Delivery::Retry { after: None, why, unsure: true }
+        }
     }
 }
 
@@ -84,10 +87,10 @@ fn classify(reply: &Reply, now: Timestamp) -> Delivery {
                 reply.status,
                 bounded(place, 200)
             );
-            Delivery::Retry { after: None, why }
+            Delivery::Retry { after: None, why, unsure: false }
         }
         400 | 410 | 413 | 422 => Delivery::Dead { why: answer },
-        _ => Delivery::Retry { after: retry_after(reply, now), why: answer },
+        _ => Delivery::Retry { after: retry_after(reply, now), why: answer, unsure: false },
     }
 }
 

@@ -25,8 +25,8 @@ pub trait Wire: Send + Sync {
     /// One HTTP exchange; redirects are not followed.
     ///
     /// # Errors
-    /// Why there is no answer, in one line without the URL.
-    fn exchange(&self, call: Call) -> BoxFuture<'_, Result<Reply, String>>;
+    /// Why there is no answer.
+    fn exchange(&self, call: Call) -> BoxFuture<'_, Result<Reply, Broken>>;
 }
 
 /// A connection, and what must live as long as it does.
@@ -53,6 +53,15 @@ pub struct Call {
     pub max_body: usize,
     /// The channel's TLS settings.
     pub tls: Arc<TlsOptions>,
+}
+
+/// An exchange without an answer.
+#[derive(Debug)]
+pub struct Broken {
+    /// Why, in one line without the URL.
+    pub why: String,
+    /// The request, or a part of it, was sent: the other side may have acted on it.
+    pub sent: bool,
 }
 
 /// An HTTP answer.

@@ -56,7 +56,15 @@ pub(super) struct Report {
     pub channel: String,
     pub budget: Budget,
     /// One for each attempt, in order: why it failed.
-    pub attempts: Vec<Result<(), String>>,
+    pub attempts: Vec<Result<(), Failure>>,
+}
+
+/// A failed attempt.
+pub(super) struct Failure {
+    /// Why, in one line without secrets.
+    pub why: String,
+    /// The message is given up.
+    pub lost: bool,
 }
 
 impl Job {
@@ -81,9 +89,7 @@ impl Job {
                 }
             }
             held.extend(batch.rows.iter().map(|row| row.incident.clone()));
-            let released: Vec<_> = batch
-                .rows
-                .iter()
+            let released: Vec<_> = all_rows(&batch)
                 .map(|row| released(row, not_before.unwrap_or(row.not_before).max(row.not_before)))
                 .collect();
             settle(&*self.store, &released).await;
@@ -92,16 +98,10 @@ impl Job {
     }
 
     /// Sends one message and settles its rows.
-    async fn attempt(&self, batch: &Batch) -> Result<(), String> {
-        if batch.rows.iter().any(|row| row.batch.as_ref() != Some(&batch.key)) {
-            let marked: Vec<_> = batch
-                .rows
-                .iter()
-                .map(|row| {
-                    released(&OutboxRow { batch: Some(batch.key.clone()), ..row.clone() }, row.not_before)
-                })
-                .collect();
-            settle(&*self.store, &marked).await;
+    async fn attempt(&self, batch: &Batch) -> Result<(), Failure> {
+        let keys: Vec<_> = batch.rows.iter().map(|row| row.key.clone()).collect();
+        if let Err(error) = self.store.mark(&batch.key, &keys).await {
+            tracing::warn!(%error, key = batch.key, "the outbox cannot be written; the message goes out all the same");
         }
         let now = self.clock.now();
         let Some(notification) = self.notification(batch, now) else { return Ok(()) };
@@ -109,10 +109,13 @@ impl Job {
         let masker = &self.channels.masker;
         let delivery = send(&*self.wire, &self.channel, &outgoing, &batch.key, now, masker).await;
         let now = self.clock.now();
-        let settled: Vec<_> = batch.rows.iter().map(|row| self.verdict(batch, row, &delivery, now)).collect();
+        let mut settled: Vec<_> =
+            batch.rows.iter().map(|row| self.verdict(batch, row, &delivery, now)).collect();
         if let Some(first) = settled.first() {
             count(&self.channel.name, outcome(first));
+            settled.extend(self.absorb(batch, first, now));
         }
+        let lost = settled.iter().any(|settled| matches!(settled, Settled::Dead { .. }));
         settle(&*self.store, &settled).await;
         match delivery {
             Delivery::Sent { answer } => {
@@ -121,9 +124,21 @@ impl Job {
             }
             Delivery::Retry { why, .. } | Delivery::Dead { why } => {
                 tracing::warn!(channel = self.channel.name, key = batch.key, why, "not sent");
-                Err(why)
+                Err(Failure { why, lost })
             }
         }
+    }
+
+    /// What becomes of the rows a message stands for: they end with it, or wait beside it.
+    fn absorb(&self, batch: &Batch, message: &Settled, now: Timestamp) -> Vec<Settled> {
+        let fate = |row: &OutboxRow| match message {
+            Settled::Later { not_before, .. } => released(row, *not_before),
+            _ => {
+                count(&self.channel.name, "collapsed");
+                Settled::Collapsed { key: row.key.clone(), into: batch.key.clone(), at: now }
+            }
+        };
+        batch.absorbed.iter().map(fate).collect()
     }
 
     fn notification(&self, batch: &Batch, now: Timestamp) -> Option<Notification> {
@@ -134,6 +149,7 @@ impl Job {
             group_key: first.group_key.clone(),
             group_labels: first.group_labels.clone(),
             notices: batch.rows.iter().map(|row| masked(&row.notice, &self.channels.masker)).collect(),
+            replies_to: batch.rows.iter().find_map(|row| row.root.clone()),
             shares: batch.shares.as_deref().map(|shares| self.channels.masker.mask(shares).into_owned()),
             external_url: self.channels.external_url.clone(),
             timezone: self.channels.timezone.clone(),
@@ -154,7 +170,7 @@ impl Job {
             Delivery::Retry { why, .. } if batch.rows.iter().all(|row| given_up(row, now)) => {
                 Settled::Dead { key, at: now, why: format!("given up after 24 h: {why}") }
             }
-            Delivery::Retry { after, why } => {
+            Delivery::Retry { after, why, unsure } => {
                 let most = batch.rows.iter().map(|row| row.attempts).max().unwrap_or(0).saturating_add(1);
                 let wait = backoff(&batch.key, most, *after);
                 Settled::Later {
@@ -163,10 +179,17 @@ impl Job {
                     attempts: row.attempts.saturating_add(1),
                     batch: Some(batch.key.clone()),
                     why: why.clone(),
+                    // A clear refusal says nothing about the attempt before it.
+                    unsure: row.unsure || *unsure,
                 }
             }
         }
     }
+}
+
+/// The rows of a message, and those it stands for.
+pub(super) fn all_rows(batch: &Batch) -> impl Iterator<Item = &OutboxRow> {
+    batch.rows.iter().chain(&batch.absorbed)
 }
 
 /// The `outcome` label of what became of a message.
@@ -187,6 +210,7 @@ pub(super) fn released(row: &OutboxRow, not_before: Timestamp) -> Settled {
         attempts: row.attempts,
         batch: row.batch.clone(),
         why: String::new(),
+        unsure: row.unsure,
     }
 }
 

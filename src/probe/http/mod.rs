@@ -1,7 +1,7 @@
 //! The `http` kind: one request, its redirects, and what the answer should say.
 //!
-//! [`spec`] and [`expect`] are what a config says, [`observe`](mod@observe) looks, [`facts`] is
-//! what was seen, [`verdict`] thinks.
+//! [`spec`] and [`expect`] are what a config says, `observe` looks, [`facts`] is
+//! what was seen, `verdict` thinks.
 
 pub mod expect;
 pub mod facts;

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use url::Url;
 
+use super::mask;
 use super::spec::{Addresses, Auth, Spec};
 use super::values::Fields;
 use crate::model::Secret;
@@ -85,7 +86,7 @@ pub fn prepare(spec: &Spec, scope: &Scope, token: Option<&Secret>) -> Result<Pre
     let mut private_headers = vec![header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION];
     for (name, value, text) in spec.headers.iter().flat_map(|headers| headers.0.iter()) {
         headers.append(name.clone(), value.clone());
-        if text.is_secret() {
+        if text.is_secret() || mask::looks_secret(name.as_str()) {
             private_headers.push(name.clone());
         }
     }
@@ -133,7 +134,7 @@ fn body(spec: &Spec) -> Result<(Bytes, Option<&'static str>, bool), String> {
         let text: String = url::form_urlencoded::Serializer::new(String::new())
             .extend_pairs(fields.iter().map(|(name, text)| (&**name, text.expose())))
             .finish();
-        let secret = fields.iter().any(|(_, text)| text.is_secret());
+        let secret = fields.iter().any(|(name, text)| text.is_secret() || mask::looks_secret(name));
         return Ok((text.into(), Some("application/x-www-form-urlencoded"), secret));
     }
     Ok((Bytes::new(), None, false))

@@ -359,6 +359,18 @@ fn a_secret_written_in_plain_is_not_printed_either() {
 }
 
 #[test]
+fn a_secret_written_in_plain_does_not_follow_a_redirect_elsewhere() {
+    let spec = spec(json!({
+        "url": "https://h.example/", "headers": { "x-api-key": "pl41n", "accept": "text/html" },
+        "form": { "password": "pl41n" },
+    }));
+    let prepared = request::prepare(&spec, &scope(None), None).unwrap();
+    assert!(prepared.private_headers.iter().any(|name| name == "x-api-key"));
+    assert!(prepared.private_headers.iter().all(|name| name != "accept"));
+    assert!(prepared.secret_body);
+}
+
+#[test]
 fn one_look_needs_no_config() {
     let plain = inspect_spec("h.example/x").unwrap();
     assert_eq!(plain.url.unwrap().0.as_str(), "https://h.example/x");

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::Bounds;
 use crate::alert;
-use crate::model::{CheckId, Incident, IncidentId, OutboxRow, Outcome, Verdict};
+use crate::model::{CheckId, Incident, IncidentId, OutboxRow, Outcome, Reason, Verdict};
 use crate::record::{Claimed, Gap, Recorded, ResultRow, Resumed, Settled, Transition, pack};
 use crate::telemetry::telemetry;
 
@@ -24,7 +24,10 @@ pub(super) struct Held {
     pub(super) keys: HashSet<String>,
     pub(super) settled: Recent,
     pub(super) group_sent: HashMap<(String, String), Timestamp>,
-    pub(super) gaps: VecDeque<Gap>,
+    /// The key of the first message sent, by channel and open incident.
+    pub(super) roots: HashMap<(String, IncidentId), String>,
+    /// By beginning and check, oldest first: a standstill makes one for each check at once.
+    pub(super) gaps: BTreeMap<(Timestamp, Option<CheckId>), Gap>,
     pub(super) seen: Option<Timestamp>,
 }
 
@@ -40,6 +43,14 @@ pub(super) struct Check {
 pub(super) struct Waiting {
     pub(super) row: OutboxRow,
     pub(super) lease_until: Option<Timestamp>,
+}
+
+/// The waiting rows of one incident for one channel.
+#[derive(Default)]
+struct Queue {
+    due: bool,
+    leased: bool,
+    tried: bool,
 }
 
 /// Keys of settled rows, against a repeated commit.
@@ -61,6 +72,9 @@ impl Recent {
         }
     }
 }
+
+/// How long it matters when a group was last sent something: no `group_interval` is longer in earnest.
+const GROUPS_KEPT: Duration = Duration::from_hours(7 * 24);
 
 fn dropped(what: &str) {
     telemetry().dropped.with_label_values(&[what, "memory_full"]).inc();
@@ -170,32 +184,36 @@ impl Held {
     }
 
     pub(super) fn gap(&mut self, gap: Gap, bounds: &Bounds) {
-        self.gaps.retain(|kept| (&kept.check, kept.from) != (&gap.check, gap.from));
-        self.gaps.push_back(gap);
+        self.gaps.insert((gap.from, gap.check.clone()), gap);
         while self.gaps.len() > bounds.gaps {
-            self.gaps.pop_front();
+            self.gaps.pop_first();
             dropped("gap");
         }
     }
 
-    pub(super) fn claimed(&self, row: OutboxRow) -> Claimed {
+    pub(super) fn claimed(&self, mut row: OutboxRow) -> Claimed {
         let group = (row.channel.clone(), row.group_key.clone());
+        row.root = self.roots.get(&(row.channel.clone(), row.incident.clone())).cloned();
         Claimed { group_sent: self.group_sent.get(&group).copied(), row }
     }
 
     pub(super) fn claim(&mut self, now: Timestamp, lease: Duration) -> Vec<Claimed> {
         let until = now.saturating_add(lease).unwrap_or(Timestamp::MAX);
-        let mut due: HashMap<(IncidentId, String), (bool, bool)> = HashMap::new();
-        for waiting in &self.outbox {
-            let queue = (waiting.row.incident.clone(), waiting.row.channel.clone());
-            let (is_due, leased) = due.entry(queue).or_default();
-            *is_due |= waiting.row.not_before <= now;
-            *leased |= waiting.lease_until.is_some_and(|until| until > now);
+        let mut queues: HashMap<(IncidentId, String), Queue> = HashMap::new();
+        for Waiting { row, lease_until } in &self.outbox {
+            let queue = queues.entry((row.incident.clone(), row.channel.clone())).or_default();
+            queue.due |= row.not_before <= now;
+            queue.leased |= lease_until.is_some_and(|until| until > now);
+            queue.tried |= row.attempts > 0 || row.batch.is_some();
         }
+        queues.retain(|_, queue| !queue.leased);
+        let news = queues.iter().filter(|(_, queue)| queue.due && !queue.tried);
+        let news: HashSet<_> = news.map(|((_, channel), _)| channel.clone()).collect();
         let mut rows = Vec::new();
         for waiting in &mut self.outbox {
-            let queue = (waiting.row.incident.clone(), waiting.row.channel.clone());
-            if due.get(&queue) == Some(&(true, false)) {
+            let name = (waiting.row.incident.clone(), waiting.row.channel.clone());
+            let Some(queue) = queues.get(&name) else { continue };
+            if queue.due || (!queue.tried && news.contains(&name.1)) {
                 waiting.lease_until = Some(until);
                 rows.push(waiting.row.clone());
             }
@@ -203,18 +221,30 @@ impl Held {
         rows.into_iter().map(|row| self.claimed(row)).collect()
     }
 
+    pub(super) fn mark(&mut self, batch: &str, keys: &[String]) {
+        for waiting in self.outbox.iter_mut().filter(|waiting| keys.contains(&waiting.row.key)) {
+            waiting.row.batch = Some(batch.to_owned());
+            waiting.row.unsure = true;
+        }
+    }
+
     pub(super) fn settle(&mut self, settled: &Settled, bounds: &Bounds) {
         match settled {
-            Settled::Later { key, not_before, attempts, batch, .. } => {
+            Settled::Later { key, not_before, attempts, batch, unsure, .. } => {
                 if let Some(waiting) = self.outbox.iter_mut().find(|waiting| waiting.row.key == *key) {
                     waiting.row.not_before = *not_before;
                     waiting.row.attempts = *attempts;
                     waiting.row.batch.clone_from(batch);
+                    waiting.row.unsure = *unsure;
                     waiting.lease_until = None;
                 }
             }
             Settled::Sent { key, at, .. } => {
                 if let Some(row) = self.end(key, bounds) {
+                    if row.notice.reason != Reason::Resolved {
+                        let root = row.batch.unwrap_or(row.key);
+                        self.roots.entry((row.channel.clone(), row.incident)).or_insert(root);
+                    }
                     let sent = self.group_sent.entry((row.channel, row.group_key)).or_insert(*at);
                     *sent = (*sent).max(*at);
                 }
@@ -231,7 +261,11 @@ impl Held {
             return None;
         }
         let position = self.outbox.iter().position(|waiting| waiting.row.key == key)?;
-        self.outbox.remove(position).map(|waiting| waiting.row)
+        let row = self.outbox.remove(position)?.row;
+        if row.notice.reason == Reason::Resolved {
+            self.roots.remove(&(row.channel.clone(), row.incident.clone()));
+        }
+        Some(row)
     }
 
     pub(super) fn resume(&self) -> Vec<Resumed> {
@@ -268,9 +302,29 @@ impl Held {
     pub(super) fn prune(&mut self, results: Timestamp, incidents: Timestamp) -> u64 {
         let before = self.results.len() + self.incidents.len() + self.gaps.len();
         self.results.retain(|(_, row)| row.at >= results);
-        self.gaps.retain(|gap| gap.to >= results);
+        self.gaps.retain(|_, gap| gap.to >= results);
         self.incidents.retain(|_, incident| incident.ended.is_none_or(|ended| ended >= incidents));
+        // Most groups are one incident each; counted from the newest, since the store has no clock.
+        if let Some(newest) = self.group_sent.values().max().copied() {
+            self.group_sent.retain(|_, at| newest.duration_since(*at).unsigned_abs() <= GROUPS_KEPT);
+        }
         let after = self.results.len() + self.incidents.len() + self.gaps.len();
         u64::try_from(before - after).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_of_incidents_long_over_are_forgotten() {
+        let mut held = Held::default();
+        let at = |days: i64| Timestamp::from_second(days * 86_400).unwrap();
+        for day in 0..30 {
+            held.group_sent.insert(("mail".into(), format!("acme/home@{day}")), at(day));
+        }
+        held.prune(Timestamp::MIN, Timestamp::MIN);
+        assert_eq!(held.group_sent.len(), 8, "a week and the newest");
     }
 }

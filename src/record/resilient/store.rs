@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
-use super::{Late, Resilient};
+use super::{Late, Marked, Resilient};
 use crate::model::{CheckId, Incident};
 use crate::record::{Claimed, Gap, LastFacts, ResultRow, Resumed, Settled, Store, StoreError, Transition};
 
@@ -70,6 +70,7 @@ impl Store for Resilient {
                 return self.memory.resume().await;
             }
             if let Some(Ok(kept)) = &kept {
+                self.core.lock().await.blind = false;
                 self.memory.remember(kept);
             }
             let held = answer(memory.map(Store::resume)).await;
@@ -99,6 +100,24 @@ impl Store for Resilient {
                 }
             }
             self.memory.claim(now, lease).await
+        })
+    }
+
+    fn mark<'a>(&'a self, batch: &'a str, keys: &'a [String]) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let mut core = self.core.lock().await;
+            self.memory.mark(batch, keys).await?;
+            if !core.degraded
+                && let Some(disk) = core.disk.clone()
+            {
+                match disk.mark(batch, keys).await {
+                    Ok(()) => return Ok(()),
+                    Err(why) => self.degrade(&mut core, &why),
+                }
+            }
+            core.backlog.push_back(Late::Marked(Marked { batch: batch.to_owned(), keys: keys.to_vec() }));
+            self.tell(&core, 0);
+            Ok(())
         })
     }
 

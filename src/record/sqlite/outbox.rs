@@ -9,14 +9,16 @@ use super::{Sqlite, Writer};
 use crate::model::OutboxRow;
 use crate::record::{Claimed, Settled, StoreError};
 
-const COLUMNS: &str = "SELECT o.seq, o.not_before, o.attempts, o.batch, o.body, g.at FROM outbox o \
+const COLUMNS: &str = "SELECT o.seq, o.not_before, o.attempts, o.batch, o.unsure, o.body, g.at, \
+    (SELECT coalesce(s.batch, s.key) FROM outbox s WHERE s.outcome = 'sent' AND s.incident = o.incident \
+     AND s.channel = o.channel ORDER BY s.seq LIMIT 1) FROM outbox o \
     LEFT JOIN group_sent g ON g.channel = o.channel AND g.group_key = o.group_key ";
 
-type Columns = (i64, i64, u32, Option<String>, String, Option<i64>);
+type Columns = (i64, i64, u32, Option<String>, bool, String, Option<i64>, Option<String>);
 
 pub(super) async fn insert(connection: &mut SqliteConnection, row: &OutboxRow) -> Result<(), sqlx::Error> {
-    let sql = "INSERT INTO outbox (key, channel, group_key, incident, at, not_before, attempts, batch, body) \
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING";
+    let sql = "INSERT INTO outbox (key, channel, group_key, incident, at, not_before, attempts, batch, unsure, body) \
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING";
     sqlx::query(sql)
         .bind(&row.key)
         .bind(&row.channel)
@@ -26,6 +28,7 @@ pub(super) async fn insert(connection: &mut SqliteConnection, row: &OutboxRow) -
         .bind(row.not_before.as_millisecond())
         .bind(row.attempts)
         .bind(&row.batch)
+        .bind(row.unsure)
         .bind(super::commit::json(row)?)
         .execute(connection)
         .await?;
@@ -41,6 +44,12 @@ impl Sqlite {
         self.still_there()?;
         let mut writer = self.seat().await?;
         writer.claim(now, lease).await.map_err(|why| self.fault(&why))
+    }
+
+    pub(super) async fn write_marks(&self, batch: &str, keys: &[String]) -> Result<(), StoreError> {
+        self.still_there()?;
+        let mut writer = self.seat().await?;
+        writer.mark(batch, keys).await.map_err(|why| self.fault(&why))
     }
 
     pub(super) async fn write_settled(&self, settled: &[Settled]) -> Result<(), StoreError> {
@@ -81,10 +90,12 @@ impl Writer {
         let until = now.saturating_add(i64::try_from(lease.as_millis()).unwrap_or(i64::MAX));
         let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
         let sql = sqlx::AssertSqlSafe(format!(
-            "{COLUMNS} JOIN (SELECT incident, channel FROM outbox WHERE settled_at IS NULL \
-             GROUP BY incident, channel HAVING min(not_before) <= ?1 AND max(coalesce(lease_until, 0)) <= ?1) due \
-             ON due.incident = o.incident AND due.channel = o.channel \
-             WHERE o.settled_at IS NULL ORDER BY o.seq"
+            "WITH free AS (SELECT incident, channel, min(not_before) <= ?1 AS due, \
+             max(attempts > 0 OR batch IS NOT NULL) AS tried FROM outbox WHERE settled_at IS NULL \
+             GROUP BY incident, channel HAVING max(coalesce(lease_until, 0)) <= ?1) \
+             {COLUMNS} JOIN free ON free.incident = o.incident AND free.channel = o.channel \
+             WHERE o.settled_at IS NULL AND (free.due OR NOT free.tried AND free.channel IN \
+             (SELECT channel FROM free WHERE due AND NOT tried)) ORDER BY o.seq"
         ));
         let rows = sqlx::query_as::<_, Columns>(sql).bind(now).fetch_all(&mut *transaction).await?;
         for row in &rows {
@@ -101,6 +112,15 @@ impl Writer {
         Ok(rows)
     }
 
+    async fn mark(&mut self, batch: &str, keys: &[String]) -> Result<(), sqlx::Error> {
+        let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
+        for key in keys {
+            let sql = "UPDATE outbox SET batch = ?, unsure = 1 WHERE key = ? AND settled_at IS NULL";
+            sqlx::query(sql).bind(batch).bind(key).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await
+    }
+
     async fn settle(&mut self, settled: &[Settled]) -> Result<(), sqlx::Error> {
         let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
         for settled in settled {
@@ -113,11 +133,11 @@ impl Writer {
                     sent.execute(&mut *transaction).await?;
                     end(&mut transaction, key, *at, "sent", answer).await?;
                 }
-                Settled::Later { key, not_before, attempts, batch, why } => {
-                    let sql = "UPDATE outbox SET not_before = ?, attempts = ?, batch = ?, answer = ?, \
+                Settled::Later { key, not_before, attempts, batch, why, unsure } => {
+                    let sql = "UPDATE outbox SET not_before = ?, attempts = ?, batch = ?, answer = ?, unsure = ?, \
                                lease_until = NULL WHERE key = ? AND settled_at IS NULL";
                     let later = sqlx::query(sql).bind(not_before.as_millisecond()).bind(attempts);
-                    later.bind(batch).bind(why).bind(key).execute(&mut *transaction).await?;
+                    later.bind(batch).bind(why).bind(unsure).bind(key).execute(&mut *transaction).await?;
                 }
                 Settled::Dead { key, at, why } => end(&mut transaction, key, *at, "dead", why).await?,
                 Settled::Collapsed { key, into, at } => {
@@ -143,11 +163,15 @@ async fn end(
     Ok(())
 }
 
-fn claimed((_, not_before, attempts, batch, body, sent): Columns) -> Result<Claimed, sqlx::Error> {
+fn claimed(
+    (_, not_before, attempts, batch, unsure, body, sent, root): Columns,
+) -> Result<Claimed, sqlx::Error> {
     let mut row: OutboxRow = serde_json::from_str(&body).map_err(|why| sqlx::Error::Decode(why.into()))?;
     row.not_before = Timestamp::from_millisecond(not_before).unwrap_or(row.not_before);
     row.attempts = attempts;
     row.batch = batch;
+    row.unsure = unsure;
+    row.root = root;
     let group_sent = sent.and_then(|sent| Timestamp::from_millisecond(sent).ok());
     Ok(Claimed { row, group_sent })
 }

@@ -16,7 +16,8 @@ use crate::record::{Gap, LastFacts, ResultRow, Resumed, StoreError, pack};
 
 /// Rows per transaction of a pruning, so that commits slip in between.
 const PRUNE: i64 = 5_000;
-/// How long settled outbox rows stay, for looking back and against repeated keys.
+/// How long settled outbox rows stay, for looking back and against repeated keys. Those of an open
+/// incident stay as long as it is open: its next message replies to the first one.
 const SETTLED: Duration = Duration::from_hours(7 * 24);
 
 type Columns = (i64, i64, i64, Option<u16>, Vec<u8>, Option<String>);
@@ -200,7 +201,8 @@ impl Sqlite {
         let before = newest.saturating_sub(i64::try_from(SETTLED.as_millis()).unwrap_or(i64::MAX));
         let mut dropped = self
             .drop_some(
-                "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE settled_at < ? LIMIT ?)",
+                "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE settled_at < ? AND incident NOT IN \
+                 (SELECT id FROM incidents WHERE ended IS NULL) LIMIT ?)",
                 before,
             )
             .await?;

@@ -267,6 +267,21 @@ async fn settled_messages_go_after_a_week_and_waiting_ones_never() {
 }
 
 #[tokio::test]
+async fn the_messages_of_an_open_incident_stay_so_that_its_end_can_reply() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Sqlite::open(&folder.path().join("record.db"), DAEMON).await.unwrap();
+    let week = 7 * 24 * 3_600_000;
+    let rows = vec![row("opened", "a/b", "mail", 0), row("other", "a/c", "mail", 0)];
+    let incidents = vec![incident("a/b", 1_000)];
+    store.commit(&[Transition { outbox: rows, incidents, ..bare("a/b") }]).await.unwrap();
+    store.settle(&[sent("opened", 1_000), sent("other", 1_001 + week)]).await.unwrap();
+    store.prune(time(0), time(0)).await.unwrap();
+    store.commit(&[Transition { outbox: vec![row("over", "a/b", "mail", 0)], ..bare("a/b") }]).await.unwrap();
+    let claimed = store.claim(time(0), Duration::from_secs(30)).await.unwrap();
+    assert_eq!(claimed[0].row.root.as_deref(), Some("opened"));
+}
+
+#[tokio::test]
 async fn a_long_past_goes_in_small_steps() {
     let folder = tempfile::tempdir().unwrap();
     let store = Sqlite::open(&folder.path().join("record.db"), DAEMON).await.unwrap();

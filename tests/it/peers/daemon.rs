@@ -8,6 +8,8 @@ use super::http::{Response, get};
 use super::poll;
 use super::process::Process;
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_portalwatch");
+
 /// A running daemon.
 pub struct Daemon {
     process: Process,
@@ -18,8 +20,18 @@ impl Daemon {
     /// Starts `portalwatch run -c config` with nothing of this environment but what is given. The
     /// config's folder is where it keeps its state; `port` is the one its config listens on.
     pub fn start(config: &Path, port: u16, environment: &[(&str, &str)]) -> Self {
+        Self::launch(Command::new(PROGRAM), config, port, environment)
+    }
+
+    /// As [`Daemon::start`], by a shell that runs `before` first, such as `ulimit -Hn 64`.
+    pub fn start_after(before: &str, config: &Path, port: u16) -> Self {
+        let mut command = Command::new("/bin/sh");
+        command.arg("-c").arg(format!("{before}; exec \"$0\" \"$@\"")).arg(PROGRAM);
+        Self::launch(command, config, port, &[])
+    }
+
+    fn launch(mut command: Command, config: &Path, port: u16, environment: &[(&str, &str)]) -> Self {
         let folder = config.parent().map_or_else(PathBuf::new, Path::to_owned);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_portalwatch"));
         command.arg("run").arg("-c").arg(config);
         command.env_clear().env("STATE_DIRECTORY", &folder).envs(environment.iter().copied());
         Self { process: Process::start(&mut command, &folder.join("daemon.log")), port }

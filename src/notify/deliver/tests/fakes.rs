@@ -2,6 +2,7 @@
 //! channels.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::clock::Clock;
 use crate::model::*;
 use crate::net::TlsOptions;
-use crate::notify::deliver::{Call, Channel, Channels, Dialed, Reply, Wire};
+use crate::notify::deliver::{Broken, Call, Channel, Channels, Dialed, Reply, Wire};
 use crate::notify::registry::ChannelType;
 use crate::notify::webhook::Webhook;
 use crate::record::*;
@@ -47,7 +48,11 @@ pub struct Stored {
 
 /// An outbox in memory; leases hold against everyone, as those of another process do.
 #[derive(Default)]
-pub struct Outbox(pub Mutex<Vec<Stored>>);
+pub struct Outbox {
+    pub rows: Mutex<Vec<Stored>>,
+    /// Claims that found something, marks and settlements.
+    pub writes: AtomicUsize,
+}
 
 impl Outbox {
     pub fn with(rows: Vec<OutboxRow>) -> Arc<Self> {
@@ -57,7 +62,7 @@ impl Outbox {
     }
 
     pub fn add(&self, rows: Vec<OutboxRow>) {
-        self.0.lock().unwrap().extend(rows.into_iter().map(|row| Stored {
+        self.rows.lock().unwrap().extend(rows.into_iter().map(|row| Stored {
             row,
             leased: None,
             settled: None,
@@ -65,17 +70,17 @@ impl Outbox {
     }
 
     pub fn settled(&self, key: &str) -> Option<Settled> {
-        self.0.lock().unwrap().iter().find(|stored| stored.row.key == key).unwrap().settled.clone()
+        self.rows.lock().unwrap().iter().find(|stored| stored.row.key == key).unwrap().settled.clone()
     }
 
     pub fn row(&self, key: &str) -> OutboxRow {
-        self.0.lock().unwrap().iter().find(|stored| stored.row.key == key).unwrap().row.clone()
+        self.rows.lock().unwrap().iter().find(|stored| stored.row.key == key).unwrap().row.clone()
     }
 }
 
 impl Store for Outbox {
     fn claim(&self, now: Timestamp, lease: Duration) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
-        let mut rows = self.0.lock().unwrap();
+        let mut rows = self.rows.lock().unwrap();
         let line = |row: &OutboxRow| (row.channel.clone(), row.incident.clone());
         let free =
             |stored: &&Stored| stored.settled.is_none() && stored.leased.is_none_or(|until| until <= now);
@@ -92,11 +97,21 @@ impl Store for Outbox {
                 claimed.push(Claimed { row: stored.row.clone(), group_sent: None });
             }
         }
+        self.writes.fetch_add(usize::from(!claimed.is_empty()), Ordering::Relaxed);
         async move { Ok(claimed) }.boxed()
     }
 
+    fn mark<'a>(&'a self, batch: &'a str, keys: &'a [String]) -> BoxFuture<'a, Result<(), StoreError>> {
+        for stored in self.rows.lock().unwrap().iter_mut().filter(|stored| keys.contains(&stored.row.key)) {
+            stored.row.batch = Some(batch.to_owned());
+            stored.row.unsure = true;
+        }
+        async { Ok(()) }.boxed()
+    }
+
     fn settle<'a>(&'a self, settled: &'a [Settled]) -> BoxFuture<'a, Result<(), StoreError>> {
-        let mut rows = self.0.lock().unwrap();
+        let mut rows = self.rows.lock().unwrap();
+        self.writes.fetch_add(1, Ordering::Relaxed);
         for one in settled {
             let (Settled::Sent { key, .. }
             | Settled::Later { key, .. }
@@ -104,7 +119,8 @@ impl Store for Outbox {
             | Settled::Collapsed { key, .. }) = one;
             let stored = rows.iter_mut().find(|stored| stored.row.key == *key).unwrap();
             stored.leased = None;
-            if let Settled::Later { not_before, attempts, batch, .. } = one {
+            if let Settled::Later { not_before, attempts, batch, unsure, .. } = one {
+                stored.row.unsure = *unsure;
                 stored.row.not_before = *not_before;
                 stored.row.attempts = *attempts;
                 stored.row.batch.clone_from(batch);
@@ -116,7 +132,7 @@ impl Store for Outbox {
     }
 
     fn drop_leases(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.0.lock().unwrap().iter_mut().for_each(|stored| stored.leased = None);
+        self.rows.lock().unwrap().iter_mut().for_each(|stored| stored.leased = None);
         async { Ok(()) }.boxed()
     }
 
@@ -206,7 +222,7 @@ impl Wire for Script {
         async { Err("no sockets here".to_owned()) }.boxed()
     }
 
-    fn exchange(&self, call: Call) -> BoxFuture<'_, Result<Reply, String>> {
+    fn exchange(&self, call: Call) -> BoxFuture<'_, Result<Reply, Broken>> {
         let host = call.url.host_str().unwrap().to_owned();
         let id = call.headers["webhook-id"].to_str().unwrap().to_owned();
         let body = String::from_utf8(call.body.to_vec()).unwrap();
@@ -238,20 +254,21 @@ impl Wire for Loopback {
         .boxed()
     }
 
-    fn exchange(&self, call: Call) -> BoxFuture<'_, Result<Reply, String>> {
+    fn exchange(&self, call: Call) -> BoxFuture<'_, Result<Reply, Broken>> {
+        let broken = |why: String| Broken { why, sent: true };
         async move {
             let (host, port) = (call.url.host_str().unwrap(), call.url.port().unwrap());
-            let mut stream = self.dial(host, port, call.timeout).await?.stream;
+            let mut stream = self.dial(host, port, call.timeout).await.map_err(broken)?.stream;
             let mut request = format!("{} {} HTTP/1.1\r\nhost: {host}\r\n", call.method, call.url.path());
             for (name, value) in &call.headers {
                 request += &format!("{name}: {}\r\n", value.to_str().unwrap());
             }
             request += &format!("content-length: {}\r\n\r\n", call.body.len());
-            stream.write_all(request.as_bytes()).await.map_err(|error| error.to_string())?;
-            stream.write_all(&call.body).await.map_err(|error| error.to_string())?;
+            stream.write_all(request.as_bytes()).await.map_err(|error| broken(error.to_string()))?;
+            stream.write_all(&call.body).await.map_err(|error| broken(error.to_string()))?;
             let mut answer = String::new();
-            stream.read_to_string(&mut answer).await.map_err(|error| error.to_string())?;
-            let (head, body) = answer.split_once("\r\n\r\n").ok_or("no head")?;
+            stream.read_to_string(&mut answer).await.map_err(|error| broken(error.to_string()))?;
+            let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(|| broken("no head".into()))?;
             let mut headers = http::HeaderMap::new();
             for line in head.lines().skip(1) {
                 let (name, value) = line.split_once(": ").unwrap();
@@ -340,5 +357,7 @@ pub fn row(key: &str, channel: &str, check: &str, reason: Reason) -> OutboxRow {
         },
         attempts: 0,
         batch: None,
+        unsure: false,
+        root: None,
     }
 }

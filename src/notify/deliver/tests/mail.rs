@@ -153,6 +153,7 @@ fn notification(reason: Reason) -> Notification {
         group_labels: row.group_labels,
         notices: vec![row.notice],
         shares: None,
+        replies_to: None,
         external_url: "https://status.acme.example".into(),
         timezone: jiff::tz::TimeZone::UTC,
         now: start(),
@@ -256,23 +257,22 @@ async fn an_unknown_certificate_gets_neither_credentials_nor_mail() {
 }
 
 #[tokio::test]
-async fn refusals_are_told_apart() {
-    let cases: [(&'static str, &'static str, bool); 6] = [
-        ("AUTH", "535 5.7.8 bad credentials", false),
-        ("MAIL", "451 4.7.1 greylisted", false),
-        ("RCPT", "450 4.2.1 later", false),
-        ("RCPT", "550 5.1.1 no such user", true),
-        ("end", "554 5.7.1 policy", true),
-        ("end", "452 4.3.1 full", false),
+async fn a_refusal_is_tried_again_even_one_for_good() {
+    let cases: [(&'static str, &'static str); 6] = [
+        ("AUTH", "535 5.7.8 bad credentials"),
+        ("MAIL", "451 4.7.1 greylisted"),
+        ("RCPT", "450 4.2.1 later"),
+        ("RCPT", "550 5.1.1 no such user"),
+        ("end", "554 5.7.1 policy"),
+        ("end", "452 4.3.1 full"),
     ];
-    for (step, reply, dead) in cases {
+    for (step, reply) in cases {
         let relay =
             Relay::start(Behaviour { implicit: true, replies: vec![(step, reply)], ..Behaviour::default() })
                 .await;
         let delivery = relay.send("smtps", None).await;
         let why = match &delivery {
-            Delivery::Dead { why } if dead => why,
-            Delivery::Retry { why, .. } if !dead => why,
+            Delivery::Retry { why, unsure: false, .. } => why,
             other => panic!("{step} {reply}: {other:?}"),
         };
         assert!(why.contains(&reply[..3]) && !why.contains("hunter2"), "{why}");
@@ -321,6 +321,24 @@ async fn a_relay_that_hangs_after_the_mail_was_taken_has_taken_it() {
     let relay =
         Relay::start(Behaviour { implicit: true, replies: vec![("QUIT", "")], ..Behaviour::default() }).await;
     sent(&relay.send("smtps", None).await);
+}
+
+#[tokio::test]
+async fn only_a_mail_that_was_handed_over_without_an_answer_may_have_arrived() {
+    let doubt = async |step: &'static str, reply: &'static str| {
+        let replies = vec![(step, reply)];
+        let relay = Relay::start(Behaviour { starttls: true, replies, ..Behaviour::default() }).await;
+        let settings = vec![relay.settings("smtp", None)];
+        match send(settings, Some(&relay.ca_pem), Duration::from_secs(1)).await {
+            Delivery::Retry { unsure, .. } => unsure,
+            other => panic!("{step} {reply}: {other:?}"),
+        }
+    };
+    assert!(doubt("end", "").await, "no answer to the mail");
+    assert!(!doubt("end", "451 later").await, "a refusal is an answer");
+    assert!(!doubt("end", "421 closing").await, "a refusal is an answer");
+    assert!(!doubt("DATA", "").await, "the mail was not sent");
+    assert!(!doubt("RCPT", "").await, "the mail was not sent");
 }
 
 #[tokio::test]

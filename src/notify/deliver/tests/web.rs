@@ -71,6 +71,7 @@ async fn answers_mean_what_they_say() {
     let retry = |after: Option<u64>, why: &str| Delivery::Retry {
         after: after.map(Duration::from_secs),
         why: why.into(),
+        unsure: false,
     };
     assert_eq!(
         answer_to("HTTP/1.1 429 Too Many Requests\r\nretry-after: 90\r\n\r\nslow down").await,
@@ -91,6 +92,6 @@ async fn a_peer_that_never_answers_is_left_within_the_lease() {
     let script = Script::new([("a", &[(3600, 200)])]);
     let channel = webhook("a", serde_json::json!({ "url": "https://a/" }));
     let delivery = send_test(&channel, &channels(Vec::new()), &*script, start()).await;
-    assert!(matches!(delivery, Delivery::Retry { .. }), "{delivery:?}");
+    assert!(matches!(delivery, Delivery::Retry { unsure: true, .. }), "{delivery:?}");
     assert!(SEND_TIMEOUT < crate::notify::deliver::LEASE);
 }
