@@ -146,7 +146,6 @@ pub fn planned(name: &str, every: Duration, private: bool, probe: Arc<Fake>) -> 
         probe,
         every,
         jitter: Duration::ZERO,
-        counts: true,
         masker: Masker::default(),
     }
 }
