@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::alert::{Policy, Route};
-use crate::config::{SecretPolicy, Secrets, Settings, settings};
+use crate::config::{SecretPolicy, Secrets, Settings, in_order, settings};
 use crate::formats::yaml::{Fault, Reader};
 use crate::model::{CheckId, Labels, Masker, Secret};
 use crate::net::TlsOptions;
@@ -62,8 +62,6 @@ pub struct PlannedCheck {
     pub every: Duration,
     /// How far a run may be moved, either way.
     pub jitter: Duration,
-    /// Whether its results count towards the portal's uptime.
-    pub counts: bool,
     /// Knows the secrets of this check.
     pub masker: Masker,
 }
@@ -79,7 +77,7 @@ pub fn build(
     with_channels: bool,
 ) -> Result<(Plan, settings::Server, settings::Storage), Vec<Fault>> {
     settings.resolver.policy = SecretPolicy::Resolve;
-    let mut faults = Vec::new();
+    let mut faults = std::mem::take(&mut settings.faults);
     let mut builder = Builder {
         faults: &mut faults,
         secrets: &mut settings.resolver,
@@ -93,7 +91,7 @@ pub fn build(
     }
     let routes = Arc::clone(&builder.routes);
     if !faults.is_empty() {
-        return Err(faults);
+        return Err(in_order(faults));
     }
     settings.absorb();
     let mut warnings = settings.warnings;
@@ -173,7 +171,6 @@ impl Builder<'_> {
         let scope = Arc::new(PortalScope {
             name: portal.name.clone(),
             url: portal.url.clone(),
-            hosts: portal.hosts.clone(),
             private: portal.private,
         });
         for check in &portal.checks {
@@ -193,6 +190,11 @@ impl Builder<'_> {
         check: &settings::Check,
     ) -> Option<PlannedCheck> {
         let kind = kinds().iter().find(|kind| kind.name == check.kind)?;
+        for fault in &check.tls.faults {
+            if !self.faults.contains(fault) {
+                self.faults.push(fault.clone());
+            }
+        }
         let known = self.secrets.resolved.len();
         let path = format!("portals.{}.checks.{}.{}", portal.name, check.name, check.kind);
         let mut reader = Reader::new(&path, self.faults, self.secrets);
@@ -217,7 +219,6 @@ impl Builder<'_> {
             probe,
             every: check.every,
             jitter: check.jitter,
-            counts: check.counts.unwrap_or(kind.counts),
             masker: Masker::new(&secrets),
         })
     }

@@ -121,10 +121,22 @@ pub fn findings(summary: &Summary) -> Vec<Finding> {
     if let Some(doc) = doc("notify.channel_failing") {
         found.extend(summary.channels.iter().filter(|c| c.failures >= CHANNEL_FAILURES).map(|c| {
             let text = format!("channel {} does not deliver: {}", c.channel, c.why);
-            Finding::of(doc, c.channel.clone(), text).with("channel", c.channel.as_str())
+            Finding::of(doc, c.channel.clone(), text)
+                .with("channel", c.channel.as_str())
+                .with("why", c.why.as_str())
         }));
     }
     found
+}
+
+/// The failing channel that a finding of an earlier run of the daemon tells of.
+pub fn failing_channel(finding: &Finding) -> Option<FailingChannel> {
+    let why = finding.evidence.get("why").and_then(serde_json::Value::as_str).unwrap_or_default();
+    (finding.id.as_str() == "notify.channel_failing").then(|| FailingChannel {
+        channel: finding.subject.clone(),
+        failures: CHANNEL_FAILURES,
+        why: why.to_owned(),
+    })
 }
 
 /// The routes that take a failing channel to its fallback; they go before the config's routes.

@@ -11,13 +11,13 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::load;
-use super::reload::{Exposed, Fixed, Reload};
+use super::reload::{Exposed, Fixed, Reload, credentials};
 use super::system::{self, Asked, Signals, Watchdog};
 use super::wire::NetWire;
 use crate::alert::daemon::CHANNEL_FAILURES;
 use crate::clock::{Clock, SystemClock};
 use crate::config::settings;
-use crate::expose::{self, Auth, Health, Scope, StoreState, Surface};
+use crate::expose::{self, Auth, Health, StoreState, Surface};
 use crate::formats::yaml::Fault;
 use crate::notify::deliver::{ChannelEvent, Deliver};
 use crate::plan::Plan;
@@ -148,18 +148,23 @@ impl Daemon {
             events,
         };
         let health = Arc::new(Health::new(clock.now()));
+        let (tokens, basic, open) = credentials(server, server.listen);
         let surface = Surface {
             live: Arc::clone(&desk.live),
             store: Arc::clone(&shared),
             clock: Arc::clone(&clock),
-            auth: auth(server),
+            auth: Auth::new(tokens, basic, open),
             external_url: plan.external_url.clone(),
             per_check_metrics: plan.per_check_metrics,
             timezone: plan.timezone.clone(),
             health: Arc::clone(&health),
             infos: Arc::default(),
         };
-        let exposed = Exposed { infos: Arc::clone(&surface.infos), health: Arc::clone(&health) };
+        let exposed = Exposed {
+            infos: Arc::clone(&surface.infos),
+            health: Arc::clone(&health),
+            auth: surface.auth.clone(),
+        };
         exposed.take_up(&plan, clock.now());
         let fixed = Fixed::of(&plan, server, storage);
         let reload = Reload::new(path, plan.watched, fixed, exposed, around, plans, channels);
@@ -245,21 +250,6 @@ async fn pass_on(mut told: mpsc::Receiver<ChannelEvent>, signals: mpsc::Sender<S
             return;
         }
     }
-}
-
-/// Who may see our pages.
-fn auth(server: &settings::Server) -> Auth {
-    let scope = |scope| match scope {
-        settings::TokenScope::Read => Scope::Read,
-        settings::TokenScope::Operate => Scope::Operate,
-    };
-    let tokens = server
-        .tokens
-        .iter()
-        .map(|token| (token.name.clone(), token.secret.clone(), scope(token.scope)))
-        .collect();
-    let basic = server.basic.as_ref().map(|basic| (basic.username.clone(), basic.password.clone()));
-    Auth::new(tokens, basic, server.listen.ip().is_loopback() || server.insecure_public)
 }
 
 /// Passes the signs of life of the scheduler's loop on.

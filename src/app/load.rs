@@ -28,6 +28,10 @@ use crate::run::guard::OwnNetwork;
 pub type Memories = HashMap<CheckId, Memory>;
 
 /// The settings of a config.
+fn for_plan(path: &Path, policy: SecretPolicy) -> Result<Settings, Vec<Fault>> {
+    with_vocabulary(|vocabulary| config::load_for_plan(path, vocabulary, &Environment::of_process(), policy))
+}
+
 fn settings(path: &Path, policy: SecretPolicy) -> Result<Settings, Vec<Fault>> {
     with_vocabulary(|vocabulary| config::load(path, vocabulary, &Environment::of_process(), policy))
 }
@@ -50,7 +54,7 @@ pub fn database(storage: &settings::Storage) -> PathBuf {
 /// # Errors
 /// Everything that is wrong with the config.
 pub fn plan(path: &Path) -> Result<(Plan, settings::Server, settings::Storage), Vec<Fault>> {
-    plan::build(settings(path, SecretPolicy::Resolve)?, &|_| true, true)
+    plan::build(for_plan(path, SecretPolicy::Resolve)?, &|_| true, true)
 }
 
 /// The plan of some checks, without channels: needs the secrets of those checks only.
@@ -58,7 +62,7 @@ pub fn plan(path: &Path) -> Result<(Plan, settings::Server, settings::Storage), 
 /// # Errors
 /// Everything that is wrong with the config or these checks.
 pub fn plan_for_check(path: &Path, wanted: &dyn Fn(&CheckId) -> bool) -> Result<Plan, Vec<Fault>> {
-    plan::build(settings(path, SecretPolicy::Leave)?, wanted, false).map(|(plan, ..)| plan)
+    plan::build(for_plan(path, SecretPolicy::Leave)?, wanted, false).map(|(plan, ..)| plan)
 }
 
 /// Where the daemon of this config listens.
@@ -153,7 +157,6 @@ pub fn lone_check(probe: Arc<dyn Probe>, target: Target) -> PlannedCheck {
         probe,
         every,
         jitter: Duration::ZERO,
-        counts: false,
         masker: Masker::default(),
     }
 }
@@ -197,4 +200,49 @@ pub async fn notify_test(path: &Path, channel: &str) -> Result<Delivery, TestErr
     };
     let wire = NetWire(net(plan.limits, Some(&plan.external_url)));
     Ok(deliver::send_test(found, &plan.channels, &wire, SystemClock.now()).await)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CA: &str = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n";
+
+    fn written(text: &str) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("monitor.yaml");
+        std::fs::write(&file, text.replace("DIR", &folder.path().display().to_string())).unwrap();
+        std::fs::write(folder.path().join("ca.pem"), CA).unwrap();
+        (folder, file)
+    }
+
+    #[test]
+    fn a_check_by_hand_trusts_what_the_daemon_trusts() {
+        let (_folder, file) = written(
+            "portals: {a: {url: 'https://a.example', tls: {ca_file: DIR/ca.pem}, checks: {c: {http: {}}}}}",
+        );
+        let plan = plan_for_check(&file, &|_| true).unwrap();
+        assert_eq!(plan.checks[0].scope.tls.ca_pem.as_deref(), Some(CA));
+    }
+
+    #[test]
+    fn a_check_by_hand_needs_the_files_of_the_checks_it_runs_alone() {
+        let (_folder, file) = written(
+            "portals: {a: {url: 'https://a.example', checks: {bad: {http: {}, tls: {ca_file: DIR/none.pem}}, good: {http: {}}}}}",
+        );
+        assert_eq!(plan_for_check(&file, &|id| id.name() == "good").unwrap().checks.len(), 1);
+        let faults = plan_for_check(&file, &|id| id.name() == "bad").map(drop).unwrap_err();
+        assert!(faults.len() == 1 && faults[0].to_string().contains("none.pem"), "{faults:?}");
+    }
+
+    #[test]
+    fn faults_of_kinds_and_channels_come_with_all_others_in_the_order_of_the_lines() {
+        let (_folder, file) = written(
+            "portals:\n  a:\n    url: https://a.example\n    checks:\n      c: {http: {pth: /}}\n      d: {evry: 5s, http: {}}\nnotify: {channels: {w: {webhook: {ulr: x}}}}\nserver: {lsten: 1}\n",
+        );
+        let faults = plan(&file).map(drop).unwrap_err();
+        let lines: Vec<_> = faults.iter().map(|fault| fault.at.as_ref().unwrap().line).collect();
+        assert!(lines.is_sorted(), "{faults:#?}");
+        assert_eq!(std::collections::BTreeSet::from_iter(lines), [5, 6, 7, 8].into());
+    }
 }

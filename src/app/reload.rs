@@ -9,8 +9,10 @@ use tokio::sync::{mpsc, watch};
 use super::load;
 use crate::config::settings;
 use crate::config::watch::Fingerprint;
-use crate::expose::{CheckInfo, Health, Infos};
+use crate::expose::auth::Token;
+use crate::expose::{Auth, CheckInfo, Health, Infos, Scope};
 use crate::formats::yaml::Fault;
+use crate::model::Secret;
 use crate::notify::deliver::Channels;
 use crate::plan::{Plan, PlannedCheck};
 use crate::probe::kinds;
@@ -32,25 +34,52 @@ pub struct Reload {
     channels: watch::Sender<Arc<Channels>>,
 }
 
-/// What only a restart changes.
-#[derive(PartialEq)]
+/// What only a restart changes, key by key.
 pub struct Fixed {
     listen: std::net::SocketAddr,
-    storage: String,
-    limits: settings::Limits,
-    external_url: url::Url,
+    keys: Vec<(&'static str, String)>,
 }
 
 impl Fixed {
     /// What it is in a config.
     pub fn of(plan: &Plan, server: &settings::Server, storage: &settings::Storage) -> Self {
-        Self {
-            listen: server.listen,
-            storage: storage.url.clone(),
-            limits: plan.limits,
-            external_url: plan.external_url.clone(),
-        }
+        let timezone = plan.timezone.iana_name().unwrap_or_default().to_owned();
+        let keys = vec![
+            ("server.listen", server.listen.to_string()),
+            ("server.external_url", plan.external_url.to_string()),
+            ("storage.url", storage.url.clone()),
+            ("storage.retention", format!("{:?}", storage.retention)),
+            ("storage.synchronous", storage.synchronous_full.to_string()),
+            ("defaults.limits", format!("{:?}", plan.limits)),
+            ("metrics.per_check", format!("{:?}", plan.per_check_metrics)),
+            ("notify.timezone (of the page)", timezone),
+        ];
+        Self { listen: server.listen, keys }
     }
+
+    /// The keys that are another in `new`.
+    fn changed(&self, new: &Self) -> Vec<&'static str> {
+        self.keys.iter().zip(&new.keys).filter(|(old, new)| old != new).map(|(old, _)| old.0).collect()
+    }
+}
+
+/// Who may see our pages: the tokens, the user, and whether everyone may without either. `listen` is
+/// where the daemon listens, which only a restart changes.
+pub fn credentials(
+    server: &settings::Server,
+    listen: std::net::SocketAddr,
+) -> (Vec<Token>, Option<(String, Secret)>, bool) {
+    let scope = |scope| match scope {
+        settings::TokenScope::Read => Scope::Read,
+        settings::TokenScope::Operate => Scope::Operate,
+    };
+    let tokens = server
+        .tokens
+        .iter()
+        .map(|token| (token.name.clone(), token.secret.clone(), scope(token.scope)))
+        .collect();
+    let basic = server.basic.as_ref().map(|basic| (basic.username.clone(), basic.password.clone()));
+    (tokens, basic, listen.ip().is_loopback() || server.insecure_public)
 }
 
 /// What our pages know of the config.
@@ -59,6 +88,8 @@ pub struct Exposed {
     pub infos: Arc<Infos>,
     /// How the daemon is.
     pub health: Arc<Health>,
+    /// Who may see them.
+    pub auth: Auth,
 }
 
 impl Exposed {
@@ -104,11 +135,12 @@ impl Reload {
         let built = tokio::task::spawn_blocking(move || load::plan(&path)).await;
         match built {
             Ok(Ok((plan, server, storage))) => {
-                if Fixed::of(&plan, &server, &storage) != self.fixed {
-                    tracing::warn!(
-                        "server.listen, server.external_url, storage.url and defaults.limits change with a restart only"
-                    );
+                let changed = self.fixed.changed(&Fixed::of(&plan, &server, &storage));
+                if !changed.is_empty() {
+                    tracing::warn!(keys = changed.join(", "), "these change with a restart only");
                 }
+                let (tokens, basic, open) = credentials(&server, self.fixed.listen);
+                self.exposed.auth.replace(tokens, basic, open);
                 self.take_up(plan, why).await;
             }
             Ok(Err(faults)) => {
@@ -143,4 +175,35 @@ impl Reload {
 
 fn first(faults: &[Fault]) -> String {
     faults.first().map(ToString::to_string).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixed(more: &str) -> (Fixed, settings::Server) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("monitor.yaml");
+        let text =
+            format!("portals: {{a: {{url: 'https://a.example', checks: {{c: {{http: {{}}}}}}}}}}\n{more}\n");
+        std::fs::write(&file, text.replace("DB", "/nonexistent/db")).unwrap();
+        let (plan, server, storage) = load::plan(&file).unwrap();
+        (Fixed::of(&plan, &server, &storage), server)
+    }
+
+    #[test]
+    fn what_a_reload_leaves_as_it_was_is_named() {
+        let before = fixed("storage: {url: sqlite://DB}").0;
+        assert!(before.changed(&fixed("storage: {url: sqlite://DB}").0).is_empty());
+        let after =
+            fixed("storage: {url: sqlite://DB, retention: {results: 1d}}\nserver: {listen: '127.0.0.1:1'}").0;
+        assert_eq!(before.changed(&after), ["server.listen", "server.external_url", "storage.retention"]);
+    }
+
+    #[test]
+    fn a_listener_beyond_loopback_is_not_opened_by_a_config_that_moves_it() {
+        let server = fixed("server: {listen: '127.0.0.1:1'}").1;
+        let (_, _, open) = credentials(&server, "0.0.0.0:9790".parse().unwrap());
+        assert!(!open, "the daemon still listens where it did");
+    }
 }

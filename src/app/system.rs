@@ -8,6 +8,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// Raises the soft limit of open descriptors to the hard one, and returns it.
 pub fn raise_descriptor_limit() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return limit.maximum;
+    }
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     match setrlimit(Resource::Nofile, raised) {
         Ok(()) => limit.maximum,

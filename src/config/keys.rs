@@ -264,9 +264,6 @@ impl<'de> Deserialize<'de> for WebUrl {
 pub(super) struct PortalKeys {
     /// The portal's address.
     pub url: Option<WebUrl>,
-    /// All its host names.
-    #[serde(default)]
-    pub hosts: Vec<String>,
     /// Whether its addresses may be private.
     #[serde(default)]
     pub private: bool,
@@ -275,7 +272,7 @@ pub(super) struct PortalKeys {
     pub labels: Labels,
 }
 
-pub(super) const PORTAL: &[&str] = &["url", "hosts", "private", "labels"];
+pub(super) const PORTAL: &[&str] = &["url", "private", "labels"];
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -283,11 +280,9 @@ pub(super) struct CheckKeys {
     /// Labels, over the portal's.
     #[serde(default)]
     pub labels: Labels,
-    /// Whether results count towards uptime.
-    pub counts: Option<bool>,
 }
 
-pub(super) const CHECK: &[&str] = &["labels", "counts"];
+pub(super) const CHECK: &[&str] = &["labels"];
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

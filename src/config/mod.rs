@@ -43,6 +43,21 @@ pub fn load(
     environment: &Environment,
     policy: SecretPolicy,
 ) -> Result<Settings, Vec<Fault>> {
+    let settings = load_for_plan(path, vocabulary, environment, policy)?;
+    if settings.faults.is_empty() { Ok(settings) } else { Err(in_order(settings.faults)) }
+}
+
+/// As [`load`], but faults that leave something to read on are kept in [`Settings::faults`], so that
+/// the plan can report them together with what kinds and channels find wrong with their own keys.
+///
+/// # Errors
+/// Every fault, when nothing can be read on.
+pub fn load_for_plan(
+    path: &Path,
+    vocabulary: &Vocabulary<'_>,
+    environment: &Environment,
+    policy: SecretPolicy,
+) -> Result<Settings, Vec<Fault>> {
     let mut loaded = files::read(path)?;
     let base = environment.get("STATE_DIRECTORY").map_or(loaded.folder, PathBuf::from);
     let mut faults = Vec::new();
@@ -53,13 +68,14 @@ pub fn load(
     let mut faults = build.faults;
     faults.iter_mut().for_each(name_variable);
     match settings {
-        Some(mut settings) if faults.is_empty() => {
+        Some(mut settings) => {
+            settings.faults = faults;
             settings.watched = loaded.watched;
             settings.resolver = build.secrets;
             settings.absorb();
             Ok(settings)
         }
-        _ => Err(faults),
+        None => Err(in_order(faults)),
     }
 }
 
@@ -77,6 +93,15 @@ pub fn show(
     let mut faults = Vec::new();
     environment::apply(&mut root, environment, &mut faults);
     if faults.is_empty() { Ok(show::print(root)) } else { Err(faults) }
+}
+
+/// Faults in the order of the files and their lines; those without a place go first. What several
+/// checks have from their portal is said once.
+pub fn in_order(mut faults: Vec<Fault>) -> Vec<Fault> {
+    let place = |fault: &Fault| fault.at.as_ref().map(|at| (at.file.to_string(), at.line));
+    faults.sort_by_cached_key(place);
+    faults.dedup();
+    faults
 }
 
 /// A fault in a value of the environment names its variable instead of a file.

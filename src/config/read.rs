@@ -17,6 +17,8 @@ const TOP: &[&str] = &["server", "storage", "defaults", "portals", "notify", "me
 /// Keys and kinds of the language whose capability is not built.
 const UNBUILT: &[&str] = &[
     "identities",
+    "hosts",
+    "counts",
     "latency",
     "journey",
     "certificate",
@@ -110,13 +112,17 @@ impl Build<'_> {
     pub(super) fn settings(&mut self, root: Node) -> Option<Settings> {
         let at = root.at.clone();
         let mut top = self.entries(root, "", &[TOP]);
-        let server = self.server(&part(&mut top, "server", &at));
-        let storage = self.storage(part(&mut top, "storage", &at));
+        // What cannot be read counts as absent, so that the rest is read and all faults come together.
+        let absent = || Node { at: at.clone(), value: Value::Null };
+        let server = self.server(&part(&mut top, "server", &at)).or_else(|| self.server(&absent()));
+        let storage = self.storage(part(&mut top, "storage", &at)).or_else(|| self.storage(absent()));
         let metrics: Option<MetricsKeys> = self.read(&part(&mut top, "metrics", &at), "metrics");
+        let metrics = metrics.or_else(|| self.read(&absent(), "metrics"));
         let defaults = part(&mut top, "defaults", &at);
         let defaults_at = defaults.at.clone();
         let mut defaults = self.entries(defaults, "defaults", &[LAYER, GLOBAL]);
         let global = self.read::<GlobalKeys>(&some(&mut defaults, GLOBAL, &defaults_at), "defaults");
+        let global = global.or_else(|| self.read(&some(&mut Vec::new(), GLOBAL, &at), "defaults"));
         let (level, _) = self.level(&mut defaults, "defaults", &defaults_at, &Level::default());
         let portals = part(&mut top, "portals", &at);
         let portals = self.portals(portals, &level);
@@ -135,6 +141,7 @@ impl Build<'_> {
             notify: notify?,
             per_check_metrics: metrics?.per_check,
             watched: Vec::new(),
+            faults: Vec::new(),
             warnings: Vec::new(),
             secrets: Vec::new(),
             resolver: Secrets::new(Default::default(), Default::default(), SecretPolicy::Leave),
@@ -260,27 +267,34 @@ impl Build<'_> {
     }
 
     fn tls(&mut self, keys: &TlsKeys, node: &Node, path: &str) -> Tls {
-        let mut tls = Tls { server_name: keys.server_name.clone(), ..Tls::default() };
-        if self.secrets.policy == SecretPolicy::Leave {
-            return tls;
+        let policy = std::mem::replace(&mut self.secrets.policy, SecretPolicy::Resolve);
+        let mut tls = self.tls_files(keys, node, path);
+        self.secrets.policy = policy;
+        if policy == SecretPolicy::Resolve {
+            self.faults.append(&mut tls.faults);
         }
+        tls
+    }
+
+    fn tls_files(&mut self, keys: &TlsKeys, node: &Node, path: &str) -> Tls {
+        use crate::formats::yaml::ResolveSecret as _;
+        let mut tls = Tls { server_name: keys.server_name.clone(), ..Tls::default() };
+        let mut say = |key: &str, message: String| {
+            let at = node.get(key).map_or(&node.at, |node| &node.at).clone();
+            tls.faults.push(Fault { at: Some(at), path: format!("{path}.{key}"), message });
+        };
         if let Some(file) = &keys.ca_file {
-            let at = node.get("ca_file").map_or(&node.at, |node| &node.at);
             match self.secrets.read_file(file) {
                 Ok(pem) if pem.contains("-----BEGIN CERTIFICATE-----") => tls.ca_pem = Some(pem.into()),
-                Ok(_) => self.say(at, &format!("{path}.ca_file"), format!("{file} holds no PEM certificate")),
-                Err(message) => self.say(at, &format!("{path}.ca_file"), message),
+                Ok(_) => say("ca_file", format!("{file} holds no PEM certificate")),
+                Err(message) => say("ca_file", message),
             }
         }
         if let Some(client) = &keys.client {
-            use crate::formats::yaml::ResolveSecret as _;
-            let at = node.get("client").map_or(&node.at, |node| &node.at);
             match (self.secrets.read_file(&client.cert), self.secrets.resolve("file", &client.key)) {
                 (Ok(cert), Ok(key)) => tls.client = Some((Arc::<str>::from(cert), Secret::clone(&key))),
                 (cert, key) => {
-                    for message in cert.err().into_iter().chain(key.err()) {
-                        self.say(at, &format!("{path}.client"), message);
-                    }
+                    cert.err().into_iter().chain(key.err()).for_each(|message| say("client", message));
                 }
             }
         }
@@ -311,7 +325,6 @@ impl Build<'_> {
         Some(Portal {
             name: entry.key,
             url: keys.url.map(|url| url.0),
-            hosts: keys.hosts,
             private: keys.private,
             labels: keys.labels,
             checks,
@@ -358,7 +371,6 @@ impl Build<'_> {
                 .resolvers
                 .map_or_else(|| vec!["system".into()], |all| all.into_iter().map(|r| r.0).collect()),
             tls: level.tls,
-            counts: keys.counts,
             kind,
             spec,
         })

@@ -18,6 +18,7 @@ pub struct Environment(pub BTreeMap<String, String>);
 
 impl Environment {
     /// Those of this process; variables that are not UTF-8 are left out.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn of_process() -> Self {
         Self(
             std::env::vars_os()

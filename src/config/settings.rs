@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::formats::yaml::{Node, Position};
+use crate::formats::yaml::{Fault, Node, Position};
 use crate::model::{Labels, Matcher, Secret};
 
 /// The whole config.
@@ -25,6 +25,8 @@ pub struct Settings {
     pub per_check_metrics: Option<bool>,
     /// The files read, config and secrets, watched by content.
     pub watched: Vec<std::path::PathBuf>,
+    /// What is wrong with it; see [`load_for_plan`](super::load_for_plan).
+    pub faults: Vec<Fault>,
     /// Warnings, such as a secret file that others can read.
     pub warnings: Vec<String>,
     /// Every secret resolved so far, for the masker.
@@ -144,8 +146,6 @@ pub struct Portal {
     pub name: String,
     /// `url`
     pub url: Option<url::Url>,
-    /// `hosts`
-    pub hosts: Vec<String>,
     /// `private`
     pub private: bool,
     /// `labels`
@@ -181,8 +181,6 @@ pub struct Check {
     pub resolvers: Vec<String>,
     /// `tls` of the check, else of the portal, else of the defaults.
     pub tls: Tls,
-    /// `counts`, whether results count towards uptime; default: the kind's.
-    pub counts: Option<bool>,
     /// The key of the kind, such as `http`.
     pub kind: String,
     /// What stands under that key.
@@ -218,6 +216,9 @@ pub struct Tls {
     pub server_name: Option<String>,
     /// `client: {cert, key}`: content, PEM.
     pub client: Option<(std::sync::Arc<str>, Secret)>,
+    /// What is wrong with the files, where secrets are needed for some checks only: faults for
+    /// those that use them.
+    pub faults: Vec<crate::formats::yaml::Fault>,
 }
 
 /// `notify`

@@ -40,6 +40,11 @@ fn bad_input_has_a_clear_answer_with_its_line() {
         "m.yaml:5: portals.acme.checks.home: unknown key \"evry\", did you mean \"every\"?",
     );
     refused(&check("latency: {p95: 1s}"), "\"latency\" is not supported in this version");
+    refused(&check("counts: true"), "\"counts\" is not supported in this version");
+    refused(
+        "portals: {a: {hosts: [a.example], checks: {x: {http: {}}}}}",
+        "\"hosts\" is not supported in this version",
+    );
     refused(&check("confirm: {failures: 0}"), "confirm.failures");
     refused(&check("resolvers: [nonsense]"), "is no resolver");
     refused("portals: {acme: {url: 'https://', checks: {home: {http: {}}}}}", "portals.acme.url");

@@ -1,6 +1,6 @@
 //! Who may see and do what: bearer tokens with scopes, and HTTP Basic for people.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -33,13 +33,22 @@ pub enum Denied {
 /// At most one line per this time about refused credentials.
 const LOG_EVERY: Duration = Duration::from_secs(60);
 
-/// The credentials that are known, as digests: comparing digests in constant time tells nothing
-/// about the secrets, their lengths included.
+/// A token as it is configured: name, secret, scope.
+pub type Token = (String, Secret, Scope);
+
+/// The credentials that are known; a clone knows the same ones, also after they are replaced.
+#[derive(Clone)]
 pub struct Auth {
+    known: Arc<RwLock<Arc<Known>>>,
+    refused: Arc<Mutex<Refused>>,
+}
+
+/// Credentials as digests: comparing digests in constant time tells nothing about the secrets,
+/// their lengths included.
+struct Known {
     tokens: Vec<(String, Digest, Scope)>,
     basic: Option<(Digest, Digest)>,
     open: bool,
-    refused: Mutex<Refused>,
 }
 
 #[derive(Default)]
@@ -52,7 +61,53 @@ impl Auth {
     /// Knows `tokens` (name, secret, scope) and `basic` (user name, password). `open` says whether
     /// everyone is served when neither is configured: true on loopback, or under
     /// `insecure_public`; else nobody is.
-    pub fn new(tokens: Vec<(String, Secret, Scope)>, basic: Option<(String, Secret)>, open: bool) -> Self {
+    pub fn new(tokens: Vec<Token>, basic: Option<(String, Secret)>, open: bool) -> Self {
+        let known = Known::new(tokens, basic, open);
+        Self { known: Arc::new(RwLock::new(Arc::new(known))), refused: Arc::default() }
+    }
+
+    /// Knows these instead from now on; what was known before opens nothing any more.
+    pub fn replace(&self, tokens: Vec<Token>, basic: Option<(String, Secret)>, open: bool) {
+        let known = Arc::new(Known::new(tokens, basic, open));
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
+    }
+
+    fn known(&self) -> Arc<Known> {
+        Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether the request may do what needs `need`.
+    pub fn check(&self, headers: &HeaderMap, need: Scope) -> Result<(), Denied> {
+        let known = self.known();
+        if known.tokens.is_empty() && known.basic.is_none() {
+            return if known.open { Ok(()) } else { Err(Denied::Forbidden) };
+        }
+        let scope = known.scope_of(headers).ok_or(Denied::Unauthorized)?;
+        if scope >= need { Ok(()) } else { Err(Denied::Forbidden) }
+    }
+
+    /// The challenges of a 401, one per scheme that is configured.
+    pub fn challenges(&self) -> Vec<&'static str> {
+        let known = self.known();
+        let basic = known.basic.as_ref().map(|_| r#"Basic realm="portalwatch", charset="UTF-8""#);
+        let bearer = (!known.tokens.is_empty()).then_some(r#"Bearer realm="portalwatch""#);
+        basic.into_iter().chain(bearer).collect()
+    }
+
+    /// Counts a refusal. Returns how many to log, once a minute at most.
+    pub fn refuse(&self) -> Option<u64> {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.unlogged += 1;
+        if refused.logged.is_some_and(|logged| logged.elapsed() < LOG_EVERY) {
+            return None;
+        }
+        refused.logged = Some(Instant::now());
+        Some(std::mem::take(&mut refused.unlogged))
+    }
+}
+
+impl Known {
+    fn new(tokens: Vec<Token>, basic: Option<(String, Secret)>, open: bool) -> Self {
         let hashed = |text: &str| digest(&SHA256, text.as_bytes());
         Self {
             tokens: tokens
@@ -61,17 +116,7 @@ impl Auth {
                 .collect(),
             basic: basic.map(|(username, password)| (hashed(&username), hashed(password.expose()))),
             open,
-            refused: Mutex::default(),
         }
-    }
-
-    /// Whether the request may do what needs `need`.
-    pub fn check(&self, headers: &HeaderMap, need: Scope) -> Result<(), Denied> {
-        if self.tokens.is_empty() && self.basic.is_none() {
-            return if self.open { Ok(()) } else { Err(Denied::Forbidden) };
-        }
-        let scope = self.scope_of(headers).ok_or(Denied::Unauthorized)?;
-        if scope >= need { Ok(()) } else { Err(Denied::Forbidden) }
     }
 
     /// The scope of the credentials that came with the request. Two `Authorization` headers are
@@ -117,30 +162,13 @@ impl Auth {
         let password_fits = same(password, &digest(&SHA256, given_password));
         (username_fits & password_fits).then_some(Scope::Operate)
     }
-
-    /// The challenges of a 401, one per scheme that is configured.
-    pub fn challenges(&self) -> Vec<&'static str> {
-        let basic = self.basic.as_ref().map(|_| r#"Basic realm="portalwatch", charset="UTF-8""#);
-        let bearer = (!self.tokens.is_empty()).then_some(r#"Bearer realm="portalwatch""#);
-        basic.into_iter().chain(bearer).collect()
-    }
-
-    /// Counts a refusal. Returns how many to log, once a minute at most.
-    pub fn refuse(&self) -> Option<u64> {
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        refused.unlogged += 1;
-        if refused.logged.is_some_and(|logged| logged.elapsed() < LOG_EVERY) {
-            return None;
-        }
-        refused.logged = Some(Instant::now());
-        Some(std::mem::take(&mut refused.unlogged))
-    }
 }
 
 impl std::fmt::Debug for Auth {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names: Vec<&str> = self.tokens.iter().map(|(name, ..)| &**name).collect();
-        write!(f, "Auth(tokens {names:?}, basic {}, open {})", self.basic.is_some(), self.open)
+        let known = self.known();
+        let names: Vec<&str> = known.tokens.iter().map(|(name, ..)| &**name).collect();
+        write!(f, "Auth(tokens {names:?}, basic {}, open {})", known.basic.is_some(), known.open)
     }
 }
 

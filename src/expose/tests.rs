@@ -272,6 +272,19 @@ fn a_read_token_cannot_operate() {
 }
 
 #[tokio::test]
+async fn a_token_that_was_taken_away_opens_nothing_any_more() {
+    let surface = guarded();
+    let auth = surface.auth.clone();
+    let router = router(surface);
+    assert_eq!(get_as(&router, "/metrics", "Bearer read-token").await.status, 200);
+    auth.replace(vec![("new".to_owned(), secret("new-token"), Scope::Read)], None, false);
+    assert_eq!(get_as(&router, "/metrics", "Bearer read-token").await.status, 401);
+    assert_eq!(get_as(&router, "/metrics", "Bearer new-token").await.status, 200);
+    auth.replace(Vec::new(), None, false);
+    assert_eq!(get_as(&router, "/metrics", "Bearer new-token").await.status, 403);
+}
+
+#[tokio::test]
 async fn an_empty_secret_opens_nothing() {
     let tokens = vec![("empty".to_owned(), secret(""), Scope::Operate)];
     let auth = Auth::new(tokens, Some(("ann".into(), secret(""))), true);

@@ -11,6 +11,7 @@ pub mod matcher;
 pub mod notification;
 pub mod outcome;
 pub mod secret;
+pub mod text;
 
 pub use check::{CheckId, Labels};
 pub use duration::HumanDuration;
@@ -20,3 +21,4 @@ pub use matcher::Matcher;
 pub use notification::{Delivery, HttpMessage, Mail, Notice, Notification, OutboxRow, Outgoing, Reason};
 pub use outcome::{Cause, Outcome, Phase, Timings, Verdict};
 pub use secret::{Masker, Secret};
+pub use text::Text;

@@ -11,6 +11,7 @@ mod dial;
 mod dns;
 mod error;
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "peers on loopback are sockets too")]
 mod fakes;
 pub mod guard;
 mod http;

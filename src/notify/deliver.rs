@@ -122,7 +122,9 @@ pub struct Deliver {
 #[derive(Default)]
 struct Health {
     failures: u32,
-    reported: bool,
+    /// What the engine was told last; `None` since the start, when it may still know a channel as
+    /// failing that works by now.
+    reported: Option<bool>,
     last_why: String,
 }
 
@@ -295,7 +297,7 @@ impl Deliver {
         } else {
             return;
         };
-        if failing == health.reported {
+        if health.reported == Some(failing) {
             return;
         }
         let channel = channel.to_owned();
@@ -306,7 +308,7 @@ impl Deliver {
             ChannelEvent::Working { channel }
         };
         if self.events.try_send(event).is_ok() {
-            health.reported = failing;
+            health.reported = Some(failing);
         }
     }
 }

@@ -6,40 +6,29 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::card;
 use super::registry::{ChannelType, Problem};
 use super::{HttpTarget, Notifier, Transport};
-use crate::formats::yaml::{Entry, Node, Value};
-use crate::model::{HttpMessage, Labels, Notice, Notification, Outgoing, Reason, Secret, Severity};
+use crate::model::{HttpMessage, Labels, Notice, Notification, Outgoing, Reason, Secret, Severity, Text};
 
 /// A webhook channel.
 pub struct Webhook {
     target: HttpTarget,
 }
 
-// `prepare` moves references to secrets under `$url` and `$headers`: plain text stays text, so that
-// the masker does not learn `application/json` as a secret.
 /// Settings of a webhook.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "WebhookSettings")]
 pub struct Settings {
     /// Where to POST: a text or a secret.
-    #[schemars(with = "TextOrSecret")]
-    url: Option<String>,
-    #[serde(default, rename = "$url")]
-    #[schemars(skip)]
-    secret_url: Option<Secret>,
+    url: Text,
     /// Headers added to each request; values are texts or secrets.
     #[serde(default)]
-    #[schemars(with = "BTreeMap<String, TextOrSecret>")]
-    headers: BTreeMap<String, String>,
-    #[serde(default, rename = "$headers")]
-    #[schemars(skip)]
-    secret_headers: BTreeMap<String, Secret>,
+    headers: BTreeMap<String, Text>,
     /// The key of Standard Webhooks signatures: `whsec_` and base64, or any text.
     #[serde(default)]
     secret: Option<Secret>,
@@ -59,41 +48,6 @@ enum Format {
     Template,
 }
 
-/// The schema of what is written as a text or as a reference to a secret.
-struct TextOrSecret;
-
-impl JsonSchema for TextOrSecret {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "TextOrSecret".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let secret = generator.subschema_for::<Secret>();
-        json_schema!({ "anyOf": [{ "type": "string" }, secret] })
-    }
-}
-
-/// Tells references to secrets from plain text, by where they are put.
-fn prepare(node: &Node) -> Node {
-    let Value::Map(entries) = &node.value else { return node.clone() };
-    let mut prepared = Vec::new();
-    for entry in entries {
-        match (entry.key.as_str(), &entry.value.value) {
-            ("url", Value::Map(_)) => prepared.push(Entry { key: "$url".into(), ..entry.clone() }),
-            ("headers", Value::Map(headers)) => {
-                let (secret, plain): (Vec<_>, Vec<_>) =
-                    headers.iter().cloned().partition(|header| matches!(header.value.value, Value::Map(_)));
-                for (key, values) in [("headers", plain), ("$headers", secret)] {
-                    let value = Node { at: entry.value.at.clone(), value: Value::Map(values) };
-                    prepared.push(Entry { key: key.into(), at: entry.at.clone(), value });
-                }
-            }
-            _ => prepared.push(entry.clone()),
-        }
-    }
-    Node { at: node.at.clone(), value: Value::Map(prepared) }
-}
-
 impl ChannelType for Webhook {
     const NAME: &'static str = "webhook";
     const EXAMPLE: &'static str = r"url: https://hooks.acme.example/portalwatch
@@ -102,24 +56,19 @@ secret: { insecure_literal: whsec_ZXhhbXBsZSBrZXkgb2YgdGhlIGRvY3M= }
 ";
     type Settings = Settings;
 
-    fn prepare(node: &Node) -> Node {
-        prepare(node)
-    }
-
     fn build(settings: Settings) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
-        let url = match (settings.url, settings.secret_url) {
-            (_, Some(secret)) => Some(secret),
-            (Some(text), None) => Some(Secret::new(text, "url")),
-            (None, None) => None,
+        let sent = |text: Text, name: &str| match text {
+            Text::Plain(text) => Secret::new(text, name),
+            Text::Secret(secret) => secret,
         };
-        match url.as_ref().map(|url| url::Url::parse(url.expose())) {
-            Some(Ok(url)) if matches!(url.scheme(), "http" | "https") && url.host_str().is_some() => {}
-            Some(_) => problems.push(Problem::at(&["url"], "no http:// or https:// URL")),
-            None => problems.push(Problem::at(&["url"], "missing; write the address to POST to")),
+        let url = sent(settings.url, "url");
+        match url::Url::parse(url.expose()) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.host_str().is_some() => {}
+            _ => problems.push(Problem::at(&["url"], "no http:// or https:// URL")),
         }
-        let plain = settings.headers.into_iter().map(|(name, value)| (name, Secret::new(value, "header")));
-        let headers: Vec<_> = plain.chain(settings.secret_headers).collect();
+        let headers: Vec<_> =
+            settings.headers.into_iter().map(|(name, value)| (name, sent(value, "header"))).collect();
         problems.extend(headers.iter().filter_map(|(name, value)| header_problem(name, value)));
         if let Some(secret) = &settings.secret
             && let Err(message) = signing_key(secret)
@@ -131,12 +80,10 @@ secret: { insecure_literal: whsec_ZXhhbXBsZSBrZXkgb2YgdGhlIGRvY3M= }
                 "template is not supported in this version; leave format out, or write alertmanager";
             problems.push(Problem::at(&["format"], message));
         }
-        match url {
-            Some(url) if problems.is_empty() => {
-                Ok(Self { target: HttpTarget { url, headers, signing: settings.secret } })
-            }
-            _ => Err(problems),
+        if !problems.is_empty() {
+            return Err(problems);
         }
+        Ok(Self { target: HttpTarget { url, headers, signing: settings.secret } })
     }
 }
 
@@ -342,7 +289,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::formats::yaml::Position;
+
     use crate::model::{CheckId, Finding, Incident, IncidentId};
 
     fn notice(reason: Reason) -> Notice {
@@ -537,36 +484,6 @@ mod tests {
         secret: what follows whsec_ is not base64; copy it again
         format: template is not supported in this version; leave format out, or write alertmanager
         "#);
-        assert_eq!(problems(json!({})), ["url: missing; write the address to POST to"]);
         assert!(problems(json!({ "url": "https://hooks.acme.example/hunter2" })).is_empty());
-    }
-
-    fn node(value: Value) -> Node {
-        Node { at: Position { file: "monitor.yaml".into(), line: 1, column: 1 }, value }
-    }
-
-    fn map(entries: Vec<(&str, Node)>) -> Node {
-        let entry = |(key, value): (&str, Node)| Entry { key: key.into(), at: value.at.clone(), value };
-        node(Value::Map(entries.into_iter().map(entry).collect()))
-    }
-
-    #[test]
-    fn references_to_secrets_are_told_from_plain_text() {
-        let text = || node(Value::String("x".into()));
-        let reference = || map(vec![("env", text())]);
-        let written = map(vec![
-            ("url", reference()),
-            ("headers", map(vec![("a", text()), ("b", reference())])),
-            ("format", text()),
-        ]);
-        let expected = map(vec![
-            ("$url", reference()),
-            ("headers", map(vec![("a", text())])),
-            ("$headers", map(vec![("b", reference())])),
-            ("format", text()),
-        ]);
-        assert_eq!(prepare(&written), expected);
-        let plain = map(vec![("url", text())]);
-        assert_eq!(prepare(&plain), plain);
     }
 }

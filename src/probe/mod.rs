@@ -95,8 +95,6 @@ pub struct PortalScope {
     pub name: String,
     /// The portal's address.
     pub url: Option<url::Url>,
-    /// All its host names.
-    pub hosts: Vec<String>,
     /// Whether its addresses may be private (RFC 1918, loopback …).
     pub private: bool,
 }

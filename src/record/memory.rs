@@ -130,15 +130,7 @@ impl Memory {
     /// order, incidents, states and memories.
     pub fn snapshot(&self) -> Vec<Transition> {
         let held = self.held();
-        let bare = |check: &CheckId| Transition {
-            check: check.clone(),
-            result: None,
-            state: None,
-            memory: None,
-            incidents: Vec::new(),
-            outbox: Vec::new(),
-            removed: false,
-        };
+        let bare = |check: &CheckId| Transition::of(check.clone());
         let incidents = held
             .incidents
             .values()

@@ -73,7 +73,10 @@ impl Entry {
             entry.memory = resumed.memory;
             if let Some(last) = resumed.last {
                 entry.verdict = Some(last.verdict);
+                entry.cause = last.cause;
                 entry.since = Some(last.at);
+                // Unknown until it is measured: a restart makes nothing known.
+                entry.unknown_since = (last.verdict == Verdict::Unknown).then_some(last.at);
                 if matches!(last.verdict, Verdict::Pass) {
                     entry.last_good = Some(last.at);
                 }
@@ -238,7 +241,7 @@ impl Entry {
         let was = (before != State::default()).then(|| before.clone());
         let (after, effects) = alert::step(before, event, &self.check.policy, desk.clock.now());
         let mut transition = Transition::of(self.id().clone());
-        let changed = was.as_ref().map_or_else(|| after != State::default(), |was| *was != after);
+        let changed = was.as_ref().map_or_else(|| after != State::default(), |was| after.says_more_than(was));
         transition.state = changed.then(|| after.clone());
         self.set_state(after);
         let directions = file_effects(effects, &mut transition);

@@ -119,7 +119,7 @@ impl Scheduler {
         let (finished, results) = mpsc::unbounded_channel();
         let mut resumed: HashMap<CheckId, Resumed> =
             resumed.into_iter().map(|resumed| (resumed.check.clone(), resumed)).collect();
-        monitor.resume(resumed.remove(&CheckId::monitor()));
+        monitor.resume(resumed.remove(&CheckId::monitor()), plan);
         let mut scheduler = Self {
             slots: Vec::with_capacity(plan.checks.len()),
             free: Vec::new(),

@@ -57,10 +57,16 @@ impl Monitor {
         }
     }
 
-    /// Goes on from where an earlier run of the daemon stopped.
-    pub fn resume(&mut self, resumed: Option<Resumed>) {
-        if let Some(resumed) = resumed {
-            self.state = resumed.state;
+    /// Goes on from where an earlier run of the daemon stopped. A channel that was failing then is
+    /// failing until a message goes through it.
+    pub fn resume(&mut self, resumed: Option<Resumed>, plan: &Plan) {
+        let Some(resumed) = resumed else { return };
+        self.state = resumed.state;
+        let findings = self.state.incident.iter().flat_map(|incident| &incident.findings);
+        for failing in findings.filter_map(daemon::failing_channel) {
+            if plan.channels.by_name.contains_key(&failing.channel) {
+                self.failing.insert(failing.channel.clone(), failing);
+            }
         }
     }
 
@@ -129,7 +135,7 @@ impl Monitor {
     fn file(&mut self, before: &State, after: State, effects: Vec<alert::Effect>, desk: &Desk) {
         let mut transition = Transition::of(CheckId::monitor());
         file_effects(effects, &mut transition);
-        transition.state = (*before != after).then(|| after.clone());
+        transition.state = after.says_more_than(before).then(|| after.clone());
         let worth_it = transition.state.is_some() || !transition.outbox.is_empty();
         show(&after, desk);
         self.state = after;

@@ -109,9 +109,8 @@ fn the_shipped_config_is_read_without_a_fault() {
 fn the_shipped_schema_is_the_programs() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/monitor.schema.json");
     let shipped: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    assert_eq!(
-        shipped,
-        portalwatch::app::schema(),
-        "run: portalwatch config schema > docs/monitor.schema.json"
+    assert!(
+        shipped == portalwatch::app::schema(),
+        "docs/monitor.schema.json is old; run: portalwatch config schema > docs/monitor.schema.json"
     );
 }

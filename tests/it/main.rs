@@ -4,4 +4,6 @@
 mod contracts;
 mod layers;
 mod peers;
+mod plans;
+mod resume;
 mod telling;

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
@@ -268,4 +269,31 @@ proptest! {
             open = now_open;
         }
     }
+}
+
+fn after_results(letters: &str) -> Vec<State> {
+    let policy = policy(vec![route(&[], &["mail"])]);
+    let mut states = vec![State::default()];
+    for (seconds, letter) in (0..).step_by(60).zip(letters.chars()) {
+        let state = states.last().cloned().unwrap_or_default();
+        states.push(step(state, &seen(letter, seconds), &policy, at(seconds + 1)).0);
+    }
+    states
+}
+
+#[test]
+fn an_open_incident_is_not_written_again_for_a_result_that_says_nothing_more() {
+    let states = after_results("55555.5r");
+    let news: Vec<bool> = states.windows(2).map(|pair| pair[1].says_more_than(&pair[0])).collect();
+    // Counting, opening; twice the same; the first good result; bad again; another symptom.
+    assert_eq!(news, [true, true, true, false, false, true, true, true]);
+}
+
+#[test]
+fn a_check_that_has_been_well_for_a_window_keeps_no_state() {
+    let recovered = after_results("555..").pop().unwrap();
+    assert_ne!(recovered, State::default(), "its turns count towards flapping for a while");
+    let policy = policy(vec![route(&[], &["mail"])]);
+    let (later, _) = step(recovered, &seen('.', 8_000), &policy, at(8_001));
+    assert_eq!(later, State::default());
 }

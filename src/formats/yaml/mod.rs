@@ -103,6 +103,16 @@ pub trait ResolveSecret {
     fn resolve(&mut self, key: &str, name: &str) -> Result<crate::model::Secret, String>;
 }
 
+/// The value of a key whose capability this version lacks: whatever it is, it is refused.
+#[derive(Clone, Copy, Debug)]
+pub enum NotYet {}
+
+impl<'de> serde::Deserialize<'de> for NotYet {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(serde::de::Error::custom("not supported in this version"))
+    }
+}
+
 /// Reads typed values from nodes and collects what is wrong.
 pub struct Reader<'a> {
     /// The path of the node read next, for faults.
@@ -133,7 +143,9 @@ impl<'a> Reader<'a> {
             let steps: Vec<&str> = error.steps.iter().rev().map(|(_, name)| name.as_str()).collect();
             let path = join(&self.path, &steps.concat());
             let target = find(node, &error);
-            if !follows(&error.kind, target, &pruned, &excused) {
+            // An enum has but one key: without it, reading ends at the same fault again.
+            let again = pruned.contains(&address);
+            if !again && !follows(&error.kind, target, &pruned, &excused) {
                 let at = if matches!(error.kind, de::Kind::UnknownKey { .. }) {
                     key_position(node, &error).unwrap_or_else(|| target.at.clone())
                 } else {

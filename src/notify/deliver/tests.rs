@@ -335,3 +335,13 @@ async fn rows_of_one_group_become_one_message() {
     assert_eq!(script.ids("a"), ["k0"]);
     assert!(matches!(outbox.settled("k2"), Some(Settled::Sent { .. })));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_failed_before_the_start_is_told_to_work() {
+    let outbox = Outbox::with(vec![row("k1", "a", "acme/home", Reason::Opened)]);
+    let script = Script::new([("a", &[(0, 200)])]);
+    let mut running = deliver(&outbox, &script, Follows::new(), channels(vec![hook("a")]));
+    pass(5).await;
+    assert_eq!(running.events.try_recv(), Ok(ChannelEvent::Working { channel: "a".into() }));
+    assert!(running.events.try_recv().is_err(), "once");
+}

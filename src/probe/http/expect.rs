@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 
+use crate::formats::yaml::NotYet;
 use crate::judge::{BodyRule, JsonRules, StatusSet, TextRule, Texts};
 
 /// What the answer should be. Everything given must hold.
@@ -28,6 +29,10 @@ pub struct Expect {
     pub final_url: Option<Box<TextRule>>,
     /// Rules for redirects on the way.
     pub redirects: Redirects,
+    /// A key of the language whose capability this version lacks.
+    #[serde(rename = "metrics")]
+    #[schemars(skip)]
+    _metrics: Option<NotYet>,
 }
 
 impl Expect {

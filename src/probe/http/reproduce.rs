@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::mask;
 use super::request;
 use super::spec::{Addresses, Auth, Spec};
-use super::values::Text;
+use crate::model::Text;
 use crate::net::HttpVersion;
 use crate::probe::Scope;
 

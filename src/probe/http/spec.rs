@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use super::expect::Expect;
 use super::scalars::{Connect, Size};
-use super::values::{Fields, Headers, HttpUrl, Text, Verb};
-use crate::model::Secret;
+use super::values::{Fields, Headers, HttpUrl, Verb};
+use crate::model::{Secret, Text};
 use crate::net::HttpVersion;
 
 /// One HTTP request and what its answer should be.

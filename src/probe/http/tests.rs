@@ -28,7 +28,6 @@ fn scope(url: Option<&str>) -> Scope {
         portal: Arc::new(PortalScope {
             name: "acme".into(),
             url: url.map(|url| Url::parse(url).unwrap()),
-            hosts: vec![],
             private: false,
         }),
         timeout: Duration::from_secs(10),
@@ -314,12 +313,12 @@ fn the_path_replaces_the_portals_and_cannot_leave_its_host() {
 }
 
 fn secretive() -> Spec {
-    let secret = || values::Text::Secret(Secret::new("s3cr3t-value", "env:TOKEN"));
+    let secret = || crate::model::Text::Secret(Secret::new("s3cr3t-value", "env:TOKEN"));
     Spec {
         url: Some(values::HttpUrl::new("https://h.example/a").unwrap()),
         query: Some(Box::new(values::Fields(Box::new([("pin".into(), secret())])))),
         form: Some(Box::new(values::Fields(Box::new([
-            ("user".into(), values::Text::Plain("it's".into())),
+            ("user".into(), crate::model::Text::Plain("it's".into())),
             ("pw".into(), secret()),
         ])))),
         auth: Some(Box::new(spec::Auth::Bearer(Secret::new("b34rer", "file:/run/t")))),

@@ -6,10 +6,10 @@ use std::fmt;
 use http::{HeaderName, HeaderValue, Method};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
-use serde::de::{self, Deserializer, MapAccess, Visitor, value::MapAccessDeserializer};
+use serde::de::{self, Deserializer, MapAccess, Visitor};
 use url::Url;
 
-use crate::model::Secret;
+use crate::model::Text;
 
 /// An absolute `http` or `https` address without user name and fragment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,91 +70,6 @@ impl<'de> Deserialize<'de> for Name {
         HeaderName::from_bytes(text.as_bytes()).map(Self).map_err(|_| {
             de::Error::custom(format!("{text:?} is no header name; letters, digits and hyphens are"))
         })
-    }
-}
-
-/// A text written down, or a secret by reference.
-#[derive(Clone, Debug)]
-pub enum Text {
-    /// As written.
-    Plain(Box<str>),
-    /// By reference.
-    Secret(Secret),
-}
-
-impl Text {
-    /// The value as it is sent.
-    pub fn expose(&self) -> &str {
-        match self {
-            Self::Plain(text) => text,
-            Self::Secret(secret) => secret.expose(),
-        }
-    }
-
-    /// The value as it may be shown.
-    pub fn shown(&self) -> Cow<'_, str> {
-        match self {
-            Self::Plain(text) => Cow::Borrowed(text),
-            Self::Secret(secret) => Cow::Owned(format!("<{}>", secret.shown())),
-        }
-    }
-
-    /// Whether it is a secret.
-    pub fn is_secret(&self) -> bool {
-        matches!(self, Self::Secret(_))
-    }
-}
-
-struct TextVisitor;
-
-impl<'de> Visitor<'de> for TextVisitor {
-    type Value = Text;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text, or a secret: {env: X}, {file: P}, {credential: NAME} or {insecure_literal: S}")
-    }
-
-    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Text, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Text, E> {
-        Ok(Text::Plain(text.into()))
-    }
-
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Text, E> {
-        self.visit_str(&number.to_string())
-    }
-
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Text, E> {
-        self.visit_str(&number.to_string())
-    }
-
-    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Text, E> {
-        self.visit_str(&number.to_string())
-    }
-
-    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Text, E> {
-        self.visit_str(if value { "true" } else { "false" })
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Text, A::Error> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Resolved {
-            value: String,
-            shown: String,
-        }
-        let resolved = Resolved::deserialize(MapAccessDeserializer::new(map))?;
-        Ok(Text::Secret(Secret::new(resolved.value, &resolved.shown)))
-    }
-}
-
-impl<'de> Deserialize<'de> for Text {
-    /// Asks as [`Secret`] does; the config's deserializer resolves a reference and hands a plain
-    /// scalar through.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_newtype_struct(Secret::TOKEN, TextVisitor)
     }
 }
 
@@ -249,13 +164,6 @@ schema!(HttpUrl, "HttpUrl", |_g| json_schema!({
     "type": "string", "format": "uri", "pattern": "^https?://", "description": "An http or https address.",
 }));
 schema!(Verb, "Method", |_g| json_schema!({ "type": "string", "description": "An HTTP method." }));
-schema!(Text, "TextOrSecret", |g| {
-    let secret = g.subschema_for::<Secret>();
-    json_schema!({
-        "description": "A text, or a secret by reference.",
-        "anyOf": [{ "type": ["string", "number", "boolean"] }, secret],
-    })
-});
 schema!(Fields, "Fields", |g| {
     let text = g.subschema_for::<Text>();
     json_schema!({ "type": "object", "additionalProperties": text })

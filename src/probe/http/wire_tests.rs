@@ -11,9 +11,9 @@ use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
 use super::facts::RedirectProblem;
-use super::values::{Headers, Text};
+use super::values::Headers;
 use super::*;
-use crate::model::{Cause, CheckId, Finding, Phase, Secret};
+use crate::model::{Cause, CheckId, Finding, Phase, Secret, Text};
 use crate::net::{Net, NetOptions, TlsOptions};
 use crate::probe::PortalScope;
 
