@@ -5,7 +5,6 @@
 //! queued, since there are at most a few per check.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -30,6 +29,14 @@ struct Queue {
     waiting: VecDeque<Transition>,
     urgent: bool,
     flushed: Vec<oneshot::Sender<()>>,
+    /// Set together with the last flush, so that the task never ends before it has answered it.
+    stopping: bool,
+}
+
+impl Queue {
+    fn over(&self) -> bool {
+        self.stopping && self.waiting.is_empty() && self.flushed.is_empty()
+    }
 }
 
 #[derive(Default)]
@@ -38,7 +45,6 @@ struct Shared {
     arrived: Notify,
     hurry: Notify,
     outbox: Arc<Notify>,
-    stopping: AtomicBool,
 }
 
 impl Shared {
@@ -90,17 +96,24 @@ impl Writer {
 
     /// Waits until everything sent before is committed.
     pub async fn flush(&self) {
-        let (done, flushed) = oneshot::channel();
-        self.shared.queue().flushed.push(done);
-        self.shared.arrived.notify_one();
-        self.shared.hurry.notify_one();
-        flushed.await.ok();
+        self.flushed(false).await;
     }
 
     /// Commits what waits and ends the task.
     pub async fn stop(&self) {
-        self.shared.stopping.store(true, Ordering::Release);
-        self.flush().await;
+        self.flushed(true).await;
+    }
+
+    async fn flushed(&self, stopping: bool) {
+        let (done, flushed) = oneshot::channel();
+        {
+            let mut queue = self.shared.queue();
+            queue.flushed.push(done);
+            queue.stopping |= stopping;
+        }
+        self.shared.arrived.notify_one();
+        self.shared.hurry.notify_one();
+        flushed.await.ok();
     }
 }
 
@@ -126,8 +139,7 @@ async fn run(store: Arc<dyn Store>, shared: Arc<Shared>) {
         flushed.into_iter().for_each(|done| {
             done.send(()).ok();
         });
-        let stopping = shared.stopping.load(Ordering::Acquire);
-        if stopping && shared.queue().waiting.is_empty() {
+        if shared.queue().over() {
             return;
         }
     }
@@ -184,6 +196,7 @@ mod tests {
     use super::*;
     use crate::record::contract::{bare, outcome, ran, row, time};
     use crate::record::memory::Memory;
+    use crate::record::sqlite::{Mode, Sqlite};
 
     #[tokio::test(start_paused = true)]
     async fn a_quiet_result_waits_for_company_and_a_message_does_not() {
@@ -216,6 +229,21 @@ mod tests {
         task.await.unwrap();
         let kept = store.history(&"a/b".into(), time(0), time(99_000), 99_999).await.unwrap();
         assert_eq!(kept.len(), 10_000);
+    }
+
+    #[tokio::test]
+    async fn a_stop_during_a_commit_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let mode = Mode::Daemon { full_sync: false };
+        let store = Arc::new(Sqlite::open(&folder.path().join("w.db"), mode).await.unwrap());
+        let (writer, task) = Writer::spawn(store);
+        writer.send(Transition { outbox: vec![row("k1", "a/b", "mail", 0)], ..bare("a/b") });
+        while !writer.shared.queue().waiting.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        // One thread runs all: the task has taken the batch and waits for the disk.
+        tokio::time::timeout(Duration::from_secs(20), writer.stop()).await.expect("the stop hangs");
+        task.await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
