@@ -22,7 +22,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is set: for tests, and for judging `--at` an instant.
+/// A clock that stands still until it is set.
 #[derive(Debug)]
 pub struct FixedClock(Mutex<Timestamp>);
 

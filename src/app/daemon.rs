@@ -18,6 +18,7 @@ use super::wire::NetWire;
 use crate::alert::daemon::CHANNEL_FAILURES;
 use crate::clock::{Clock, SystemClock};
 use crate::config::settings;
+use crate::config::watch::Fingerprint;
 use crate::expose::{self, Auth, Health, StoreState, Surface};
 use crate::formats::yaml::Fault;
 use crate::notify::deliver::{ChannelEvent, Deliver};
@@ -77,6 +78,7 @@ pub enum RunError {
 /// A bad config, a store of a newer version, or an address that cannot be listened on. A store that
 /// does not work for another reason is no reason not to start.
 pub async fn run(path: &Path) -> Result<(), RunError> {
+    let read = Fingerprint::take([path]);
     let (plan, server, storage) = load::plan(path).map_err(RunError::Config)?;
     let mut signals = Signals::take().map_err(RunError::Signals)?;
     system::raise_descriptor_limit();
@@ -89,7 +91,7 @@ pub async fn run(path: &Path) -> Result<(), RunError> {
     let daemon = Daemon::start(path, plan, &server, &storage, listener).await?;
     tracing::info!(listen = %server.listen, version = env!("CARGO_PKG_VERSION"), "started");
     system::tell_service_manager(&[NotifyState::Ready]);
-    let signal = daemon.serve(&mut signals).await;
+    let signal = daemon.serve(&mut signals, &read).await;
     tracing::info!(signal, "stopping");
     system::tell_service_manager(&[NotifyState::Stopping]);
     tokio::select! {
@@ -210,11 +212,12 @@ impl Daemon {
         Ok(Self { reload, store, desk, stop_scheduler, stop_rest, scheduler, writing, recovery, rest })
     }
 
-    /// Reloads when asked or when a file changed, until a signal asks to stop.
-    async fn serve(&self, signals: &mut Signals) -> &'static str {
+    /// Reloads when asked or when a file changed, until a signal asks to stop. `read` is what the
+    /// running plan was read from.
+    async fn serve(&self, signals: &mut Signals, read: &Fingerprint) -> &'static str {
         let mut look = tokio::time::interval(super::reload::LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut seen = self.reload.fingerprint();
+        let mut seen = self.reload.fingerprint().as_seen_before(read);
         loop {
             let asked = tokio::select! {
                 asked = signals.asked() => Some(asked),
@@ -223,10 +226,11 @@ impl Daemon {
             if let Some(Asked::Stop(signal)) = asked {
                 return signal;
             }
-            if asked.is_some() || self.reload.fingerprint() != seen {
+            let now = self.reload.fingerprint();
+            if asked.is_some() || now != seen {
                 self.reload.reload(if asked.is_some() { "SIGHUP" } else { "a file changed" }).await;
                 // The reload may have read other secret files.
-                seen = self.reload.fingerprint();
+                seen = self.reload.fingerprint().as_seen_before(&now);
             }
         }
     }

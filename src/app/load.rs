@@ -81,6 +81,22 @@ pub fn show(path: &Path) -> Result<String, Vec<Fault>> {
     with_vocabulary(|vocabulary| config::show(path, vocabulary, &Environment::of_process()))
 }
 
+/// The effective config as JSON, secrets masked.
+///
+/// # Errors
+/// Everything that is wrong with the config.
+pub fn show_json(path: &Path) -> Result<serde_json::Value, Vec<Fault>> {
+    with_vocabulary(|vocabulary| config::show_json(path, vocabulary, &Environment::of_process()))
+}
+
+/// What the config says of each check, as YAML, secrets masked.
+///
+/// # Errors
+/// Everything that is wrong with the config.
+pub fn show_checks(path: &Path) -> Result<BTreeMap<CheckId, String>, Vec<Fault>> {
+    with_vocabulary(|vocabulary| config::show_checks(path, vocabulary, &Environment::of_process()))
+}
+
 /// The JSON Schema of the config.
 pub fn schema() -> serde_json::Value {
     let of = |schema: fn(&mut SchemaGenerator) -> Schema| {
@@ -113,17 +129,17 @@ pub fn plain_net() -> Arc<Net> {
 }
 
 /// What the passes of `check` need.
-pub fn surroundings(plan: &Plan, clock: Arc<dyn Clock>) -> Surroundings {
+pub fn surroundings(plan: &Plan) -> Surroundings {
     let net = net(plan.limits, Some(&plan.external_url));
     let own_network = OwnNetwork::new(Arc::clone(&plan.reference), Arc::clone(&net));
-    Surroundings { net, own_network, clock }
+    Surroundings { net, own_network, clock: Arc::new(SystemClock) }
 }
 
 /// What the pass of `inspect` needs.
-pub fn lone_surroundings(clock: Arc<dyn Clock>) -> Surroundings {
+pub fn lone_surroundings() -> Surroundings {
     let net = plain_net();
     let own_network = OwnNetwork::new(Arc::default(), Arc::clone(&net));
-    Surroundings { net, own_network, clock }
+    Surroundings { net, own_network, clock: Arc::new(SystemClock) }
 }
 
 /// What the command line says of a lone target.
@@ -179,7 +195,7 @@ pub enum TestError {
     #[error("the config has faults")]
     Config(Vec<Fault>),
     /// There is no such channel.
-    #[error("no channel is called {name:?}; the config has {}", known.join(", "))]
+    #[error("no channel is called {name:?}; the config has {}", if known.is_empty() { "none".to_owned() } else { known.join(", ") })]
     NoChannel {
         /// What was asked for.
         name: String,

@@ -7,9 +7,10 @@ use clap::Args;
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
 
-use super::{Answer, ConfigPath, Failure, Format, Overrides, print};
+use super::print::{self, Explained};
+use super::{Answer, ConfigPath, Failure, Format, Overrides};
 use crate::app;
-use crate::model::{CheckId, Outcome, Verdict};
+use crate::model::{CheckId, Finding, FindingDoc, Outcome, Verdict};
 use crate::plan::{Plan, PlannedCheck};
 use crate::run::{Surroundings, pass};
 
@@ -46,12 +47,15 @@ pub async fn check(args: CheckArgs) -> Answer {
     }
     override_plan(&mut plan, &args.overrides)?;
     let memories = app::memories(&args.config.config).await;
-    let around = app::surroundings(&plan, args.overrides.clock());
+    let around = app::surroundings(&plan);
     let mut outcomes = run_all(&plan.checks, &around, &memories, args.explain).await;
     let place = |outcome: &Outcome| plan.checks.iter().position(|check| check.scope.check == outcome.check);
     outcomes.sort_by_key(place);
-    let explained: Vec<Vec<String>> = if args.explain {
-        plan.checks.iter().zip(&outcomes).map(|(check, outcome)| explain(check, outcome)).collect()
+    let explained: Vec<Explained> = if args.explain {
+        let shown = app::show_checks(&args.config.config).map_err(|faults| Failure::config(&faults))?;
+        let settings = |check: &PlannedCheck| shown.get(&check.scope.check).map_or("", String::as_str);
+        let both = plan.checks.iter().zip(&outcomes);
+        both.map(|(check, outcome)| explain(check, outcome, settings(check))).collect()
     } else {
         Vec::new()
     };
@@ -107,39 +111,48 @@ async fn run_all(
 }
 
 /// What `--explain` adds: settings, facts, and each finding's documentation.
-fn explain(check: &PlannedCheck, outcome: &Outcome) -> Vec<String> {
+fn explain(check: &PlannedCheck, outcome: &Outcome, settings: &str) -> Explained {
     let scope = &check.scope;
-    let mut lines = vec![
-        format!(
-            "settings: kind {}, every {}, timeout {}, deadline {}, resolvers {}, private {}",
-            check.kind,
-            crate::model::HumanDuration(check.every),
-            crate::model::HumanDuration(scope.timeout),
-            crate::model::HumanDuration(scope.deadline),
-            scope.resolvers.join(" "),
-            scope.portal.private
-        ),
-        format!("started: {}", started(outcome.at)),
-    ];
+    let mut lines = vec![format!(
+        "settings: kind {}, every {}, timeout {}, deadline {}, resolvers {}, private {}",
+        check.kind,
+        crate::model::HumanDuration(check.every),
+        crate::model::HumanDuration(scope.timeout),
+        crate::model::HumanDuration(scope.deadline),
+        scope.resolvers.join(" "),
+        scope.portal.private
+    )];
+    lines.extend(settings.lines().map(|line| format!("    {line}")));
+    lines.push(format!("started: {}", started(outcome.at)));
     let mut facts = String::new();
     print::facts_of(&mut facts, &print::observation(outcome), 1);
     lines.push("facts:".to_owned());
     lines.extend(facts.lines().map(str::to_owned));
-    for finding in &outcome.findings {
+    let docs: Vec<&'static FindingDoc> = outcome
+        .findings
+        .iter()
+        .filter_map(|finding| super::explain::catalogue().find(|doc| doc.id == finding.id.as_str()))
+        .collect();
+    for (finding, doc) in outcome.findings.iter().zip(&docs) {
         lines.push(format!("{}: {}", finding.id, reference(finding)));
-        if let Some(doc) = super::explain::catalogue().find(|doc| doc.id == finding.id.as_str()) {
-            lines.push(format!("    means: {}", doc.meaning));
-            lines.push(format!("    fix:   {}", doc.fix));
-        }
+        lines.push(format!("    means: {}", doc.meaning));
+        lines.push(format!("    fix:   {}", doc.fix));
     }
+    let mut reproduce = Vec::new();
     if !matches!(outcome.verdict, Verdict::Pass) {
+        reproduce = check.probe.reproduce(scope);
         lines.push("to reproduce:".to_owned());
-        lines.extend(check.probe.reproduce(scope).into_iter().map(|line| format!("    {line}")));
+        lines.extend(reproduce.iter().map(|line| format!("    {line}")));
     }
-    lines
+    let json = serde_json::json!({
+        "settings": settings,
+        "findings": docs.into_iter().map(super::explain::as_json).collect::<Vec<_>>(),
+        "reproduce": reproduce,
+    });
+    Explained { lines, json }
 }
 
-fn reference(finding: &crate::model::Finding) -> &str {
+fn reference(finding: &Finding) -> &str {
     finding.reference.as_deref().unwrap_or("the expectation in the config")
 }
 

@@ -8,15 +8,17 @@ use crate::app;
 #[derive(Subcommand)]
 pub enum ConfigCommand {
     /// Report everything that is wrong with the config
-    Validate(ValidateArgs),
+    #[command(after_help = super::DONE)]
+    Validate(PrintArgs),
     /// Print the effective config, secrets masked
-    Show(ConfigPath),
+    #[command(after_help = super::DONE)]
+    Show(PrintArgs),
     /// Print the JSON Schema of the config, for editors
     Schema,
 }
 
 #[derive(Args)]
-pub struct ValidateArgs {
+pub struct PrintArgs {
     #[command(flatten)]
     config: ConfigPath,
     /// How to print it
@@ -28,8 +30,16 @@ pub fn config(command: ConfigCommand) -> Answer {
     match command {
         ConfigCommand::Validate(args) => validate(&args),
         ConfigCommand::Show(args) => {
-            let shown = app::show(&args.config).map_err(|faults| Failure::config(&faults))?;
-            print::out(shown.trim_end())?;
+            let path = &args.config.config;
+            match args.format {
+                PlainFormat::Text => {
+                    let shown = app::show(path).map_err(|faults| Failure::config(&faults))?;
+                    print::out(shown.trim_end())?;
+                }
+                PlainFormat::Json => {
+                    print::json(&app::show_json(path).map_err(|faults| Failure::config(&faults))?)?;
+                }
+            }
             Ok(0)
         }
         ConfigCommand::Schema => {
@@ -39,7 +49,7 @@ pub fn config(command: ConfigCommand) -> Answer {
     }
 }
 
-fn validate(args: &ValidateArgs) -> Answer {
+fn validate(args: &PrintArgs) -> Answer {
     let built = app::plan(&args.config.config);
     let (faults, warnings, checks) = match &built {
         Ok((plan, ..)) => (Vec::new(), plan.warnings.clone(), plan.checks.len()),

@@ -55,7 +55,8 @@ fn list(format: PlainFormat) -> Answer {
     Ok(0)
 }
 
-fn as_json(doc: &FindingDoc) -> serde_json::Value {
+/// A finding's documentation as JSON.
+pub fn as_json(doc: &FindingDoc) -> serde_json::Value {
     serde_json::json!({
         "id": doc.id,
         "severity": doc.severity,

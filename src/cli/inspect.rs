@@ -11,6 +11,7 @@ use crate::probe::{http, probe};
 #[derive(Subcommand)]
 pub enum InspectCommand {
     /// Fetch a URL and show status, redirects, phases, headers and peer
+    #[command(after_help = super::JUDGED)]
     Http(HttpArgs),
 }
 
@@ -41,7 +42,7 @@ pub async fn inspect(command: InspectCommand) -> Answer {
     if let Some(problem) = problems.first() {
         return Err(Failure::usage(format!("{}: {}", args.url, problem.message)));
     }
-    let around = app::lone_surroundings(args.overrides.clock());
+    let around = app::lone_surroundings();
     let outcome = crate::run::pass(&check, &None, &around, true).await.outcome;
     print::inspection(&outcome, args.format)?;
     Ok(outcome.verdict.exit_code())

@@ -24,6 +24,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::formats::yaml::Fault;
 use crate::model::HumanDuration;
+use crate::net::check_resolver;
 
 /// A usage error, and a glob that matches nothing (sysexits `EX_USAGE`).
 pub const USAGE: u8 = 64;
@@ -32,9 +33,15 @@ pub const SOFTWARE: u8 = 70;
 /// A bad config (sysexits `EX_CONFIG`).
 pub const BAD_CONFIG: u8 = 78;
 
+/// Exit codes of commands that judge.
+const JUDGED: &str = "Exit codes: 0 pass, 1 warn, 2 fail, 3 unknown (of several the worst; fail is worse than unknown);\n\
+    64 usage error, or nothing matches; 78 bad config; 70 an error of portalwatch's own";
+/// Exit codes of the others.
+const DONE: &str = "Exit codes: 0 done; 64 usage error; 78 bad config; 70 an error of portalwatch's own";
+
 /// Keeps a client portal provably in working order.
 #[derive(Parser)]
-#[command(name = "portalwatch", version, about, max_term_width = 100)]
+#[command(name = "portalwatch", version, about, max_term_width = 100, after_help = JUDGED)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -43,13 +50,16 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run the daemon
+    #[command(after_help = DONE)]
     Run(run::RunArgs),
     /// Run the matching checks once, now, and exit with the worst verdict
+    #[command(after_help = JUDGED)]
     Check(check::CheckArgs),
     /// Take one look at anything; needs no config
     #[command(subcommand)]
     Inspect(inspect::InspectCommand),
     /// Say what a finding means and how to fix it
+    #[command(after_help = DONE)]
     Explain(explain::ExplainArgs),
     /// Check, show or describe the config
     #[command(subcommand)]
@@ -58,6 +68,7 @@ enum Command {
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
     /// Ask a running daemon's /healthz; for containers
+    #[command(after_help = "Exit codes: 0 healthy, 1 not; 64 usage error; 78 bad config")]
     Healthcheck(healthcheck::HealthcheckArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
@@ -95,14 +106,11 @@ enum PlainFormat {
 #[derive(Args, Clone)]
 struct Overrides {
     /// Ask this resolver instead of the configured ones (repeatable)
-    #[arg(long, value_name = "IP:PORT")]
+    #[arg(long, value_name = "IP:PORT", value_parser = resolver)]
     resolver: Vec<String>,
     /// Trust these certificates beside the system's
     #[arg(long, value_name = "PEM")]
     ca_file: Option<PathBuf>,
-    /// Judge as of this instant
-    #[arg(long, value_name = "RFC3339")]
-    at: Option<jiff::Timestamp>,
     /// Bound one operation (a request, an address, a query)
     #[arg(long, value_name = "DURATION", value_parser = positive_duration)]
     timeout: Option<Duration>,
@@ -113,15 +121,15 @@ impl Overrides {
         let Some(path) = &self.ca_file else { return Ok(None) };
         let pem = std::fs::read_to_string(path)
             .map_err(|error| Failure::usage(format!("--ca-file {}: {error}", path.display())))?;
+        if !pem.contains("-----BEGIN CERTIFICATE-----") {
+            return Err(Failure::usage(format!("--ca-file {}: holds no PEM certificate", path.display())));
+        }
         Ok(Some(pem.into()))
     }
+}
 
-    fn clock(&self) -> std::sync::Arc<dyn crate::clock::Clock> {
-        match self.at {
-            Some(at) => std::sync::Arc::new(crate::clock::FixedClock::new(at)),
-            None => std::sync::Arc::new(crate::clock::SystemClock),
-        }
-    }
+fn resolver(text: &str) -> Result<String, String> {
+    check_resolver(text).map(|()| text.to_owned())
 }
 
 fn positive_duration(text: &str) -> Result<Duration, String> {

@@ -9,6 +9,9 @@ use crate::model::Delivery;
 #[derive(Subcommand)]
 pub enum NotifyCommand {
     /// Send a real test message through one channel
+    #[command(
+        after_help = "Exit codes: 0 sent, 2 not sent; 64 usage error, or no such channel; 78 bad config"
+    )]
     Test(TestArgs),
 }
 

@@ -38,19 +38,39 @@ pub fn worst(outcomes: &[Outcome]) -> Verdict {
     outcomes.iter().map(|outcome| outcome.verdict).max_by_key(badness).unwrap_or(Verdict::Unknown)
 }
 
-/// Prints the outcomes of `check`.
-pub fn outcomes(outcomes: &[Outcome], format: Format, explained: &[Vec<String>]) -> Result<(), Failure> {
+/// What `--explain` adds to one outcome.
+pub struct Explained {
+    /// For people.
+    pub lines: Vec<String>,
+    /// For programs.
+    pub json: serde_json::Value,
+}
+
+/// Prints the outcomes of `check`, each with its explanation if there are any.
+pub fn outcomes(outcomes: &[Outcome], format: Format, explained: &[Explained]) -> Result<(), Failure> {
     match format {
-        Format::Json => json(&serde_json::json!({
-            "verdict": worst(outcomes),
-            "checks": outcomes.iter().map(outcome_json).collect::<Vec<_>>(),
-        })),
-        Format::Nagios => out(&nagios(outcomes)),
+        Format::Json => {
+            let mut checks: Vec<_> = outcomes.iter().map(outcome_json).collect();
+            for (check, explained) in checks.iter_mut().zip(explained) {
+                if let Some(check) = check.as_object_mut() {
+                    check.insert("explained".to_owned(), explained.json.clone());
+                }
+            }
+            json(&serde_json::json!({ "verdict": worst(outcomes), "checks": checks }))
+        }
+        Format::Nagios => {
+            let mut text = nagios(outcomes);
+            for line in explained.iter().flat_map(|explained| &explained.lines) {
+                text.push('\n');
+                text.push_str(&plain(line));
+            }
+            out(&text)
+        }
         Format::Text => {
             let mut text = String::new();
             for (index, outcome) in outcomes.iter().enumerate() {
                 text_of(&mut text, outcome);
-                for line in explained.get(index).into_iter().flatten() {
+                for line in explained.get(index).into_iter().flat_map(|explained| &explained.lines) {
                     // Writing to a String cannot fail.
                     let _ = writeln!(text, "    {line}");
                 }

@@ -252,7 +252,10 @@ impl<'de> Deserialize<'de> for WebUrl {
         let url = url::Url::parse(&text).map_err(|error| {
             de::Error::custom(format!("{text:?} is no URL: {error}; write https://HOST/"))
         })?;
-        if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        // The URL standard reads `http:///path` as if one slash less stood there.
+        let hostless =
+            text.split_once(':').is_some_and(|(_, rest)| !rest.starts_with("//") || rest.starts_with("///"));
+        if !matches!(url.scheme(), "http" | "https") || url.host().is_none() || hostless {
             return Err(de::Error::custom(format!("{text:?} must be an http or https URL with a host")));
         }
         Ok(Self(url))

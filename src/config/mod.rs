@@ -16,13 +16,15 @@ mod show;
 mod tests;
 pub mod watch;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use schema::schema;
 pub use secrets::{Environment, SecretPolicy, Secrets};
 pub use settings::Settings;
 
-use crate::formats::yaml::Fault;
+use crate::formats::yaml::{Fault, Node};
+use crate::model::CheckId;
 
 /// The names that others give to the language.
 #[derive(Clone, Copy, Debug)]
@@ -88,11 +90,48 @@ pub fn show(
     vocabulary: &Vocabulary<'_>,
     environment: &Environment,
 ) -> Result<String, Vec<Fault>> {
+    effective(path, vocabulary, environment).map(|root| show::text(&root))
+}
+
+/// [`show`] as JSON.
+///
+/// # Errors
+/// Every fault; unresolvable secrets are none.
+pub fn show_json(
+    path: &Path,
+    vocabulary: &Vocabulary<'_>,
+    environment: &Environment,
+) -> Result<serde_json::Value, Vec<Fault>> {
+    effective(path, vocabulary, environment).map(|root| show::json(&root))
+}
+
+/// What is written of each check, by its id, as in [`show`].
+///
+/// # Errors
+/// Every fault; unresolvable secrets are none.
+pub fn show_checks(
+    path: &Path,
+    vocabulary: &Vocabulary<'_>,
+    environment: &Environment,
+) -> Result<BTreeMap<CheckId, String>, Vec<Fault>> {
+    effective(path, vocabulary, environment).map(|root| show::checks(&root))
+}
+
+/// The tree with defaults filled in and the environment applied.
+fn effective(
+    path: &Path,
+    vocabulary: &Vocabulary<'_>,
+    environment: &Environment,
+) -> Result<Node, Vec<Fault>> {
     load(path, vocabulary, environment, SecretPolicy::Leave)?;
     let mut root = files::read(path)?.root;
     let mut faults = Vec::new();
     environment::apply(&mut root, environment, &mut faults);
-    if faults.is_empty() { Ok(show::print(root)) } else { Err(faults) }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    show::fill(&mut root);
+    Ok(root)
 }
 
 /// Faults in the order of the files and their lines; those without a place go first. What several

@@ -124,11 +124,11 @@ impl Build<'_> {
         let mut defaults = self.entries(defaults, "defaults", &[LAYER, GLOBAL]);
         let global = self.read::<GlobalKeys>(&some(&mut defaults, GLOBAL, &defaults_at), "defaults");
         let global = global.or_else(|| self.read(&some(&mut Vec::new(), GLOBAL, &at), "defaults"));
-        let (level, _) = self.level(&mut defaults, "defaults", &defaults_at, &Level::default());
+        let level = self.level(&mut defaults, "defaults", &defaults_at, &Level::default());
         let portals = part(&mut top, "portals", &at);
         let portals = self.portals(portals, &level);
         let notify = part(&mut top, "notify", &at);
-        let notify = self.notify(notify);
+        let notify = self.notify(notify).or_else(|| self.notify(absent()));
         let global = global?;
         Some(Settings {
             server: server?,
@@ -228,13 +228,13 @@ impl Build<'_> {
         })
     }
 
-    /// This level's settings over those of the level above, and whether they were good.
-    fn level(&mut self, entries: &mut Vec<Entry>, path: &str, at: &Position, above: &Level) -> (Level, bool) {
+    /// This level's settings over those of the level above.
+    fn level(&mut self, entries: &mut Vec<Entry>, path: &str, at: &Position, above: &Level) -> Level {
         let node = some(entries, LAYER, at);
         if node.value == Value::Map(Vec::new()) {
-            return (above.clone(), true);
+            return above.clone();
         }
-        let Some(own) = self.read::<Layer>(&node, path) else { return (above.clone(), false) };
+        let Some(own) = self.read::<Layer>(&node, path) else { return above.clone() };
         let base = &above.layer;
         let tls = match &own.tls {
             Some(keys) => self.tls(keys, node.get("tls").unwrap_or(&node), &format!("{path}.tls")),
@@ -264,7 +264,7 @@ impl Build<'_> {
             let message = "every is shorter than timeout; make every longer or timeout shorter";
             self.say(&at, path, message);
         }
-        (Level { layer, tls }, true)
+        Level { layer, tls }
     }
 
     fn tls(&mut self, keys: &TlsKeys, node: &Node, path: &str) -> Tls {
@@ -315,14 +315,14 @@ impl Build<'_> {
         let path = format!("portals.{}", entry.key);
         let mut entries = self.entries(entry.value, &path, &[PORTAL, LAYER, &["checks"]]);
         let checks = part(&mut entries, "checks", &entry.at);
-        let (level, good) = self.level(&mut entries, &path, &entry.at, defaults);
+        let level = self.level(&mut entries, &path, &entry.at, defaults);
         let keys = self.read::<PortalKeys>(&some(&mut entries, PORTAL, &entry.at), &path);
         let labels = keys.as_ref().map(|keys| keys.labels.clone()).unwrap_or_default();
         let checks_path = format!("{path}.checks");
         let checks = self.named(checks, &checks_path);
         let checks =
             checks.into_iter().filter_map(|check| self.check(check, &checks_path, &level, &labels)).collect();
-        let keys = keys.filter(|_| good)?;
+        let keys = keys?;
         Some(Portal {
             name: entry.key,
             url: keys.url.map(|url| url.0),
@@ -342,10 +342,10 @@ impl Build<'_> {
         let path = format!("{path}.{}", entry.key);
         let kinds = self.vocabulary.kinds;
         let mut entries = self.entries(entry.value, &path, &[LAYER, CHECK, kinds]);
-        let (level, good) = self.level(&mut entries, &path, &entry.at, above);
+        let level = self.level(&mut entries, &path, &entry.at, above);
         let keys = self.read::<CheckKeys>(&some(&mut entries, CHECK, &entry.at), &path);
         let (kind, spec) = self.only(entries, &path, &entry.at, kinds)?;
-        let keys = keys.filter(|_| good)?;
+        let keys = keys?;
         let layer = level.layer;
         let (interval, minutes) = (every(&layer), Duration::from_secs(300));
         let mut all = labels.clone();

@@ -1,9 +1,13 @@
 //! The effective config as YAML: defaults filled in, the environment applied, secrets masked.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use serde_json::Value as Json;
+
 use super::environment::put;
-use crate::formats::yaml::{Node, Value};
+use crate::formats::yaml::{Entry, Node, Value};
+use crate::model::CheckId;
 
 /// What the language sets where nothing is written.
 const DEFAULTS: &[(&str, &str)] = &[
@@ -25,15 +29,54 @@ const SENSITIVE: &[&str] =
     &["authorization", "proxy-authorization", "cookie", "x-api-key", "x-auth-token", "password", "token"];
 const MASK: &str = "***";
 
-/// Fills the defaults in and prints.
-pub(super) fn print(mut root: Node) -> String {
-    fill(&mut root);
+/// A tree as YAML.
+pub(super) fn text(root: &Node) -> String {
     let mut out = String::new();
-    block(&root, 0, &mut out);
+    block(root, 0, &mut out);
     out
 }
 
-fn fill(root: &mut Node) {
+/// A tree as JSON.
+pub(super) fn json(node: &Node) -> Json {
+    match &node.value {
+        Value::Map(entries) => {
+            let shown = |entry: &Entry| {
+                let value = if hides(entry) { Json::from(MASK) } else { json(&entry.value) };
+                (entry.key.clone(), value)
+            };
+            Json::Object(entries.iter().map(shown).collect())
+        }
+        Value::List(items) => items.iter().map(json).collect(),
+        Value::Bool(truth) => (*truth).into(),
+        Value::Int(number) => (*number).into(),
+        Value::Float(number) => (*number).into(),
+        Value::String(text) => without_userinfo(text).into(),
+        _ => Json::Null,
+    }
+}
+
+/// Each check as YAML.
+pub(super) fn checks(root: &Node) -> BTreeMap<CheckId, String> {
+    let entries = |node: Option<&Node>| match node.map(|node| &node.value) {
+        Some(Value::Map(entries)) => entries.clone(),
+        _ => Vec::new(),
+    };
+    let portals = entries(root.get("portals"));
+    let of_portal = |portal: Entry| {
+        let checks = entries(portal.value.get("checks"));
+        checks.into_iter().map(move |check| (CheckId::new(&portal.key, &check.key), text(&check.value)))
+    };
+    portals.into_iter().flat_map(of_portal).collect()
+}
+
+/// Whether an entry's value is a secret that was written down.
+fn hides(entry: &Entry) -> bool {
+    let scalar = matches!(entry.value.value, Value::String(_) | Value::Int(_) | Value::Float(_));
+    scalar && (is_sensitive(&entry.key) || entry.key == "insecure_literal")
+}
+
+/// Fills the defaults in.
+pub(super) fn fill(root: &mut Node) {
     let at = root.at.clone();
     let mut set = |path: &str, value: Value| {
         let there = path.split('.').try_fold(&*root, |node, key| node.get(key));
@@ -62,12 +105,10 @@ fn block(node: &Node, depth: usize, out: &mut String) {
         Value::Map(entries) => {
             for entry in entries {
                 let _ = write!(out, "{pad}{}:", quoted(&entry.key));
-                let hidden = is_sensitive(&entry.key) || entry.key == "insecure_literal";
-                match &entry.value.value {
-                    Value::String(_) | Value::Int(_) | Value::Float(_) if hidden => {
-                        let _ = writeln!(out, " {:?}", MASK);
-                    }
-                    _ => below(&entry.value, depth, out),
+                if hides(entry) {
+                    let _ = writeln!(out, " {MASK:?}");
+                } else {
+                    below(&entry.value, depth, out);
                 }
             }
         }

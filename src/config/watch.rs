@@ -26,6 +26,18 @@ impl Fingerprint {
         };
         Self(paths.into_iter().map(look).collect())
     }
+
+    /// These paths, as an earlier look saw them where it did: what changed between the two looks
+    /// still counts as a change.
+    #[must_use]
+    pub fn as_seen_before(mut self, earlier: &Self) -> Self {
+        for (path, state) in &mut self.0 {
+            if let Some((_, before)) = earlier.0.iter().find(|(known, _)| known == path) {
+                state.clone_from(before);
+            }
+        }
+        self
+    }
 }
 
 fn state(path: &Path) -> std::io::Result<State> {
@@ -68,6 +80,20 @@ mod tests {
         std::fs::remove_file(&link).unwrap();
         std::os::unix::fs::symlink(&b, &link).unwrap();
         assert_ne!(first, Fingerprint::take([&link]));
+    }
+
+    #[test]
+    fn a_change_while_the_files_are_read_is_not_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+        std::fs::write(&a, "1").unwrap();
+        std::fs::write(&b, "1").unwrap();
+        let before = Fingerprint::take([&a]);
+        std::fs::write(&a, "2").unwrap();
+        let seen = Fingerprint::take([&a, &b]).as_seen_before(&before);
+        assert_ne!(seen, Fingerprint::take([&a, &b]));
+        std::fs::write(&a, "1").unwrap();
+        assert_eq!(seen, Fingerprint::take([&a, &b]));
     }
 
     #[test]

@@ -160,7 +160,25 @@ impl Masker {
                 masked = Cow::Owned(masked.replace(form.as_str(), mark));
             }
         }
-        masked
+        match self.cut_off(&masked) {
+            Some((kept, mark)) => Cow::Owned(format!("{}{mark}…", &masked[..kept])),
+            None => masked,
+        }
+    }
+
+    /// Where the beginning of a secret stands at the end of a text that was clipped (`…`), and its
+    /// mark. Beginnings shorter than four bytes are chance.
+    fn cut_off(&self, text: &str) -> Option<(usize, &str)> {
+        let clipped = text.strip_suffix('…')?;
+        self.forms
+            .iter()
+            .filter_map(|(form, mark)| {
+                let lengths = (4..form.len()).rev();
+                let tail = lengths.filter(|&length| form.is_char_boundary(length));
+                let length = tail.into_iter().find(|&length| clipped.ends_with(&form[..length]))?;
+                Some((clipped.len() - length, mark.as_str()))
+            })
+            .min_by_key(|(kept, _)| *kept)
     }
 }
 

@@ -29,7 +29,8 @@ fn mask_finding(finding: &mut Finding, masker: &Masker) {
 
 /// The facts are parsed only when there is something to take out of them.
 fn mask_facts(facts: &mut Box<RawValue>, masker: &Masker) {
-    if matches!(masker.mask(facts.get()), std::borrow::Cow::Borrowed(_)) {
+    let clean = matches!(masker.mask(facts.get()), std::borrow::Cow::Borrowed(_));
+    if clean && !facts.get().contains('…') {
         return;
     }
     let Ok(mut parsed) = serde_json::from_str::<Value>(facts.get()) else { return };
@@ -110,6 +111,14 @@ mod tests {
         assert!(!shown.contains("hunter2"), "{shown}");
         assert_eq!(shown.matches("<file:a").count(), 5, "{shown}");
         assert!(shown.contains(r#""size":7"#), "{shown}");
+    }
+
+    #[test]
+    fn a_clipped_value_keeps_no_beginning_of_a_secret() {
+        let facts = r#"{"matches":[{"value":"token: hunter2-hun…"},{"value":"just hun…"}]}"#;
+        let shown = masked(leaking(facts), &["hunter2-hunter2"]);
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains("just hun…"), "{shown}");
     }
 
     #[test]

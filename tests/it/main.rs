@@ -1,10 +1,17 @@
 //! The integration tests: one binary, against real peers on loopback.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod bad_config;
+mod bad_servers;
+mod cli;
+mod command;
 mod contracts;
 mod faults;
 mod layers;
+mod metrics;
 mod peers;
 mod plans;
+mod reload;
 mod resume;
+mod secrets;
 mod telling;

@@ -132,6 +132,7 @@ impl<'a> Reader<'a> {
     /// Reads a value. `None` when anything in it was wrong: every fault is then in `faults`.
     pub fn read<T: DeserializeOwned>(&mut self, node: &Node) -> Option<T> {
         let mut pruned = HashSet::new();
+        let before = self.faults.len();
         let mut excused: HashSet<(usize, String)> = HashSet::new();
         loop {
             let mut shared = de::Shared { pruned: &pruned, secrets: &mut *self.secrets };
@@ -159,7 +160,11 @@ impl<'a> Reader<'a> {
                     ),
                     _ => path,
                 };
-                self.faults.push(Fault { at: Some(at), path, message: error.to_string() });
+                let fault = Fault { at: Some(at), path, message: error.to_string() };
+                // What is read in two steps (a choice of forms) fails twice.
+                if !self.faults.iter().skip(before).any(|known| *known == fault) {
+                    self.faults.push(fault);
+                }
             }
             if let de::Kind::UnknownKey { key, valid } = &error.kind
                 && let Some(meant) = nearest(key, valid.iter().copied())

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Cause, Phase, Timings};
+use crate::model::{Cause, Masker, Phase, Timings};
 
 /// What one look at one address (or at the first that connects) saw. With `addresses: all` the
 /// fields at the top are those of the first measured row, and every look is in `rows`.
@@ -214,7 +214,40 @@ pub struct Skipped {
     pub no_route: bool,
 }
 
+impl RedirectProblem {
+    fn target(&mut self) -> Option<&mut String> {
+        match self {
+            Self::NoLocation | Self::TooMany(_) => None,
+            Self::BadLocation(to)
+            | Self::Scheme(to)
+            | Self::Loop(to)
+            | Self::Insecure(to)
+            | Self::OtherSite(to)
+            | Self::SecretBody(to)
+            | Self::Guarded { to, .. } => Some(to),
+        }
+    }
+}
+
 impl Facts {
+    /// Takes secrets out of everything that a server said.
+    pub fn mask(&mut self, masker: &Masker) {
+        let headers = self.headers.values_mut().flatten();
+        let values = self.matches.iter_mut().filter_map(|seen| seen.value.as_mut());
+        let hops = self.redirects.iter_mut().map(|hop| &mut hop.to);
+        let problem = self.redirect.iter_mut().filter_map(RedirectProblem::target);
+        let failure = self.failure.iter_mut().map(|failure| &mut failure.detail);
+        let last = std::iter::once(&mut self.final_url);
+        for said in headers.chain(values).chain(hops).chain(problem).chain(failure).chain(last) {
+            if let std::borrow::Cow::Owned(masked) = masker.mask(said) {
+                *said = masked;
+            }
+        }
+        for row in &mut self.rows {
+            row.mask(masker);
+        }
+    }
+
     /// The looks that are judged: the rows, or the one look there is.
     pub fn looks(&self) -> &[Facts] {
         if self.rows.is_empty() { std::slice::from_ref(self) } else { &self.rows }

@@ -16,7 +16,7 @@ use super::redirect::{Way, is_redirect};
 use super::request::{self, Prepared};
 use super::spec::{Addresses, Auth, Spec};
 use crate::judge::clip;
-use crate::model::{Cause, Timings};
+use crate::model::{Cause, Masker, Timings};
 use crate::net::{
     ConnectTo, FailReason, Family, HttpVersion, Origin, Request, Response, TlsOptions, TransportError, Via,
     waited,
@@ -49,11 +49,15 @@ pub async fn observe(spec: &Spec, ctx: &Ctx<'_>) -> Result<Observed<Facts>, Unme
     };
     let prepared = request::prepare(spec, ctx.scope, token.as_ref()).map_err(config)?;
     let look = Look { spec, ctx, prepared: &prepared, ends };
-    let facts = if spec.addresses == Addresses::All && spec.proxy.is_none() {
+    let mut facts = if spec.addresses == Addresses::All && spec.proxy.is_none() {
         look.every_address(subject).await.map_err(unmeasured)?
     } else {
         look.once(request::via(spec, ctx.scope), subject).await.map_err(unmeasured)?
     };
+    if let Some(token) = &token {
+        // The config's secrets are masked by whoever runs the check; only this run knows the token.
+        facts.mask(&Masker::new([token]));
+    }
     Ok(observed(facts))
 }
 

@@ -391,7 +391,7 @@ fn every_finding_is_documented_once() {
 
 #[test]
 fn the_example_is_a_check_that_can_be_read() {
-    let check: Value = serde_saphyr::from_str(Http::EXAMPLE).unwrap();
+    let check: Value = crate::formats::yaml::from_str("example.yaml", Http::EXAMPLE).unwrap();
     let example = spec(check["http"].clone());
     assert_eq!(Http::validate(&example, &scope(None)), []);
     assert_eq!(example.max_body, scalars::Size(256 << 10));

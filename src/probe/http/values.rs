@@ -26,7 +26,10 @@ impl HttpUrl {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(format!("{text:?} has the scheme {}; http and https are supported", url.scheme()));
         }
-        if url.host_str().is_none_or(str::is_empty) {
+        // The URL standard reads `http:///path` as if one slash less stood there.
+        let hostless =
+            text.split_once(':').is_some_and(|(_, rest)| !rest.starts_with("//") || rest.starts_with("///"));
+        if hostless || url.host_str().is_none_or(str::is_empty) {
             return Err(format!("{text:?} names no host"));
         }
         if !url.username().is_empty() || url.password().is_some() {
