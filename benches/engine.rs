@@ -37,22 +37,28 @@ const DOWN: FindingDoc = FindingDoc {
 
 fn main() {
     let config = Config::write();
-    let [events, tree, plan] = in_turns(9, [
-        &mut || bare_events(&config.text),
-        &mut || {
-            black_box(parse("monitor.yaml", &config.text).unwrap());
-        },
-        &mut || config.plan(),
-    ]);
+    let [events, tree, plan] = in_turns(
+        9,
+        [
+            &mut || bare_events(&config.text),
+            &mut || {
+                black_box(parse("monitor.yaml", &config.text).unwrap());
+            },
+            &mut || config.plan(),
+        ],
+    );
     println!("{CHECKS} checks: bare events {events:?}, tree {tree:?}, plan {plan:?}");
     println!("ratios: tree {:.2} of the events, plan {:.2}", ratio(tree, events), ratio(plan, events));
 
     let policy = policy();
     let open = opened(&policy);
     let (pass, fail) = (result(Verdict::Pass), result(Verdict::Fail));
-    let [quiet, down] = in_turns(99, [&mut || steps(&State::default(), &pass, &policy), &mut || {
-        steps(&open, &fail, &policy);
-    }]);
+    let [quiet, down] = in_turns(
+        99,
+        [&mut || steps(&State::default(), &pass, &policy), &mut || {
+            steps(&open, &fail, &policy);
+        }],
+    );
     println!("1,000 steps: quiet {quiet:?}, with an open incident {down:?}, ratio {:.3}", ratio(quiet, down));
 
     let (mut bare, mut ours) = (heap(), heap());
@@ -89,10 +95,12 @@ struct Config {
 
 impl Config {
     fn write() -> Self {
-        let mut text =
-            String::from("portals:\n  bench:\n    url: http://127.0.0.1:8080/\n    private: true\n    checks:\n");
+        let mut text = String::from(
+            "portals:\n  bench:\n    url: http://127.0.0.1:8080/\n    private: true\n    checks:\n",
+        );
         for number in 0..CHECKS {
-            writeln!(text, "      c{number}: {{ every: 60s, http: {{ expect: {{ status: 2xx }} }} }}").unwrap();
+            writeln!(text, "      c{number}: {{ every: 60s, http: {{ expect: {{ status: 2xx }} }} }}")
+                .unwrap();
         }
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("monitor.yaml"), &text).unwrap();
