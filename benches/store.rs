@@ -2,8 +2,8 @@
 //!
 //! `commit` writes batches of 333 uneventful results through the store. Its peers write the same
 //! bytes through sqlx alone, row by row and in one statement; all are synced on every commit. The
-//! ratios of the medians, taken in turns in one run, are printed first, with the bytes per row on
-//! disk.
+//! ratios of the medians, taken in turns in one run, are printed first: of the time, most of which is
+//! the disk's, and of the CPU time of the whole process. Then the bytes per row on disk.
 #![expect(clippy::unwrap_used, reason = "a benchmark stops at the first fault")]
 
 use std::path::Path;
@@ -117,7 +117,21 @@ async fn insert_at_once(connection: &mut SqliteConnection, sql: &'static str, nu
     transaction.commit().await.unwrap();
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
+/// The CPU time of all threads of this process.
+fn cpu() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap(), u32::try_from(time.tv_nsec).unwrap())
+}
+
+/// Time and CPU time of an operation.
+async fn cost(operation: impl Future<Output = ()>) -> [Duration; 2] {
+    let (begun, spent) = (Instant::now(), cpu());
+    operation.await;
+    [begun.elapsed(), cpu() - spent]
+}
+
+fn median(costs: &[[Duration; 2]], which: usize) -> Duration {
+    let mut times: Vec<Duration> = costs.iter().map(|cost| cost[which]).collect();
     times.sort();
     times[times.len() / 2]
 }
@@ -126,36 +140,33 @@ fn ratio(runtime: &Runtime) {
     let folder = tempfile::tempdir().unwrap();
     let values = vec!["(?,?,?,?,?,?)"; ROWS.unsigned_abs() as usize].join(",");
     let sql: &'static str = format!("INSERT INTO results VALUES {values}").leak();
-    let [ours, single, whole] = runtime.block_on(async {
+    let costs = runtime.block_on(async {
         let store = open(&folder.path().join("ours.db"), true).await;
         let mut by_row = bare(&folder.path().join("row.db")).await;
         let mut at_once = bare(&folder.path().join("once.db")).await;
-        let mut times = [Vec::new(), Vec::new(), Vec::new()];
+        let mut costs = [Vec::new(), Vec::new(), Vec::new()];
         for number in 0..104 {
             let batch = batch(number, 1_000);
-            let begun = Instant::now();
-            store.commit(&batch).await.unwrap();
-            let committed = begun.elapsed();
-            let begun = Instant::now();
-            insert(&mut by_row, number).await;
-            let single = begun.elapsed();
-            let begun = Instant::now();
-            insert_at_once(&mut at_once, sql, number).await;
-            let whole = begun.elapsed();
+            let ours = cost(async { store.commit(&batch).await.unwrap() }).await;
+            let single = cost(insert(&mut by_row, number)).await;
+            let whole = cost(insert_at_once(&mut at_once, sql, number)).await;
             // The first batches make the rows of the checks.
             if number >= 4 {
-                for (times, took) in times.iter_mut().zip([committed, single, whole]) {
-                    times.push(took);
+                for (costs, cost) in costs.iter_mut().zip([ours, single, whole]) {
+                    costs.push(cost);
                 }
             }
         }
-        times.map(median)
+        costs
     });
-    println!(
-        "commit of {ROWS} results {ours:?}, bare row by row {single:?}, bare in one statement {whole:?}"
-    );
-    let of = |peer: Duration| ours.as_secs_f64() / peer.as_secs_f64();
-    println!("ratios: {:.2} of row by row, {:.2} of one statement", of(single), of(whole));
+    for (which, what) in ["time", "CPU time"].into_iter().enumerate() {
+        let [ours, single, whole] = [0, 1, 2].map(|peer: usize| median(&costs[peer], which));
+        println!(
+            "{what} of {ROWS} results: commit {ours:?}, bare row by row {single:?}, bare in one statement {whole:?}"
+        );
+        let of = |peer: Duration| ours.as_secs_f64() / peer.as_secs_f64();
+        println!("  ratios: {:.2} of row by row, {:.2} of one statement", of(single), of(whole));
+    }
 }
 
 fn size(runtime: &Runtime, checks: i64) {
