@@ -31,8 +31,6 @@ pub trait Kind: Sized + Send + Sync + 'static {
     const FINDINGS: &'static [FindingDoc];
     /// The confirmation of its findings, where the finding itself does not say.
     const CONFIRM: Confirm;
-    /// Whether results count towards a portal's uptime by default.
-    const COUNTS: bool;
 
     /// The kind's settings; strict, unknown keys are refused.
     type Spec: DeserializeOwned + JsonSchema + Send + Sync + 'static;

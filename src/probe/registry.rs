@@ -32,8 +32,6 @@ pub struct KindEntry {
     pub findings: &'static [FindingDoc],
     /// [`Kind::CONFIRM`].
     pub confirm: Confirm,
-    /// [`Kind::COUNTS`].
-    pub counts: bool,
     /// The JSON Schema of the kind's settings.
     pub schema: fn(&mut SchemaGenerator) -> Schema,
     /// Reads the kind's settings from a config subtree; faults go to the reader.
@@ -47,7 +45,6 @@ impl KindEntry {
             example: K::EXAMPLE,
             findings: K::FINDINGS,
             confirm: K::CONFIRM,
-            counts: K::COUNTS,
             schema: |generator| generator.subschema_for::<K::Spec>(),
             read: |node, reader| {
                 let spec = reader.read::<K::Spec>(node)?;
