@@ -115,10 +115,9 @@ fn a_portal_that_is_down_is_told_although_the_disk_is_full() {
 
     disk.free(&daemon);
     wait_store(&daemon, "open", PATIENCE);
-    assert_eq!(
-        poll(PATIENCE, || Some(open_incidents(&bench.database())).filter(|open| open.len() == 1)),
-        Some(vec!["acme/front".to_owned()])
-    );
+    // Of what was held back, the monitor's opening may reach the disk before its end and the portal's.
+    let recorded = poll(PATIENCE, || (open_incidents(&bench.database()) == ["acme/front"]).then_some(()));
+    assert!(recorded.is_some(), "{:?}", open_incidents(&bench.database()));
     nginx.reload("location / { return 200 fine; }");
     bench.hook.wait("resolved", "http.status", SLOW);
     assert_eq!(bench.hook.lines().len(), 4, "{:#?}", bench.hook.told());
