@@ -3,7 +3,8 @@
 //!
 //! Whose fault a failure is: a resolver that says "no such name" has answered, so the name is at
 //! fault. A resolver that fails or says nothing is asked its control query, the name servers of the
-//! root: if that fails too, it is our resolver; if not, the name's servers are at fault.
+//! root: if that fails too, it is our resolver; if not, and the name fails once more, the name's
+//! servers are at fault.
 
 mod pool;
 mod spec;
@@ -63,20 +64,24 @@ impl Dns {
         }
         let pool = self.pool(specs, deadline).await?;
         let pool = pool.get().ok_or_else(|| own("the resolver is not built"))?;
-        let (asked_until, control_limit) = shares(deadline.saturating_duration_since(Instant::now()));
-        let mut failure = match pool.addresses(name, family, Instant::now() + asked_until).await {
+        let began = Instant::now();
+        let (asked_for, control_limit) = shares(deadline.saturating_duration_since(began));
+        let mut failure = match pool.addresses(name, family, began + asked_for).await {
             Ok(addresses) => return Ok(addresses),
             Err(failure) => failure,
         };
-        if !failure.answered
-            && failure.fault.reason != FailReason::Exhausted
-            && let Err(why) = pool.control(control_limit).await
-        {
+        if failure.answered || failure.fault.reason == FailReason::Exhausted {
+            return Err(failure.fault);
+        }
+        if let Err(why) = pool.control(began, control_limit).await {
             failure.fault.reason = FailReason::OwnResolver;
             failure.fault.detail =
                 format!("{}; its control query (`. NS`) fails too: {why}", failure.fault.detail);
+            return Err(failure.fault);
         }
-        Err(failure.fault)
+        // The resolver may have come back between the two: only a name that fails now, too, is at fault.
+        let again = pool.addresses(name, family, deadline.min(Instant::now() + asked_for)).await;
+        again.map_err(|again| if again.answered { again.fault } else { failure.fault })
     }
 
     async fn pool(&self, specs: &[String], deadline: Instant) -> Result<Arc<OnceCell<Pool>>, Fault> {

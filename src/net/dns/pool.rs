@@ -133,15 +133,18 @@ impl Pool {
         Err(last)
     }
 
-    /// Asks for the name servers of the root. One caller asks, the others get its answer.
-    pub(super) async fn control(&self, limit: Duration) -> Result<(), String> {
-        timeout(limit, self.ask_control(limit)).await.unwrap_or_else(|_| Err("no answer".to_owned()))
+    /// Asks for the name servers of the root, on behalf of a query that failed and that began at
+    /// `since`. One caller asks, the others get its answer; an answer of before that query says
+    /// nothing of a resolver that died since.
+    pub(super) async fn control(&self, since: Instant, limit: Duration) -> Result<(), String> {
+        timeout(limit, self.ask_control(since, limit)).await.unwrap_or_else(|_| Err("no answer".to_owned()))
     }
 
-    async fn ask_control(&self, limit: Duration) -> Result<(), String> {
+    async fn ask_control(&self, since: Instant, limit: Duration) -> Result<(), String> {
         let mut last = self.control.lock().await;
         if let Some((at, answer)) = &*last
             && at.elapsed() < CONTROL_LIFETIME
+            && (answer.is_err() || *at >= since)
         {
             return answer.clone();
         }

@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::super::fakes::{Says, net, net_with, resolver, truncating_resolver};
 use super::super::{Net, TransportError};
@@ -97,6 +97,35 @@ async fn a_name_whose_own_servers_fail_is_the_targets_fault() {
         resolver(|_, kind| if kind == NS { Says::Addresses(Vec::new()) } else { Says::Nothing }).await;
     let error = ask(&net(), silent, Duration::from_millis(100)).await.unwrap_err();
     assert_eq!(error.reason, FailReason::Unresolvable, "{error}");
+}
+
+#[tokio::test]
+async fn a_resolver_that_comes_back_in_the_middle_is_not_downtime() {
+    let back = Arc::new(AtomicBool::new(false));
+    let state = Arc::clone(&back);
+    let server = resolver(move |_, kind| {
+        if kind == NS {
+            state.store(true, Ordering::SeqCst);
+        }
+        if state.load(Ordering::SeqCst) { Says::Addresses(vec![ip("192.0.2.1")]) } else { Says::Code(2) }
+    })
+    .await;
+    assert_eq!(ask(&net(), server, PATIENCE).await.unwrap(), [ip("192.0.2.1")]);
+    assert!(back.load(Ordering::SeqCst), "the first query was answered");
+}
+
+#[tokio::test]
+async fn a_control_answer_of_before_does_not_speak_for_a_resolver_that_died_since() {
+    let dead = Arc::new(AtomicBool::new(false));
+    let state = Arc::clone(&dead);
+    let server = resolver(move |_, kind| {
+        if kind == NS && !state.load(Ordering::SeqCst) { Says::Addresses(Vec::new()) } else { Says::Code(2) }
+    })
+    .await;
+    let net = net();
+    assert_eq!(ask(&net, server, PATIENCE).await.unwrap_err().reason, FailReason::Unresolvable);
+    dead.store(true, Ordering::SeqCst);
+    assert_eq!(ask(&net, server, PATIENCE).await.unwrap_err().reason, FailReason::OwnResolver);
 }
 
 #[tokio::test]
