@@ -6,6 +6,7 @@
 
 pub mod http;
 mod registry;
+pub mod web;
 
 use std::future::Future;
 use std::sync::Arc;
