@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use self::registry::{KindEntry, Memory, Probe, ProbeOutput, kinds, probe};
-use crate::model::{Cause, CheckId, Confirm, Finding, FindingDoc, Timings};
+use crate::model::{Cause, CheckId, Confirm, Finding, FindingDoc, Ledger, StepTime, Timings};
 use crate::net::{Net, TlsOptions};
 
 /// One kind of check.
@@ -107,6 +107,10 @@ pub struct Ctx<'a> {
     /// Someone looks at the facts themselves (`inspect`): keep all that may be kept, not only what
     /// is judged.
     pub everything: bool,
+    /// Where writes are entered before they are sent; without it nothing may be written.
+    pub ledger: Option<&'a dyn Ledger>,
+    /// Whether the run may write at all. Not so for a run by hand without `--write`.
+    pub writes: bool,
 }
 
 /// What was seen, and how long its phases took.
@@ -117,6 +121,8 @@ pub struct Observed<F> {
     pub status: Option<u16>,
     /// How long the phases took.
     pub timings: Timings,
+    /// How long the steps took that were begun, in their order; empty for kinds without steps.
+    pub steps: Vec<StepTime>,
     /// The run ended in a transport failure (no answer); only such a run may become `unknown`
     /// through the own-network guard.
     pub transport: bool,

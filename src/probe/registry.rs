@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::{Ctx, Kind, Past, Problem, Scope, Unmeasured};
 use crate::formats::yaml::{Node, Reader};
-use crate::model::{Confirm, Finding, FindingDoc, Timings};
+use crate::model::{Confirm, Finding, FindingDoc, StepTime, Timings};
 
 /// All kinds, in the order of the docs. An explicit list is greppable and ordered.
 pub fn kinds() -> &'static [KindEntry] {
@@ -62,6 +62,8 @@ pub struct ProbeOutput {
     pub status: Option<u16>,
     /// How long the phases took.
     pub timings: Timings,
+    /// How long the steps took.
+    pub steps: Vec<StepTime>,
     /// No answer came.
     pub transport: bool,
     /// The facts as JSON.
@@ -156,6 +158,7 @@ impl<K: Kind> Probe for Typed<K> {
                 findings,
                 status: observed.status,
                 timings: observed.timings,
+                steps: observed.steps,
                 transport: observed.transport,
                 facts,
                 memory,

@@ -70,7 +70,7 @@ fn observed(facts: Facts) -> Observed<Facts> {
         look.failure.is_some() && look.status.is_none() && look.redirects.is_empty() && look.auth.is_none()
     };
     let transport = facts.looks().iter().filter(|look| look.unmeasured.is_none()).all(silent);
-    Observed { status: facts.status, timings: facts.phases, transport, facts }
+    Observed { status: facts.status, timings: facts.phases, steps: Vec::new(), transport, facts }
 }
 
 struct Look<'a> {

@@ -143,7 +143,8 @@ async fn look(spec: &Spec, private: bool, everything: bool) -> Seen {
         resolvers: Arc::new(["system".to_owned()]),
         tls: Arc::new(TlsOptions::default()),
     };
-    let result = Http::observe(spec, &Ctx { scope: &scope, net: &net, everything }).await;
+    let result =
+        Http::observe(spec, &Ctx { scope: &scope, net: &net, everything, ledger: None, writes: false }).await;
     let findings = result.as_ref().map(|seen| verdict::findings(spec, &seen.facts)).unwrap_or_default();
     Seen { result, findings }
 }
