@@ -6,6 +6,7 @@
 pub mod check;
 pub mod duration;
 pub mod finding;
+pub mod identity;
 pub mod incident;
 pub mod matcher;
 pub mod notification;
@@ -16,6 +17,7 @@ pub mod text;
 pub use check::{CheckId, Labels};
 pub use duration::HumanDuration;
 pub use finding::{Confirm, Finding, FindingDoc, FindingId, Severity};
+pub use identity::{Grant, Identity, OAuth2};
 pub use incident::{Closed, Incident, IncidentId};
 pub use matcher::Matcher;
 pub use notification::{Delivery, HttpMessage, Mail, Notice, Notification, OutboxRow, Outgoing, Reason};

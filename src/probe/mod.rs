@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use self::registry::{KindEntry, Memory, Probe, ProbeOutput, kinds, probe};
-use crate::model::{Cause, CheckId, Confirm, Finding, FindingDoc, Timings};
+use crate::model::{Cause, CheckId, Confirm, Finding, FindingDoc, Identity, Timings};
 use crate::net::{Net, TlsOptions};
 
 /// One kind of check.
@@ -38,6 +38,18 @@ pub trait Kind: Sized + Send + Sync + 'static {
     type Facts: Serialize + DeserializeOwned + Send + Sync + 'static;
     /// What the kind remembers from run to run.
     type Memory: Serialize + DeserializeOwned + Default + PartialEq + Send + Sync + 'static;
+
+    /// The name of the portal's identity that the check acts as, written under its key `as`. The plan
+    /// resolves it into [`Scope::identity`].
+    fn identity(_: &Self::Spec) -> Option<&str> {
+        None
+    }
+
+    /// What is left of a memory when a reload changed the check's settings, the values of its secrets
+    /// and its identity among them: what was only true of the old ones is forgotten here.
+    fn settings_changed(memory: Self::Memory) -> Self::Memory {
+        memory
+    }
 
     /// Refuses settings that can only be judged with the portal in view, such as a relative path
     /// without a portal URL. Each problem is reported at the key it names.
@@ -84,6 +96,8 @@ pub struct Scope {
     pub resolvers: Arc<[String]>,
     /// TLS settings of the check, else of the portal, else of the defaults.
     pub tls: Arc<TlsOptions>,
+    /// The identity that [`Kind::identity`] names; its client certificate is in `tls` already.
+    pub identity: Option<Arc<Identity>>,
 }
 
 /// What the checks of one portal share.

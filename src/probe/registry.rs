@@ -74,6 +74,10 @@ pub struct ProbeOutput {
 pub trait Probe: Send + Sync {
     /// [`Kind::NAME`].
     fn kind(&self) -> &'static str;
+    /// [`Kind::identity`].
+    fn identity(&self) -> Option<&str>;
+    /// [`Kind::settings_changed`].
+    fn settings_changed(&self, memory: &Memory) -> Memory;
     /// [`Kind::validate`].
     fn validate(&self, scope: &Scope) -> Vec<Problem>;
     /// [`Kind::hosts`].
@@ -115,6 +119,18 @@ impl<K: Kind> Typed<K> {
 impl<K: Kind> Probe for Typed<K> {
     fn kind(&self) -> &'static str {
         K::NAME
+    }
+
+    fn identity(&self) -> Option<&str> {
+        K::identity(&self.spec)
+    }
+
+    fn settings_changed(&self, memory: &Memory) -> Memory {
+        let left = K::settings_changed(Self::past(memory).memory);
+        if left == K::Memory::default() {
+            return None;
+        }
+        serde_json::value::to_raw_value(&left).ok()
     }
 
     fn validate(&self, scope: &Scope) -> Vec<Problem> {

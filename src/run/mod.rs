@@ -46,6 +46,8 @@ pub struct Pass {
     pub ended: Timestamp,
     /// The kind's memory, if it changed.
     pub memory: Option<Box<RawValue>>,
+    /// [`PlannedCheck::fingerprint`] of the check as it ran.
+    pub fingerprint: u64,
 }
 
 /// What a pass needs besides the check.
@@ -89,7 +91,7 @@ pub async fn pass(check: &PlannedCheck, memory: &Memory, around: &Surroundings, 
         memory = None;
     }
     mask::outcome(&mut outcome, &check.masker);
-    Pass { outcome, ended: around.clock.now(), memory }
+    Pass { outcome, ended: around.clock.now(), memory, fingerprint: check.fingerprint }
 }
 
 /// The output of a run that was cut off.

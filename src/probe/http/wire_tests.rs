@@ -141,6 +141,7 @@ async fn look(spec: &Spec, private: bool, everything: bool) -> Seen {
         deadline: Duration::from_secs(30),
         resolvers: Arc::new(["system".to_owned()]),
         tls: Arc::new(TlsOptions::default()),
+        identity: None,
     };
     let result = Http::observe(spec, &Ctx { scope: &scope, net: &net, everything }).await;
     let findings = result.as_ref().map(|seen| verdict::findings(spec, &seen.facts)).unwrap_or_default();
