@@ -164,6 +164,7 @@ pub fn lone_check(probe: Arc<dyn Probe>, target: Target) -> PlannedCheck {
         deadline: target.timeout.saturating_mul(12),
         resolvers: resolvers.into(),
         tls: Arc::new(TlsOptions { ca_pem: target.ca_pem, ..TlsOptions::default() }),
+        identity: None,
     };
     let every = Duration::from_secs(60);
     PlannedCheck {
@@ -173,6 +174,7 @@ pub fn lone_check(probe: Arc<dyn Probe>, target: Target) -> PlannedCheck {
         probe,
         every,
         jitter: Duration::ZERO,
+        fingerprint: 0,
         masker: Masker::default(),
     }
 }

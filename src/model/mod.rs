@@ -7,6 +7,7 @@
 pub mod check;
 pub mod duration;
 pub mod finding;
+pub mod identity;
 pub mod incident;
 pub mod ledger;
 pub mod matcher;
@@ -18,6 +19,7 @@ pub mod text;
 pub use check::{CheckId, Labels};
 pub use duration::HumanDuration;
 pub use finding::{Confirm, Finding, FindingDoc, FindingId, Severity};
+pub use identity::{Grant, Identity, OAuth2};
 pub use incident::{Closed, Incident, IncidentId};
 pub use ledger::{Canary, CanaryState, Ledger, LedgerError};
 pub use matcher::Matcher;

@@ -83,6 +83,14 @@ impl Probe for Fake {
         "fake"
     }
 
+    fn identity(&self) -> Option<&str> {
+        None
+    }
+
+    fn settings_changed(&self, _: &Memory) -> Memory {
+        None
+    }
+
     fn validate(&self, _: &Scope) -> Vec<Problem> {
         Vec::new()
     }
@@ -142,11 +150,13 @@ pub fn planned(name: &str, every: Duration, private: bool, probe: Arc<Fake>) -> 
             deadline: every.saturating_mul(10),
             resolvers: Arc::default(),
             tls: Arc::default(),
+            identity: None,
         },
         kind: "fake",
         probe,
         every,
         jitter: Duration::ZERO,
+        fingerprint: 0,
         masker: Masker::default(),
     }
 }

@@ -46,6 +46,8 @@ pub struct Pass {
     pub ended: Timestamp,
     /// The kind's memory, if it changed.
     pub memory: Option<Box<RawValue>>,
+    /// [`PlannedCheck::fingerprint`] of the check as it ran.
+    pub fingerprint: u64,
 }
 
 /// What a pass needs besides the check.
@@ -68,7 +70,7 @@ pub async fn pass(check: &PlannedCheck, memory: &Memory, around: &Surroundings, 
     let at = around.clock.now();
     let started = tokio::time::Instant::now();
     let ledger = around.ledger.as_deref();
-    let ctx = Ctx { scope: &check.scope, net: &around.net, everything, ledger, writes: around.writes };
+    let ctx = Ctx { scope: &check.scope, net: &around.net, at, everything, ledger, writes: around.writes };
     let run = AssertUnwindSafe(check.probe.run(ctx, memory, at)).catch_unwind();
     let (ended, took) = within(check.scope.deadline, run).await;
     let caught = ended.unwrap_or_else(|| Ok(Ok(late(check.scope.deadline))));
@@ -94,7 +96,7 @@ pub async fn pass(check: &PlannedCheck, memory: &Memory, around: &Surroundings, 
         memory = None;
     }
     mask::outcome(&mut outcome, &check.masker);
-    Pass { outcome, ended: around.clock.now(), memory }
+    Pass { outcome, ended: around.clock.now(), memory, fingerprint: check.fingerprint }
 }
 
 /// The output of a run that was cut off.

@@ -66,7 +66,7 @@ http:
         validate::hosts(spec, scope)
     }
 
-    async fn observe(spec: &Spec, ctx: &Ctx<'_>) -> Result<Observed<Facts>, Unmeasured> {
+    async fn observe(spec: &Spec, ctx: &Ctx<'_>, _: &Past<Self>) -> Result<Observed<Facts>, Unmeasured> {
         observe::observe(spec, ctx).await
     }
 

@@ -35,6 +35,7 @@ fn scope(url: Option<&str>) -> Scope {
         deadline: Duration::from_secs(30),
         resolvers: Arc::new(["system".to_owned()]),
         tls: Arc::new(TlsOptions::default()),
+        identity: None,
     }
 }
 

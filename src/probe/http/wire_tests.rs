@@ -142,9 +142,14 @@ async fn look(spec: &Spec, private: bool, everything: bool) -> Seen {
         deadline: Duration::from_secs(30),
         resolvers: Arc::new(["system".to_owned()]),
         tls: Arc::new(TlsOptions::default()),
+        identity: None,
     };
-    let result =
-        Http::observe(spec, &Ctx { scope: &scope, net: &net, everything, ledger: None, writes: false }).await;
+    let result = Http::observe(
+        spec,
+        &Ctx { scope: &scope, net: &net, at: Timestamp::UNIX_EPOCH, everything, ledger: None, writes: false },
+        &Past { memory: () },
+    )
+    .await;
     let findings = result.as_ref().map(|seen| verdict::findings(spec, &seen.facts)).unwrap_or_default();
     Seen { result, findings }
 }
