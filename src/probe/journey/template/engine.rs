@@ -68,7 +68,9 @@ pub(super) fn variables(names: HashSet<String>) -> BTreeSet<String> {
 pub(super) fn text_of(value: &Value) -> Result<Cow<'_, str>, Refusal> {
     match value.kind() {
         ValueKind::String => Ok(Cow::Borrowed(value.as_str().unwrap_or_default())),
-        ValueKind::Bool | ValueKind::Number => Ok(Cow::Owned(value.to_string())),
+        // As JSON spells it; the engine would write True.
+        ValueKind::Bool => Ok(Cow::Borrowed(if value.is_true() { "true" } else { "false" })),
+        ValueKind::Number => Ok(Cow::Owned(value.to_string())),
         ValueKind::None => Err(Refusal::Null),
         ValueKind::Undefined => Err(Refusal::NoValue),
         _ => Err(Refusal::Structured),

@@ -17,7 +17,7 @@ static KNOWN: LazyLock<Option<(Expression<'static, 'static>, Expression<'static,
 fn is_known(name: &str, filter: bool) -> bool {
     let Some((of_filter, of_test)) = KNOWN.as_ref() else { return true };
     let asked = if filter { of_filter } else { of_test };
-    asked.eval([("name", name)].into_iter().collect::<Value>()).map_or(true, |known| known.is_true())
+    asked.eval(Value::from_pairs([("name", name)])).map_or(true, |known| known.is_true())
 }
 
 /// Refuses an expression that uses an unknown filter or test.
