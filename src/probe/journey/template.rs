@@ -150,8 +150,7 @@ impl Template {
             Body::Plain(_) => None,
         };
         match value {
-            Some(value) => serde_json::to_value(&value)
-                .map_err(|_| RenderError::other(self.source(), "its value has no JSON form")),
+            Some(value) => engine::to_json(&value).map_err(|why| RenderError::other(self.source(), why)),
             None => Ok(self.render(Place::Text, vars)?.into_owned().into()),
         }
     }

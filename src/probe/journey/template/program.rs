@@ -30,6 +30,7 @@ self_cell!(
 
 impl Program {
     pub fn new(text: &str) -> Result<Self, String> {
+        lint::too_deep(text)?;
         let compiled = Compiled::try_new(text.into(), |text| ENGINE.template_from_str(text))
             .map_err(|error| error::syntax(&error, text))?;
         lint::unknown_names(text)?;

@@ -474,11 +474,51 @@ fn no_template_can_hang_or_eat_the_memory() {
     }
     let mut vars = vars();
     vars.set("big", &json!("x".repeat(LARGEST)));
+    for text in [
+        "{{ ([big] * 1000) | json | length }}",
+        "{{ [big] * 1000 }}",
+        "{{ ([[big] * 1000] * 1000) }}",
+        "{{ '%1000000000d' | format(1) }}",
+        "{{ 'x' | indent(1000000000) }}",
+        "{{ big | replace('x', big) }}",
+        "{{ [1] | batch(1000000000, 'x') | list }}",
+        "{{ now('%255d' * 1000) }}",
+        "{{ big | base64 | base64 | base64 }}",
+    ] {
+        assert!(template(text).value(&vars).is_err(), "{text}");
+    }
     assert_eq!(template("{{ big }}").render(Place::Text, &vars).unwrap().len(), LARGEST);
     let over = template("{{ big }}x").render(Place::Text, &vars).unwrap_err();
     assert!(matches!(over, RenderError::Refused { why: Refusal::TooLarge, .. }), "{over}");
     let encoded = template("/{{ big }}%{{ big }}").render(Place::Path, &vars).unwrap_err();
     assert!(matches!(encoded, RenderError::Refused { why: Refusal::TooLarge, .. }), "{encoded}");
+}
+
+#[test]
+fn an_expression_cannot_be_too_deep_to_read() {
+    for (before, more, after) in [
+        ("{{ e", "+e", " }}"),
+        ("{{ e", "|trim", " }}"),
+        ("{{ e", ".e", "() }}"),
+        ("{{ e", "[0]", " }}"),
+        ("{{ not", " not", " e }}"),
+        ("{{ {1: {}} ~ e", "~e", " }}"),
+        ("{{ ", "(", " }}"),
+        ("", "{% if e %}", ""),
+        ("", "{% for x in e %}", ""),
+        ("{{ e | trim }}", "{% if e %}{% else %}", "x"),
+    ] {
+        for times in [150, 400, 50_000] {
+            let text = format!("{before}{}{after}", more.repeat(times));
+            let read = Template::new(&text);
+            assert!(read.is_err() || times < 50_000, "{before}{more}");
+            if let Ok(template) = read {
+                let _ = template.render(Place::Text, &vars());
+                template.variables();
+            }
+        }
+    }
+    assert!(Expression::new(&format!("e{}", "+e".repeat(50_000))).is_err());
 }
 
 #[test]
