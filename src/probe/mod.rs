@@ -5,6 +5,7 @@
 //! What it saw is its `Facts`; what it thinks of them are findings.
 
 pub mod http;
+pub mod journey;
 mod registry;
 
 use std::future::Future;
