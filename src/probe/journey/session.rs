@@ -375,13 +375,18 @@ struct Known {
 }
 
 impl Known {
-    /// Takes in what a server chose. False if there is no room left.
+    /// Takes in what a server chose. False if there is no room left for it.
     fn add(&mut self, secret: &Secret) -> bool {
-        let room = self.values.len() < MOST_VALUES && self.bytes + secret.expose().len() <= MOST_VALUE_BYTES;
+        let value = secret.expose();
+        let room = self.values.len() < MOST_VALUES && self.bytes + value.len() <= MOST_VALUE_BYTES;
         if room {
             self.insert(secret);
         }
-        room
+        room || self.place(value).is_ok()
+    }
+
+    fn place(&self, value: &str) -> Result<usize, usize> {
+        self.values.binary_search_by(|known| known.expose().cmp(value))
     }
 
     fn insert(&mut self, secret: &Secret) {
@@ -391,7 +396,7 @@ impl Known {
         if WORDS.contains(&value) {
             return;
         }
-        if let Err(place) = self.values.binary_search_by(|known| known.expose().cmp(value)) {
+        if let Err(place) = self.place(value) {
             self.bytes += value.len();
             self.values.insert(place, secret.clone());
         }

@@ -113,3 +113,97 @@ fn tainted(from: &Url, hops: &[Url], url: &Url) -> bool {
         .zip(next)
         .any(|(left, right)| left.origin() != right.origin() && left.origin() != from.origin())
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).unwrap()
+    }
+
+    const PAGE: &str = "https://u:p@a.example:8443/x?q=1#top";
+
+    #[test]
+    fn each_policy_tells_what_it_says_and_no_more() {
+        let whole = Some("https://a.example:8443/x?q=1");
+        let bare = Some("https://a.example:8443/");
+        let (same, other, plain) = ("https://a.example:8443/y", "https://b.example/", "http://a.example/");
+        for (name, to_same, to_other, to_plain) in [
+            ("no-referrer", None, None, None),
+            ("no-referrer-when-downgrade", whole, whole, None),
+            ("same-origin", whole, None, None),
+            ("origin", bare, bare, bare),
+            ("strict-origin", bare, bare, None),
+            ("origin-when-cross-origin", whole, bare, bare),
+            ("strict-origin-when-cross-origin", whole, bare, None),
+            ("unsafe-url", whole, whole, whole),
+        ] {
+            let policy = Policy::named(name).unwrap();
+            for (target, expected) in [(same, to_same), (other, to_other), (plain, to_plain)] {
+                assert_eq!(referer(policy, &url(PAGE), &url(target)).as_deref(), expected, "{name} {target}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_page_that_is_no_web_page_is_not_told() {
+        assert_eq!(referer(Policy::UnsafeUrl, &url("data:text/html,x"), &url("https://a.example/")), None);
+    }
+
+    #[test]
+    fn an_endless_address_is_cut_to_its_origin() {
+        let long = url(&format!("https://a.example/{}", "a".repeat(LONGEST)));
+        let cut = referer(Policy::default(), &long, &url("https://a.example/"));
+        assert_eq!(cut.as_deref(), Some("https://a.example/"));
+    }
+
+    #[test]
+    fn the_last_known_policy_counts() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(Policy::of(&headers), None);
+        headers.append(REFERRER_POLICY, HeaderValue::from_static("unsafe-url, No-Referrer"));
+        headers.append(REFERRER_POLICY, HeaderValue::from_static("origin, odd"));
+        assert_eq!(Policy::of(&headers), Some(Policy::Origin));
+    }
+
+    #[test]
+    fn origin_goes_with_what_changes_something() {
+        let origin = |method: &Method, to: &str| origin(Policy::default(), method, &url(PAGE), &[], &url(to));
+        for method in [Method::GET, Method::HEAD] {
+            assert_eq!(origin(&method, "https://b.example/"), None, "{method}");
+        }
+        for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS] {
+            let sent = origin(&method, "https://b.example/");
+            assert_eq!(sent.as_deref(), Some("https://a.example:8443"), "{method}");
+        }
+        assert_eq!(origin(&Method::POST, "http://a.example/").as_deref(), Some("null"));
+    }
+
+    #[test]
+    fn a_strangers_redirect_does_not_speak_in_the_pages_name() {
+        let page = url("https://a.example/");
+        let sent = |hops: &[&str], to: &str| {
+            let hops: Vec<Url> = hops.iter().copied().map(url).collect();
+            origin(Policy::default(), &Method::POST, &page, &hops, &url(to)).unwrap()
+        };
+        assert_eq!(sent(&["https://b.example/1"], "https://a.example/"), "null");
+        assert_eq!(sent(&["https://b.example/1"], "https://c.example/"), "null");
+        assert_eq!(sent(&["https://a.example/1"], "https://b.example/"), "https://a.example");
+        assert_eq!(sent(&["https://b.example/1"], "https://b.example/2"), "https://a.example");
+        assert_eq!(sent(&["https://a.example/1", "https://b.example/"], "https://a.example/"), "null");
+    }
+
+    #[test]
+    fn a_page_that_hides_itself_sends_no_origin() {
+        let sent = |name: &str, to: &str| {
+            origin(Policy::named(name).unwrap(), &Method::POST, &url(PAGE), &[], &url(to)).unwrap()
+        };
+        assert_eq!(sent("no-referrer", "https://a.example:8443/"), "null");
+        assert_eq!(sent("same-origin", "https://b.example/"), "null");
+        assert_eq!(sent("same-origin", "https://a.example:8443/"), "https://a.example:8443");
+        assert_eq!(sent("unsafe-url", "http://b.example/"), "https://a.example:8443");
+    }
+}
