@@ -236,7 +236,7 @@ fn prefixes(set: &SetCookie, domain: &CookieDomain) -> Result<(), Refused> {
     if starts(&set.name, "__secure-") && !set.secure {
         return Err(Refused::SecurePrefix);
     }
-    let host_only = matches!(domain, CookieDomain::HostOnly(_)) && set.domain.is_none();
+    let host_only = matches!(domain, CookieDomain::HostOnly(_));
     let kept = set.secure && host_only && set.path.as_deref() == Some("/");
     if starts(&set.name, "__host-") && !kept {
         return Err(Refused::HostPrefix);
