@@ -39,7 +39,8 @@ pub struct KindEntry {
 }
 
 impl KindEntry {
-    const fn of<K: Kind>() -> Self {
+    /// The entry of a kind.
+    pub const fn of<K: Kind>() -> Self {
         Self {
             name: K::NAME,
             example: K::EXAMPLE,
