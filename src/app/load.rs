@@ -132,14 +132,14 @@ pub fn plain_net() -> Arc<Net> {
 pub fn surroundings(plan: &Plan) -> Surroundings {
     let net = net(plan.limits, Some(&plan.external_url));
     let own_network = OwnNetwork::new(Arc::clone(&plan.reference), Arc::clone(&net));
-    Surroundings { net, own_network, clock: Arc::new(SystemClock) }
+    Surroundings { net, own_network, clock: Arc::new(SystemClock), ledger: None, writes: false }
 }
 
 /// What the pass of `inspect` needs.
 pub fn lone_surroundings() -> Surroundings {
     let net = plain_net();
     let own_network = OwnNetwork::new(Arc::default(), Arc::clone(&net));
-    Surroundings { net, own_network, clock: Arc::new(SystemClock) }
+    Surroundings { net, own_network, clock: Arc::new(SystemClock), ledger: None, writes: false }
 }
 
 /// What the command line says of a lone target.

@@ -6,6 +6,7 @@
 
 pub mod http;
 mod registry;
+pub mod web;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use self::registry::{KindEntry, Memory, Probe, ProbeOutput, kinds, probe};
-use crate::model::{Cause, CheckId, Confirm, Finding, FindingDoc, Identity, Timings};
+use crate::model::{Cause, CheckId, Confirm, Finding, FindingDoc, Identity, Ledger, StepTime, Timings};
 use crate::net::{Net, TlsOptions};
 
 /// One kind of check.
@@ -58,10 +59,12 @@ pub trait Kind: Sized + Send + Sync + 'static {
     /// The hosts the check connects to, as written, for the rate warning of `config validate`.
     fn hosts(spec: &Self::Spec, scope: &Scope) -> Vec<String>;
 
-    /// Looks. The only part that does I/O. `Err` is the one way to say "our side failed".
+    /// Looks. The only part that does I/O. `Err` is the one way to say "our side failed". What is
+    /// remembered may forbid a part of the look, such as a sign-in right after a refused one.
     fn observe(
         spec: &Self::Spec,
         ctx: &Ctx<'_>,
+        past: &Past<Self>,
     ) -> impl Future<Output = Result<Observed<Self::Facts>, Unmeasured>> + Send;
 
     /// Thinks. Cannot do I/O.
@@ -117,9 +120,15 @@ pub struct Ctx<'a> {
     pub scope: &'a Scope,
     /// All sockets.
     pub net: &'a Net,
+    /// When the run started.
+    pub at: Timestamp,
     /// Someone looks at the facts themselves (`inspect`): keep all that may be kept, not only what
     /// is judged.
     pub everything: bool,
+    /// Where writes are entered before they are sent; without it nothing may be written.
+    pub ledger: Option<&'a dyn Ledger>,
+    /// Whether the run may write at all. Not so for a run by hand without `--write`.
+    pub writes: bool,
 }
 
 /// What was seen, and how long its phases took.
@@ -130,6 +139,8 @@ pub struct Observed<F> {
     pub status: Option<u16>,
     /// How long the phases took.
     pub timings: Timings,
+    /// How long the steps took that were begun, in their order; empty for kinds without steps.
+    pub steps: Vec<StepTime>,
     /// The run ended in a transport failure (no answer); only such a run may become `unknown`
     /// through the own-network guard.
     pub transport: bool,

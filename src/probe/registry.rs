@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::{Ctx, Kind, Past, Problem, Scope, Unmeasured};
 use crate::formats::yaml::{Node, Reader};
-use crate::model::{Confirm, Finding, FindingDoc, Timings};
+use crate::model::{Confirm, Finding, FindingDoc, StepTime, Timings};
 
 /// All kinds, in the order of the docs. An explicit list is greppable and ordered.
 pub fn kinds() -> &'static [KindEntry] {
@@ -63,6 +63,8 @@ pub struct ProbeOutput {
     pub status: Option<u16>,
     /// How long the phases took.
     pub timings: Timings,
+    /// How long the steps took.
+    pub steps: Vec<StepTime>,
     /// No answer came.
     pub transport: bool,
     /// The facts as JSON.
@@ -153,8 +155,8 @@ impl<K: Kind> Probe for Typed<K> {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<ProbeOutput, Unmeasured>> {
         async move {
-            let observed = K::observe(&self.spec, &ctx).await?;
             let past = Self::past(memory);
+            let observed = K::observe(&self.spec, &ctx, &past).await?;
             let judgement = K::judge(&self.spec, &observed.facts, &past, now);
             let mut findings = judgement.findings;
             findings.sort_by_key(|finding| {
@@ -173,6 +175,7 @@ impl<K: Kind> Probe for Typed<K> {
                 findings,
                 status: observed.status,
                 timings: observed.timings,
+                steps: observed.steps,
                 transport: observed.transport,
                 facts,
                 memory,

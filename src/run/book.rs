@@ -94,6 +94,7 @@ impl Entry {
                 present.took = last.took;
                 present.status = last.status;
                 present.timings = last.timings;
+                present.steps = last.steps;
                 present.findings = last.findings.into();
             }
         }
@@ -218,6 +219,7 @@ impl Entry {
             present.took = outcome.took;
             present.status = outcome.status;
             present.timings = outcome.timings;
+            present.steps = outcome.steps.as_slice().into();
             present.findings = outcome.findings.as_slice().into();
             present.incident = incident;
             present.coverage_1h = Some(coverage);
@@ -311,6 +313,7 @@ pub fn blank(kind: &'static str, every: Duration) -> Present {
         took: Duration::ZERO,
         status: None,
         timings: crate::model::Timings::default(),
+        steps: Box::default(),
         findings: Box::default(),
         incident: None,
         coverage_1h: None,

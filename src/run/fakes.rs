@@ -122,6 +122,7 @@ impl Probe for Fake {
                 findings: bad.then(|| Finding::of(&BAD, "it", "bad".to_owned())).into_iter().collect(),
                 status: None,
                 timings: Timings::default(),
+                steps: Vec::new(),
                 transport: does == Does::Refused,
                 facts: RawValue::NULL.to_owned(),
                 memory: None,
@@ -165,5 +166,6 @@ pub fn surroundings(reference: &[SocketAddr], clock: Arc<dyn Clock>) -> Surround
     let options =
         NetOptions { per_host: 9, global: 99, user_agent: "test".to_owned(), hosts: BTreeMap::new() };
     let net = Arc::new(Net::new(options));
-    Surroundings { own_network: OwnNetwork::new(reference.into(), Arc::clone(&net)), net, clock }
+    let own_network = OwnNetwork::new(reference.into(), Arc::clone(&net));
+    Surroundings { own_network, net, clock, ledger: None, writes: false }
 }

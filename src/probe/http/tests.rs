@@ -8,11 +8,12 @@ use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::facts::{Failure, FailureKind, Held, Part, RedirectProblem, Skipped, Tls};
 use super::*;
 use crate::model::{Cause, CheckId, Finding, Phase, Secret, Severity, Timings, Verdict};
 use crate::net::{Response, TlsOptions};
 use crate::probe::PortalScope;
+use crate::probe::web::facts::{Failure, FailureKind, Held, Part, RedirectProblem, Skipped, Tls};
+use crate::probe::web::{scalars, values};
 
 fn spec(value: Value) -> Spec {
     serde_json::from_value(value).unwrap()
