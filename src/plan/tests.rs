@@ -42,7 +42,7 @@ impl Kind for Acting {
         Vec::new()
     }
 
-    async fn observe(_: &Spec, _: &Ctx<'_>) -> Result<Observed<()>, Unmeasured> {
+    async fn observe(_: &Spec, _: &Ctx<'_>, _: &Past<Self>) -> Result<Observed<()>, Unmeasured> {
         Err(Unmeasured { cause: Cause::Config, why: "plans are not run here".to_owned() })
     }
 
