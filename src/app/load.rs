@@ -14,12 +14,13 @@ use crate::config::{self, Environment, SecretPolicy, Settings, Vocabulary, setti
 use schemars::{Schema, SchemaGenerator};
 
 use crate::formats::yaml::Fault;
-use crate::model::{CheckId, Delivery, Masker};
+use crate::model::{CheckId, Delivery, Ledger, Masker};
 use crate::net::{Net, NetOptions, TlsOptions};
 use crate::notify::{deliver, notifiers};
 use crate::plan::{self, Plan, PlannedCheck};
 use crate::probe::{Memory, PortalScope, Probe, Scope, kinds};
 use crate::record::Store as _;
+use crate::record::sqlite::ledger::SqliteLedger;
 use crate::record::sqlite::{Mode, Sqlite};
 use crate::run::Surroundings;
 use crate::run::guard::OwnNetwork;
@@ -128,11 +129,12 @@ pub fn plain_net() -> Arc<Net> {
     net(settings::Limits::default(), None)
 }
 
-/// What the passes of `check` need.
-pub fn surroundings(plan: &Plan) -> Surroundings {
+/// What the passes of `check` need. They write only if there is a ledger to enter it in.
+pub fn surroundings(plan: &Plan, ledger: Option<Arc<dyn Ledger>>) -> Surroundings {
     let net = net(plan.limits, Some(&plan.external_url));
     let own_network = OwnNetwork::new(Arc::clone(&plan.reference), Arc::clone(&net));
-    Surroundings { net, own_network, clock: Arc::new(SystemClock), ledger: None, writes: false }
+    let writes = ledger.is_some();
+    Surroundings { net, own_network, clock: Arc::new(SystemClock), ledger, writes }
 }
 
 /// What the pass of `inspect` needs.
@@ -186,6 +188,16 @@ pub async fn memories(path: &Path) -> Memories {
     };
     let resumed = store.resume().await.unwrap_or_default();
     resumed.into_iter().map(|resumed| (resumed.check, resumed.memory)).collect()
+}
+
+/// The ledger of writes in a config's store, for a command that writes. The file is made or opened
+/// once something is entered.
+///
+/// # Errors
+/// Everything that is wrong with the config.
+pub fn ledger(path: &Path) -> Result<Arc<SqliteLedger>, Vec<Fault>> {
+    let settings = settings(path, SecretPolicy::Leave)?;
+    Ok(Arc::new(SqliteLedger::of_command(&database(&settings.storage))))
 }
 
 /// Why no test message was sent.

@@ -1,5 +1,7 @@
 //! What every store must do, run over each of them; and the values the tests write.
 
+pub(super) mod ledger;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
