@@ -233,6 +233,7 @@ pub async fn notify_test(path: &Path, channel: &str) -> Result<Delivery, TestErr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ledger::{Budget, Entry};
 
     const CA: &str = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n";
 
@@ -261,6 +262,21 @@ mod tests {
         assert_eq!(plan_for_check(&file, &|id| id.name() == "good").unwrap().checks.len(), 1);
         let faults = plan_for_check(&file, &|id| id.name() == "bad").map(drop).unwrap_err();
         assert!(faults.len() == 1 && faults[0].to_string().contains("none.pem"), "{faults:?}");
+    }
+
+    #[tokio::test]
+    async fn a_check_that_writes_enters_it_in_the_store_of_the_config_and_makes_it_only_then() {
+        let portals = "portals: {a: {url: 'https://a.example', checks: {c: {http: {}}}}}";
+        let (folder, file) = written(&format!("storage: {{url: 'sqlite://DIR/new/record.db'}}\n{portals}"));
+        let database = folder.path().join("new/record.db");
+        let ledger = ledger(&file).unwrap();
+        assert!(!database.exists());
+        let (now, check) = (SystemClock.now(), CheckId::new("a", "c"));
+        let budget = Budget { limit: 1, since: now };
+        assert_eq!(ledger.enter(&check, "r1", now, now, budget).await.unwrap(), Entry::Entered);
+        ledger.close().await;
+        let store = Sqlite::open(&database, Mode::Daemon { full_sync: true }).await.unwrap();
+        assert!(store.resume().await.unwrap().is_empty(), "the daemon can start on it");
     }
 
     #[test]

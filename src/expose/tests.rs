@@ -9,7 +9,7 @@ use axum::http::Request;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
-use crate::model::{Cause, Severity, Timings, Verdict};
+use crate::model::{Cause, Severity, StepTime, Timings, Verdict};
 use crate::record::live::Present;
 use fixtures::{
     HOSTILE, ask, basic, finding, get, get_as, guarded, incident, now, present, samples, secret, surface,
@@ -33,6 +33,25 @@ async fn a_check_at_its_worst_stays_within_forty_series() {
     let total: f64 = found.map(|sample| sample.value).sum();
     assert_eq!(total, 100.0, "no finding is lost");
     assert_eq!(value(&samples, "portalwatch_coverage_ratio", &[("window", "1h")]), Some(0.5));
+}
+
+#[tokio::test]
+async fn each_step_has_one_series_and_a_removed_check_has_none() {
+    let surface = surface();
+    let id = CheckId::new("acme", "sign-in");
+    let step = |name: &str, millis| StepTime { name: name.into(), took: Duration::from_millis(millis) };
+    let steps = [step("sign in", 250), step(HOSTILE, 10), step("sign in", 999)].into();
+    surface.live.set(&id, Present { steps, ..present(Some(Verdict::Pass)) });
+    let live = Arc::clone(&surface.live);
+    let router = router(surface);
+    let found = samples(&router).await;
+    let name = "portalwatch_step_duration_seconds";
+    let labels = [("portal", "acme"), ("check", "sign-in"), ("step", "sign in")];
+    assert_eq!(value(&found, name, &labels), Some(0.25));
+    assert_eq!(value(&found, name, &[("step", HOSTILE)]), Some(0.01));
+    assert_eq!(found.iter().filter(|sample| sample.name == name).count(), 2, "no two of one name");
+    live.remove(&id);
+    assert_eq!(value(&samples(&router).await, name, &[]), None);
 }
 
 #[tokio::test]
