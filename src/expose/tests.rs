@@ -55,6 +55,21 @@ async fn each_step_has_one_series_and_a_removed_check_has_none() {
 }
 
 #[tokio::test]
+async fn the_page_says_how_long_each_step_took_and_takes_no_markup_from_its_name() {
+    let surface = surface();
+    let step = |name: &str| StepTime { name: name.into(), took: Duration::from_millis(250) };
+    let steps: Vec<_> =
+        std::iter::once(step(HOSTILE)).chain((1..60).map(|n| step(&format!("s{n}")))).collect();
+    let id = CheckId::new("acme", "sign-in");
+    surface.live.set(&id, Present { steps: steps.into(), ..present(Some(Verdict::Pass)) });
+    let router = router(surface);
+    let page = get(&router, "/").await.body;
+    assert!(page.contains("<li>s49, 250 ms</li>") && !page.contains("<li>s50,"), "{page}");
+    assert!(page.contains("steps: 60") && page.contains("and 10 more"), "{page}");
+    assert!(page.contains("&lt;script&gt;") && !page.contains("<script"), "{page}");
+}
+
+#[tokio::test]
 async fn up_is_absent_while_a_check_is_unknown_or_has_not_run() {
     let surface = surface();
     for (name, verdict) in [
