@@ -185,3 +185,37 @@ fn node_red_refuses_a_wrong_password_counts_it_and_remembers_flows() {
     assert_eq!(send(node_red.port(), "DELETE", &flow, &headers, "").unwrap().status, 204);
     assert!(node_red.flows("canary").is_empty());
 }
+
+#[test]
+fn a_portal_locks_out_who_tries_too_often() {
+    let roundup = Roundup::start();
+    // It forgives one every 20 seconds, which a slow machine may take for some attempts.
+    let first =
+        (0..20).find(|_| location(&roundup_sign_in(&roundup, "wrong")).contains("Logins+occurring+too+fast"));
+    assert!(first.is_some_and(|refusals| refusals >= 3), "{first:?}: {:?}", roundup.requests());
+    let locked_out = roundup_sign_in(&roundup, Portal::PASSWORD);
+    assert_eq!(cookies(&locked_out), "", "the right password does not help");
+    assert!(locked_out.header("retry-after").next().is_some(), "{}", locked_out.head);
+
+    let node_red = NodeRed::start();
+    let tries: Vec<Response> = (0..6).map(|_| node_red_sign_in(&node_red, "wrong")).collect();
+    assert_eq!(tries[4].status, 403, "{}", tries[4].body);
+    assert_eq!(tries[5].status, 500, "{}", tries[5].body);
+    let locked_out = node_red_sign_in(&node_red, Portal::PASSWORD);
+    assert!(locked_out.body.contains("Too many login attempts"), "{}", locked_out.body);
+}
+
+#[test]
+fn a_wagtail_sign_out_by_get_leaves_the_session_alive() {
+    let wagtail = Wagtail::start();
+    let cookie = cookies(&wagtail_sign_in(&wagtail, Portal::PASSWORD));
+    let by_get = visit(&wagtail, "/admin/logout/", &[("Cookie", &cookie)]);
+    assert!(cookies(&by_get).contains("sessionid="), "the cookie is taken away: {}", by_get.head);
+    assert_eq!(visit(&wagtail, "/admin/", &[("Cookie", &cookie)]).status, 200);
+
+    let token =
+        field(&visit(&wagtail, "/admin/account/", &[("Cookie", &cookie)]).body, "csrfmiddlewaretoken");
+    let by_post = post(&wagtail, "/admin/logout/", &cookie, &[("csrfmiddlewaretoken", &token)]);
+    assert_eq!(by_post.status, 302);
+    assert_eq!(visit(&wagtail, "/admin/", &[("Cookie", &cookie)]).status, 302);
+}

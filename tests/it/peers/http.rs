@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(5);
+/// A portal works longer for its first pages.
+const PORTAL_PATIENCE: Duration = Duration::from_secs(60);
 const LONGEST: u64 = 64 << 20;
 
 /// An answer.
@@ -26,7 +28,8 @@ impl Response {
 
 /// GET from a port on loopback.
 pub fn get(port: u16, path: &str) -> io::Result<Response> {
-    exchange(port, &format!("GET {path} HTTP/1.0\r\nHost: localhost:{port}\r\nAccept: */*\r\n\r\n"))
+    let request = format!("GET {path} HTTP/1.0\r\nHost: localhost:{port}\r\nAccept: */*\r\n\r\n");
+    exchange(port, PATIENCE, &request)
 }
 
 /// Any request to a port on loopback, with `127.0.0.1:PORT` as its host.
@@ -39,19 +42,17 @@ pub fn send(
 ) -> io::Result<Response> {
     let fields: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let length = body.len();
-    exchange(
-        port,
-        &format!(
-            "{method} {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\nContent-Length: {length}\r\n{fields}\r\n{body}"
-        ),
-    )
+    let request = format!(
+        "{method} {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\nContent-Length: {length}\r\n{fields}\r\n{body}"
+    );
+    exchange(port, PORTAL_PATIENCE, &request)
 }
 
-fn exchange(port: u16, request: &str) -> io::Result<Response> {
+fn exchange(port: u16, patience: Duration, request: &str) -> io::Result<Response> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut stream = TcpStream::connect_timeout(&address, patience)?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
     stream.write_all(request.as_bytes())?;
     let mut bytes = Vec::new();
     stream.take(LONGEST).read_to_end(&mut bytes)?;

@@ -3,7 +3,7 @@
 //! | what | request | answer |
 //! | --- | --- | --- |
 //! | sign-in page | `GET /auth/login` | 200; `$.type` is `credentials` |
-//! | sign in | `POST /auth/token`, a form: `client_id=node-red-admin`, `grant_type=password`, `scope=*`, `username`, `password` | right: 200, `$.access_token` (base64 with `+`, `/` and `=`), `$.expires_in` 604800; wrong: **403** with `{"error":"invalid_grant",…}`; after 5 refusals in 10 minutes: **500** with `Too many login attempts. Wait 10 minutes and try again` |
+//! | sign in | `POST /auth/token`, a form or JSON: `client_id=node-red-admin`, `grant_type=password`, `scope=*`, `username`, `password` | right: 200, `$.access_token` (base64 with `+`, `/` and `=`), `$.expires_in` 604800; wrong: **403** with `{"error":"invalid_grant",…}`; after 5 refusals in 10 minutes: **500** with `Too many login attempts. Wait 10 minutes and try again` |
 //! | dashboard | `GET /settings` with `Authorization: Bearer` | 200; `$.user.username`; without or with a dead token: 401 |
 //! | write | `POST /flow`, JSON: `label`, `nodes: []`, `disabled`, `info` | 200; `$.id`, 16 hex digits |
 //! | read | `GET /flow/ID` | 200; `$.label`; 404 once it is removed |
@@ -11,7 +11,8 @@
 //! | search | `GET /flows` | 200; an array of all nodes, of which `$[?(@.type=='tab')]` are the flows with `label`; there is no search by text |
 //! | sign out | `POST /auth/revoke`, form or JSON: `token` | 200; the token is dead |
 //!
-//! No cookies, and nothing asks for `Origin` or `Referer`.
+//! The client names itself in the body, without a secret; with HTTP Basic it is 401. No cookies, and
+//! nothing asks for `Origin` or `Referer`.
 
 use std::ops::{Deref, DerefMut};
 

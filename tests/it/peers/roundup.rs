@@ -5,18 +5,19 @@
 //!
 //! | what | request | answer |
 //! | --- | --- | --- |
-//! | sign-in page, dashboard | `GET /tracker/` | 200; the form that holds `__login_name` (the second with POST, without id or name) has the hidden `@action=Login`, `@csrf` and `__came_from` |
-//! | sign in | `POST /tracker/`: `__login_name`, `__login_password`, hidden fields | right: 302 to `/tracker/?@ok_message=Welcome+probe!` and the cookie `roundup_session_…` (`HttpOnly`, `SameSite=Lax`, `Path=/tracker/`); wrong: 302 to `?@error_message=Invalid+login`, no cookie; too often, 3 refusals in a minute: 302 to `?@error_message=Logins+occurring+too+fast…` |
-//! | signed in | `GET /tracker/` | 200 with `Hello, probe` |
+//! | sign-in page | `GET /tracker/` | 200; `form:has(input[name=__login_name])` (no id, no name) has the hidden `@action=Login`, `@csrf`, `__came_from` and more; two other forms have an `@csrf` of their own or none |
+//! | sign in | `POST /tracker/`: `__login_name`, `__login_password`, hidden fields | right: 302 to `/tracker/?@ok_message=Welcome+probe!` and the cookie `roundup_session_…` (`HttpOnly`, `SameSite=Lax`, `Path=/tracker/`, `/` and `+` in its value); wrong: 302 to `?@error_message=Invalid+login`, no cookie; from the fourth refusal in a minute on, right or wrong: 302 to `?@error_message=Logins+occurring+too+fast…` with `Retry-After` |
+//! | dashboard | `GET /tracker/` | 200 for everyone, with `Hello, probe` for those signed in |
+//! | for members alone | `GET /tracker/rest/data/issue` | 200; 403 for others. All HTML pages are 200 for everyone, at most with a message |
 //! | form of the write | `GET /tracker/issue?@template=item` | 200; `form[name=itemSynopsis]`, with `@action=new`, `@csrf`, `@template`, `@required` hidden |
-//! | write | `POST /tracker/issue`: `title`, `priority` (`3`), optional `@note`, hidden fields | 302 to `/tracker/issueN?@ok_message=…` |
-//! | read | `GET /tracker/issueN` | 200; `input[name=title]`; retired issues are shown too |
-//! | remove | `POST /tracker/issueN`: `@action=retire` and the `@csrf` of that page's `itemSynopsis` | 200 with `Issue N has been retired` |
+//! | write | `POST /tracker/issue`: `title`, `priority` (`bug` or its id), optional `@note`, hidden fields; urlencoded or multipart | 302 to `/tracker/issueN?@ok_message=…`; there the `action` of `form[name=itemSynopsis]` is `issueN`. A field missing: 200 with `.error-message` |
+//! | read | `GET /tracker/issueN` | 200; `input[name=title]` has the title as `value`; retired issues look the same |
+//! | remove | `POST /tracker/issueN`: `form[name=itemSynopsis]` of that page with `@action=retire` | 200 with `Issue N has been retired`, also when it was already |
 //! | search | `GET /tracker/rest/data/issue?title=TEXT` | 200; `$.data.collection[*].id`, retired ones left out |
 //! | sign out | `GET /tracker/?@action=logout` | 302; the session is over |
 //!
-//! A POST with a foreign `Origin` or `Referer`, or with a token used before, is a 200 or 400 with a
-//! message. Anonymous visitors may read issues.
+//! A POST with a foreign `Origin` or `Referer`, or with an `@csrf` used before, is a 200 with a message
+//! in `.error-message`. Anonymous visitors may read issues in HTML.
 
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
@@ -115,10 +116,15 @@ fn admin(dir: &Path) -> Command {
 }
 
 fn build(dir: &Path) {
-    // Mail goes to a file: this machine may have a relay.
-    let settings = format!(
-        "tracker_web={PREPARED}tracker/,mail_domain=portal.example,mail_host=localhost,mail_debug=mail.log"
-    );
+    // Mail goes to a file: this machine may have a relay. Hashing a password takes little time.
+    let settings = [
+        &format!("tracker_web={PREPARED}tracker/"),
+        "mail_domain=portal.example",
+        "mail_host=localhost",
+        "mail_debug=mail.log",
+        "password_pbkdf2_default_rounds=1000",
+    ]
+    .join(",");
     std::fs::create_dir(dir.join("tracker")).unwrap();
     output(admin(dir).args(["install", "classic", "sqlite", &settings]));
     let schema = dir.join("tracker/schema.py");
