@@ -1,5 +1,7 @@
 //! The text formats the program reads, one file or folder per standard: pure, `&str` in, `Result`
-//! out, with the position of an error.
+//! out, with the position of an error. What is spoken in bytes (`starttls`, `tls`) is as pure.
 
 pub mod set_cookie;
+pub mod starttls;
+pub mod tls;
 pub mod yaml;

@@ -3,7 +3,9 @@
 //! An exchange passes, in this order: `limits` (a permit; the clock starts after it), `dns`,
 //! `guard` and `dial` (each address judged as it is dialed), `proxy` if there is one, `tls`, `http`
 //! and `body`. `error` gives every failure its typed reason; `client` is the same way for traffic
-//! that is not a measurement. Not supported: HTTP/2 without TLS, HTTP/3, revocation checks.
+//! that is not a measurement; `handshake` and `tls_probe` look at TLS servers as they are, whether
+//! their certificates verify or not, and send them nothing. Not supported: HTTP/2 without TLS, HTTP/3,
+//! revocation checks.
 
 mod body;
 mod client;
@@ -14,11 +16,13 @@ mod error;
 #[expect(clippy::disallowed_methods, reason = "peers on loopback are sockets too")]
 mod fakes;
 pub mod guard;
+mod handshake;
 mod http;
 mod limits;
 mod proxy;
 mod stream;
 mod tls;
+mod tls_probe;
 mod waits;
 
 use std::collections::BTreeMap;
@@ -32,7 +36,9 @@ use bytes::Bytes;
 
 pub use self::client::{Connected, HttpCall, HttpReply};
 pub use self::dns::check_resolver;
+pub use self::handshake::{Handshake, Handshaken, KeyType, Signature, TlsTarget, TlsVersions};
 pub use self::limits::Permit;
+pub use self::tls_probe::{Acceptance, ClearHandshake, ScanOptions, TlsScan, VersionScan};
 pub use self::waits::{waited, within};
 use tokio::time::Instant;
 
@@ -249,6 +255,8 @@ pub enum FailReason {
     TlsAlert(String),
     /// The certificate does not verify: why, in words (`expired`, `not valid for name`, …).
     Certificate(String),
+    /// The server does not begin TLS where it is asked to by STARTTLS: its words.
+    NoStartTls(String),
     /// The peer does not keep to the protocol (two lengths, too long a header, garbage).
     Protocol(String),
     /// The address guard refuses the destination.
@@ -272,6 +280,7 @@ impl fmt::Display for FailReason {
             Self::Unreachable => f.write_str("unreachable"),
             Self::TlsAlert(alert) => write!(f, "TLS alert {alert}"),
             Self::Certificate(why) => write!(f, "certificate {why}"),
+            Self::NoStartTls(words) => write!(f, "no STARTTLS, {words}"),
             Self::Protocol(why) => write!(f, "protocol error, {why}"),
             Self::Guarded(address) => write!(f, "the address guard refuses {address}"),
             Self::OwnResolver => f.write_str("our resolver does not answer"),

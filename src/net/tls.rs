@@ -1,6 +1,7 @@
 //! TLS: client settings built once per distinct need, handshakes, and their failures in words.
 //! Verification is the library's, against the system's roots and the extra ones of
-//! [`TlsOptions::ca_pem`]; nothing here can turn it off. Revocation is not checked.
+//! [`TlsOptions::ca_pem`]; nothing here can turn it off. Revocation is not checked. What is to be seen
+//! of servers that do not verify is seen by `handshake`, over which nothing can be sent.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -181,9 +182,9 @@ fn certificates(pem: &str, place: &str) -> Result<Vec<CertificateDer<'static>>, 
     Ok(certificates)
 }
 
-type ClientPair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+pub(super) type ClientPair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-fn client_pair(chain: &str, key: &Secret) -> Result<ClientPair, String> {
+pub(super) fn client_pair(chain: &str, key: &Secret) -> Result<ClientPair, String> {
     let chain = certificates(chain, "the client certificate")?;
     let key = PrivateKeyDer::from_pem_slice(key.expose().as_bytes()).map_err(|_| {
         format!(
@@ -194,7 +195,7 @@ fn client_pair(chain: &str, key: &Secret) -> Result<ClientPair, String> {
     Ok((chain, key))
 }
 
-fn server_name(name: &str) -> Result<ServerName<'static>, String> {
+pub(super) fn server_name(name: &str) -> Result<ServerName<'static>, String> {
     let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
     let bare = bare.strip_suffix('.').unwrap_or(bare);
     ServerName::try_from(bare.to_owned()).map_err(|_| format!("`{}` cannot be a TLS server name", tidy(name)))

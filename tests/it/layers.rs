@@ -14,7 +14,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("judge", &["model"]),
     ("stats", &["model"]),
     ("config", &["model", "formats"]),
-    ("net", &["model", "clock"]),
+    ("net", &["model", "formats", "clock"]),
     ("alert", &["model"]),
     ("probe", &["model", "formats", "judge", "net"]),
     ("record", &["model", "alert", "stats", "telemetry"]),
@@ -142,6 +142,29 @@ fn no_probe_imports_another_and_no_channel_imports_another() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn certificates_are_verified_everywhere_but_where_nothing_is_sent() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    rust_files(&src, &mut files);
+    let unverified = ["dangerous()", "ServerCertVerifier", "with_custom_certificate_verifier"];
+    let mut seen = BTreeSet::new();
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        if unverified.iter().any(|words| text.contains(words)) {
+            seen.insert(file.strip_prefix(&src).unwrap().to_owned());
+        }
+    }
+    let allowed = ["net/handshake/recorder.rs", "net/handshake/session.rs"].map(PathBuf::from);
+    assert_eq!(seen, BTreeSet::from(allowed));
+    // What could send something over such a connection.
+    let session = fs::read_to_string(src.join("net/handshake/session.rs")).unwrap();
+    for words in ["writer()", "early_data", "-> ClientConnection", "pub connection", "&mut ClientConnection"]
+    {
+        assert!(!session.contains(words), "{words} in the session of a handshake that trusts nobody");
     }
 }
 

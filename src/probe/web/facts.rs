@@ -198,7 +198,7 @@ pub fn failure(error: &TransportError) -> Failure {
         FailReason::Unreachable => (FailureKind::Unreachable, error.detail.clone()),
         FailReason::TlsAlert(alert) => (FailureKind::Tls, alert.clone()),
         FailReason::Certificate(why) => (FailureKind::Certificate, why.clone()),
-        FailReason::Protocol(why) => (FailureKind::Protocol, why.clone()),
+        FailReason::NoStartTls(why) | FailReason::Protocol(why) => (FailureKind::Protocol, why.clone()),
         FailReason::Closed
         | FailReason::Guarded(_)
         | FailReason::OwnResolver
