@@ -18,6 +18,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::error::{Fault, one_line, tidy};
 use super::{FailReason, HttpVersion, TlsInfo, TlsOptions};
+use crate::formats::tls::names;
 use crate::model::{Phase, Secret};
 
 /// Makes aws-lc-rs the process's TLS provider, unless one is installed.
@@ -241,26 +242,11 @@ fn not_after(leaf: &CertificateDer<'_>) -> Option<i64> {
 /// A TLS error as a reason.
 pub(super) fn explain(error: &rustls::Error) -> FailReason {
     match error {
-        rustls::Error::AlertReceived(alert) => FailReason::TlsAlert(alert_name(*alert)),
+        rustls::Error::AlertReceived(alert) => FailReason::TlsAlert(names::alert(u8::from(*alert))),
         rustls::Error::InvalidCertificate(why) => FailReason::Certificate(certificate_words(why)),
         rustls::Error::NoCertificatesPresented => FailReason::Certificate("not presented".into()),
         other => FailReason::Protocol(one_line(other)),
     }
-}
-
-/// The alert's name as RFC 8446 section 6 writes it: `handshake_failure`, `unknown_ca`.
-fn alert_name(alert: rustls::AlertDescription) -> String {
-    let Some(camel) = alert.as_str() else { return format!("{}", u8::from(alert)) };
-    let mut name = String::with_capacity(camel.len() + 4);
-    let mut after_lower = false;
-    for c in camel.chars() {
-        if c.is_ascii_uppercase() && after_lower {
-            name.push('_');
-        }
-        after_lower = c.is_ascii_lowercase();
-        name.push(c.to_ascii_lowercase());
-    }
-    name
 }
 
 fn certificate_words(why: &CertificateError) -> String {
@@ -310,10 +296,15 @@ mod tests {
     #[test]
     fn alerts_are_named_as_the_standard_names_them() {
         use rustls::AlertDescription;
-        assert_eq!(alert_name(AlertDescription::HandshakeFailure), "handshake_failure");
-        assert_eq!(alert_name(AlertDescription::UnknownCA), "unknown_ca");
-        assert_eq!(alert_name(AlertDescription::CertificateRequired), "certificate_required");
-        assert_eq!(alert_name(AlertDescription::Unknown(200)), "200");
+        for (alert, name) in [
+            (AlertDescription::HandshakeFailure, "handshake_failure"),
+            (AlertDescription::UnknownCA, "unknown_ca"),
+            (AlertDescription::UnrecognisedName, "unrecognized_name"),
+            (AlertDescription::Unknown(200), "200"),
+        ] {
+            let error = rustls::Error::AlertReceived(alert);
+            assert_eq!(explain(&error), FailReason::TlsAlert(name.into()));
+        }
     }
 
     #[test]

@@ -11,9 +11,13 @@ pub(super) const POSTGRES_REQUEST: &[u8] = &[0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f];
 /// CLIENT_SSL among the capabilities of MySQL.
 const MYSQL_SSL: u16 = 0x0800;
 
-/// A BER value with a definite length: its tag, its content and what follows. `Err` for what is no
-/// such value; `None` when more has to be read.
-fn ber(bytes: &[u8]) -> Result<Option<(u8, &[u8], &[u8])>, ()> {
+struct NotBer;
+
+/// A value's tag, its content and what follows.
+type Value<'a> = (u8, &'a [u8], &'a [u8]);
+
+/// A BER value with a definite length; `None` when more has to be read.
+fn ber(bytes: &[u8]) -> Result<Option<Value<'_>>, NotBer> {
     let [tag, first, rest @ ..] = bytes else { return Ok(None) };
     let (length, rest) = match *first {
         // 0x80 is the indefinite length, which LDAP forbids (RFC 4511 section 5.1).
@@ -23,27 +27,27 @@ fn ber(bytes: &[u8]) -> Result<Option<(u8, &[u8], &[u8])>, ()> {
             let Some((digits, rest)) = rest.split_at_checked(count) else { return Ok(None) };
             (digits.iter().fold(0, |length, digit| (length << 8) | usize::from(*digit)), rest)
         }
-        _ => return Err(()),
+        _ => return Err(NotBer),
     };
     Ok(rest.split_at_checked(length).map(|(content, rest)| (*tag, content, rest)))
 }
 
 /// A value that has to be whole and of this tag.
-fn part(bytes: &[u8], wanted: u8) -> Result<(&[u8], &[u8]), ()> {
+fn part(bytes: &[u8], wanted: u8) -> Result<(&[u8], &[u8]), NotBer> {
     match ber(bytes)? {
         Some((tag, content, rest)) if tag == wanted => Ok((content, rest)),
-        _ => Err(()),
+        _ => Err(NotBer),
     }
 }
 
 /// Result code and diagnostic message of an ExtendedResponse.
-fn ldap_result(message: &[u8]) -> Result<(u8, String), ()> {
+fn ldap_result(message: &[u8]) -> Result<(u8, String), NotBer> {
     let (_, rest) = part(message, 0x02)?;
     let (response, _) = part(rest, 0x78)?;
     let (code, rest) = part(response, 0x0a)?;
     let (_, rest) = part(rest, 0x04)?;
     let (words, _) = part(rest, 0x04)?;
-    let [code] = code else { return Err(()) };
+    let [code] = code else { return Err(NotBer) };
     Ok((*code, String::from_utf8_lossy(words).into_owned()))
 }
 
@@ -57,9 +61,9 @@ pub(super) fn ldap(input: &[u8]) -> Turn {
         Ok(Some((_, message, rest))) => match ldap_result(message) {
             Ok((0, _)) => Turn::ready(rest),
             Ok((code, words)) => Turn::refused(format!("result code {code} {words}")),
-            Err(()) => garbage(),
+            Err(NotBer) => garbage(),
         },
-        Err(()) => garbage(),
+        Err(NotBer) => garbage(),
     }
 }
 
