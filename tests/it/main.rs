@@ -16,3 +16,4 @@ mod reload;
 mod resume;
 mod secrets;
 mod telling;
+mod tls;

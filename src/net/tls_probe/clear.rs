@@ -1,8 +1,10 @@
 //! One hello and what a server answers in the clear.
 
+use std::time::Duration;
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::offers::Offer;
 use crate::formats::tls::{Answer, Progress, names};
@@ -14,6 +16,12 @@ use crate::net::{FailReason, Net, TransportError};
 /// The alert of RFC 8446 section 6.1 that tells the server we are done: `user_canceled`, then
 /// `close_notify`, both warnings.
 const GOODBYE: &[u8] = &[21, 3, 1, 0, 2, 1, 90, 21, 3, 1, 0, 2, 1, 0];
+
+/// How long the server may take to close after us. Until then it counts the connection as open, and
+/// the next may be one too many (mail servers allow few from one host).
+const CLOSING: Duration = Duration::from_millis(500);
+/// What is read of a server that goes on talking meanwhile.
+const LAST_WORDS: u64 = 64 * 1024;
 
 /// What a server said before anything was encrypted. None of it is trusted, and no signature in it
 /// was verified.
@@ -79,5 +87,12 @@ async fn exchange(stream: &mut TcpStream, hello: &[u8], answer: &mut Answer) -> 
         // A courtesy to the server's log; the answer is complete without it.
         let _ = stream.write_all(GOODBYE).await;
     }
+    let _ = timeout(CLOSING, close(stream)).await;
     Ok(())
+}
+
+/// Closes our side and waits for the other's.
+async fn close(stream: &mut TcpStream) -> std::io::Result<()> {
+    stream.shutdown().await?;
+    tokio::io::copy(&mut stream.take(LAST_WORDS), &mut tokio::io::sink()).await.map(drop)
 }

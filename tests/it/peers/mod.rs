@@ -24,6 +24,7 @@ pub use http::{Response, get, send};
 pub use nginx::{Authority, Nginx};
 pub use node_red::NodeRed;
 pub use portal::Portal;
+pub use process::Process;
 pub use prometheus::{Prometheus, promtool_check};
 pub use roundup::Roundup;
 pub use smtp::{Mailbox, SmtpServer};
@@ -56,7 +57,7 @@ pub fn poll<T>(deadline: Duration, mut condition: impl FnMut() -> Option<T>) -> 
 }
 
 /// Finds a program in `PATH` and where Debian keeps servers.
-fn program(name: &str) -> PathBuf {
+pub fn program(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
