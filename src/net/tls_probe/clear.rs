@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -11,6 +12,7 @@ use crate::formats::tls::{Answer, Progress, names};
 use crate::model::{Phase, Timings};
 use crate::net::error::Fault;
 use crate::net::handshake::TlsTarget;
+use crate::net::tls::server_name;
 use crate::net::{FailReason, Net, TransportError};
 
 /// The alert of RFC 8446 section 6.1 that tells the server we are done: `user_canceled`, then
@@ -45,8 +47,10 @@ impl Net {
         target: &TlsTarget,
         offer: &Offer,
     ) -> Result<ClearHandshake, TransportError> {
+        let name =
+            asked_for(target).map_err(|fault| fault.at(target.address).into_error(Timings::default()))?;
         let mut opened = self.open_for_tls(target).await?;
-        let bytes = offer.hello(target.server_name.as_deref()).to_bytes();
+        let bytes = offer.hello(name.as_deref()).to_bytes();
         let mut answer = Answer::default();
         let started = Instant::now();
         let read = timeout_at(opened.deadline, exchange(&mut opened.stream, &bytes, &mut answer)).await;
@@ -65,6 +69,15 @@ impl Net {
                 Ok(ClearHandshake { answer, injected: opened.injected, timings: opened.timings, stopped })
             }
         }
+    }
+}
+
+/// The name for SNI, without a final dot; an address is none (RFC 6066 section 3).
+fn asked_for(target: &TlsTarget) -> Result<Option<String>, Fault> {
+    let Some(name) = &target.server_name else { return Ok(None) };
+    match server_name(name).map_err(|why| Fault::protocol(Phase::Tls, why))? {
+        ServerName::DnsName(name) => Ok(Some(name.as_ref().to_owned())),
+        _ => Ok(None),
     }
 }
 

@@ -56,6 +56,8 @@ pub enum Acceptance {
     No(String),
     /// Could not be measured.
     Unknown(TransportError),
+    /// The connections were used up before.
+    NotAsked,
 }
 
 /// What is accepted with one version.

@@ -133,45 +133,16 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Whether a version is accepted, and with which suites.
+    /// Whether a version is accepted, and with what.
     async fn version(&self, version: Version) -> Result<VersionScan, TransportError> {
-        let mut scan = VersionScan::new(version, Acceptance::No("not asked".into()));
+        let mut scan = VersionScan::new(version, Acceptance::NotAsked);
         let mut share = false;
         for portion in suites(version) {
             let mut offer = all_but_suites(version, &portion)?;
             offer.share = share;
-            loop {
-                let mut heard = self.ask(&offer).await;
-                if version == Version::Tls13
-                    && !share
-                    && matches!(heard, Some(Heard::Refused(_)))
-                    && scan.suites.is_empty()
-                {
-                    (share, offer.share) = (true, true);
-                    heard = self.ask(&offer).await;
-                }
-                match heard {
-                    Some(Heard::Chose(answer, hello)) => {
-                        scan.accepted = Acceptance::Yes;
-                        offer.suites.retain(|suite| *suite != hello.suite);
-                        scan.suites.push(hello.suite);
-                        note(&mut scan, *answer, &hello);
-                        if !offer.suites.is_empty() {
-                            continue;
-                        }
-                    }
-                    Some(Heard::Refused(why)) if scan.suites.is_empty() => {
-                        scan.accepted = Acceptance::No(why)
-                    }
-                    Some(Heard::Failed(error)) if scan.suites.is_empty() => {
-                        scan.accepted = Acceptance::Unknown(error);
-                    }
-                    Some(Heard::Failed(error)) => self.leave_out(error.to_string()),
-                    Some(Heard::Refused(_)) | None => {}
-                }
-                break;
-            }
-            if matches!(&scan.accepted, Acceptance::Unknown(_)) || refused_for_good(&scan.accepted) {
+            self.suites(&mut scan, &mut offer).await;
+            share = offer.share;
+            if other_suites_would_not_help(&scan.accepted) {
                 break;
             }
         }
@@ -184,6 +155,47 @@ impl<'a> Scanner<'a> {
             }
         }
         Ok(scan)
+    }
+
+    /// Which of the suites offered are accepted; each is offered until it was chosen.
+    async fn suites(&self, scan: &mut VersionScan, offer: &mut Offer) {
+        while !offer.suites.is_empty() {
+            let first = scan.suites.is_empty();
+            match self.ask_for_suite(offer, first).await {
+                Some(Heard::Chose(answer, hello)) => {
+                    scan.accepted = Acceptance::Yes;
+                    offer.suites.retain(|suite| *suite != hello.suite);
+                    scan.suites.push(hello.suite);
+                    note(scan, *answer, &hello);
+                }
+                Some(Heard::Refused(why)) => {
+                    if first {
+                        scan.accepted = Acceptance::No(why);
+                    }
+                    return;
+                }
+                Some(Heard::Failed(error)) => {
+                    if first {
+                        scan.accepted = Acceptance::Unknown(error);
+                    } else {
+                        self.leave_out(error.to_string());
+                    }
+                    return;
+                }
+                None => return,
+            }
+        }
+    }
+
+    /// Asks; the first time in TLS 1.3 also with a share, if it is refused without one.
+    async fn ask_for_suite(&self, offer: &mut Offer, first: bool) -> Option<Heard> {
+        let heard = self.ask(offer).await;
+        let may_want_share = first && offer.version == Version::Tls13 && !offer.share;
+        if may_want_share && matches!(heard, Some(Heard::Refused(_))) {
+            offer.share = true;
+            return self.ask(offer).await;
+        }
+        heard
     }
 
     /// Offers two accepted suites in both orders.
@@ -304,9 +316,12 @@ fn alert_of(error: &TransportError) -> String {
     }
 }
 
-/// Whether other suites would not help.
-fn refused_for_good(accepted: &Acceptance) -> bool {
-    matches!(accepted, Acceptance::No(why) if why == "protocol_version" || why.starts_with("answers "))
+fn other_suites_would_not_help(accepted: &Acceptance) -> bool {
+    match accepted {
+        Acceptance::Unknown(_) => true,
+        Acceptance::No(why) => why == "protocol_version" || why.starts_with("answers "),
+        Acceptance::Yes | Acceptance::NotAsked => false,
+    }
 }
 
 /// Adds what one answer says beside its suite.

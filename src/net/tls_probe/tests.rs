@@ -97,6 +97,10 @@ async fn a_scan_stays_within_its_connections_and_says_so() {
     let scan = net().scan_tls(&target(address), options).await.unwrap();
     assert_eq!(scan.connections, 7);
     assert!(scan.incomplete.unwrap().contains("7 connections"));
+    let one = ScanOptions { connections: 1, at_once: 1 };
+    let scan = net().scan_tls(&target(address), one).await.unwrap();
+    let not_asked = scan.versions.iter().filter(|scan| scan.accepted == Acceptance::NotAsked).count();
+    assert_eq!(not_asked, 4, "what was not measured is not refused");
 }
 
 #[tokio::test]
@@ -137,6 +141,31 @@ async fn a_dead_or_foreign_address_is_an_error_and_no_refusal() {
     });
     let error = net().scan_tls(&target(http.await), ScanOptions::default()).await.unwrap_err();
     assert!(error.to_string().contains("plain HTTP"), "{error}");
+}
+
+#[tokio::test]
+async fn an_address_is_never_asked_for_as_a_name() {
+    let heard = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let kept = Arc::clone(&heard);
+    let address = serve(move |mut stream| {
+        let kept = Arc::clone(&kept);
+        async move {
+            let mut buffer = [0; 4096];
+            let read = stream.read(&mut buffer).await.unwrap_or(0);
+            kept.lock().unwrap().extend_from_slice(&buffer[..read]);
+            let _ = stream.write_all(&[21, 3, 3, 0, 2, 2, 40]).await;
+        }
+    })
+    .await;
+    for name in ["127.0.0.1", "b.example."] {
+        let target = TlsTarget { server_name: Some(name.into()), ..target(address) };
+        assert_eq!(net().hello_in_clear(&target).await.unwrap().answer.alert, Some(40));
+    }
+    let heard = heard.lock().unwrap();
+    let has = |part: &[u8]| heard.windows(part.len()).any(|window| window == part);
+    assert!(has(b"\x00\x09b.example\x00") && !has(b"127.0.0.1"));
+    let wrong = TlsTarget { server_name: Some("a b".into()), ..target(address) };
+    assert!(net().hello_in_clear(&wrong).await.is_err());
 }
 
 fn message(kind: u8, body: &[u8]) -> Vec<u8> {
