@@ -1,6 +1,6 @@
 //! What is offered in a hello.
 
-use crate::formats::tls::names::{GROUPS, KeyExchange, SIGNATURES, SUITES, key_exchange, needs_tls12};
+use crate::formats::tls::names::{self, GROUPS, KeyExchange, SIGNATURES, SUITES, key_exchange, needs_tls12};
 use crate::formats::tls::{ClientHello, Version};
 use crate::model::{Phase, Timings};
 use crate::net::error::Fault;
@@ -52,34 +52,42 @@ pub(super) fn all_but_suites(version: Version, suites: &[u16]) -> Result<Offer, 
     })
 }
 
-/// The suites of a version, in portions that every server bears; the usual ones come first.
+/// The suites of a version, in portions that every server bears. One portion has one way of agreeing on
+/// keys: a server may choose what it then fails at (finite fields without parameters), which must not
+/// hide what else it accepts.
 pub(super) fn suites(version: Version) -> Vec<Vec<u16>> {
     let fits = |suite: &u16| {
         let is_new = key_exchange(*suite) == Some(KeyExchange::Tls13);
         if version == Version::Tls13 {
-            is_new
-        } else {
-            !is_new && (version == Version::Tls12 || !needs_tls12(*suite))
+            return is_new;
         }
+        !is_new && (version == Version::Tls12 || !needs_tls12(*suite))
     };
-    let (mut usual, rare): (Vec<u16>, Vec<u16>) =
+    let (usual, rare): (Vec<u16>, Vec<u16>) =
         numbers(SUITES).into_iter().filter(fits).partition(|suite| is_usual(*suite));
-    usual.sort_by_key(|suite| std::cmp::Reverse(*suite));
-    usual.extend(rare);
-    usual.chunks(SUITES_AT_ONCE).map(<[u16]>::to_vec).collect()
+    let ways = [KeyExchange::Tls13, KeyExchange::Ecdhe, KeyExchange::Rsa, KeyExchange::Dhe];
+    let of = |way| usual.iter().rev().copied().filter(|suite| key_exchange(*suite) == Some(way)).collect();
+    let mut portions: Vec<Vec<u16>> = ways.map(of).into();
+    portions.extend(rare.chunks(SUITES_AT_ONCE).map(<[u16]>::to_vec));
+    portions.retain(|portion| !portion.is_empty());
+    portions
 }
 
-/// RSA, or ephemeral keys with RSA or ECDSA; AES, ChaCha20, 3DES, RC4.
+/// RSA, or ephemeral keys with RSA or ECDSA, and AES, ChaCha20, 3DES or RC4; all of TLS 1.3.
 fn is_usual(suite: u16) -> bool {
-    let name = crate::formats::tls::names::suite(suite);
+    let name = names::suite(suite);
     let exchange = ["TLS_RSA_WITH_", "TLS_DHE_RSA_WITH_", "TLS_ECDHE_RSA_WITH_", "TLS_ECDHE_ECDSA_WITH_"];
     let cipher = ["_AES_", "_CHACHA20_", "_3DES_", "_RC4_"];
-    exchange.iter().any(|start| name.starts_with(start)) && cipher.iter().any(|part| name.contains(part))
+    key_exchange(suite) == Some(KeyExchange::Tls13)
+        || exchange.iter().any(|start| name.starts_with(start))
+            && cipher.iter().any(|part| name.contains(part))
 }
 
 /// A hello that most servers of the version or an older one can agree to.
 pub(super) fn broad(version: Version) -> Result<Offer, TransportError> {
-    all_but_suites(version, suites(version).first().map(Vec::as_slice).unwrap_or_default())
+    let mut usual = suites(version).concat();
+    usual.retain(|suite| is_usual(*suite));
+    all_but_suites(version, &usual)
 }
 
 impl Offer {
@@ -125,6 +133,7 @@ mod tests {
         for version in Version::ALL {
             let bytes = broad(version).unwrap().hello(Some(&name)).to_bytes();
             assert!(bytes.len() < 1024, "{version} {}", bytes.len());
+            assert!(broad(version).unwrap().suites.len() <= SUITES_AT_ONCE);
         }
     }
 }

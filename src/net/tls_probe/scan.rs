@@ -18,8 +18,6 @@ use crate::net::{FailReason, Net, TransportError};
 /// The most primes and chains kept of one version.
 const PRIMES: usize = 8;
 const CHAINS: usize = 4;
-/// RFC 7507.
-const INAPPROPRIATE_FALLBACK: u8 = 86;
 
 pub(super) struct Scanner<'a> {
     net: &'a Net,
@@ -169,7 +167,7 @@ impl<'a> Scanner<'a> {
                     note(scan, *answer, &hello);
                 }
                 Some(Heard::Refused(why)) => {
-                    if first {
+                    if scan.accepted == Acceptance::NotAsked {
                         scan.accepted = Acceptance::No(why);
                     }
                     return;
@@ -283,24 +281,21 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Falls back to the second-best version although the best is spoken.
+    /// Falls back to the second-best version although the best is spoken, with suites that were
+    /// accepted: a refusal can only mean the fallback.
     async fn fallback(&self, versions: &[VersionScan]) -> Result<Option<bool>, TransportError> {
         let mut accepted = versions.iter().rev().filter(|scan| scan.is_accepted());
         let (Some(_best), Some(second)) = (accepted.next(), accepted.next()) else { return Ok(None) };
         let mut offer = all_but_suites(second.version, &second.suites)?;
         offer.suites.push(DOWNGRADE_SCSV);
-        let heard = match self.say(&offer).await {
-            Some(Ok(heard)) => heard,
-            Some(Err(error)) => {
+        Ok(match self.ask(&offer).await {
+            Some(Heard::Refused(_)) => Some(true),
+            Some(Heard::Chose(..)) => Some(false),
+            Some(Heard::Failed(error)) => {
                 self.leave_out(error.to_string());
-                return Ok(None);
+                None
             }
-            None => return Ok(None),
-        };
-        Ok(match (heard.answer.alert, heard.answer.hello) {
-            (Some(INAPPROPRIATE_FALLBACK), _) => Some(true),
-            (_, Some(_)) => Some(false),
-            _ => None,
+            None => None,
         })
     }
 }

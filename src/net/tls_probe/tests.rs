@@ -210,6 +210,40 @@ async fn old_server(flight: Vec<u8>, stall: bool) -> SocketAddr {
 }
 
 #[tokio::test]
+async fn what_a_server_chooses_and_fails_at_does_not_hide_the_rest() {
+    // Takes the client's favourite, as Dovecot does, and closes at finite fields for want of a prime.
+    let address = serve(|mut stream| async move {
+        let mut buffer = [0; 4096];
+        let read = stream.read(&mut buffer).await.unwrap_or(0);
+        // After headers, version, random and an empty session id: the suites.
+        let length = usize::from(u16::from_be_bytes([buffer[44], buffer[45]]));
+        let offered: Vec<u16> =
+            buffer[46..read][..length].chunks(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect();
+        let is_tls12 = buffer[9..11] == [3, 3];
+        let known = [0x009e, 0x002f, 0x003c];
+        match offered.iter().find(|suite| is_tls12 && known.contains(*suite)) {
+            Some(0x009e) => {}
+            Some(suite) => {
+                let hello = [&[3, 3][..], &[7; 32], &[0], &suite.to_be_bytes(), &[0]].concat();
+                let flight = [message(2, &hello), message(11, &[0, 0, 0]), message(14, &[])].concat();
+                let length = u16::try_from(flight.len()).unwrap().to_be_bytes();
+                let _ = stream.write_all(&[&[22, 3, 3], &length[..], &flight].concat()).await;
+            }
+            None => {
+                let _ = stream.write_all(&[21, 3, 3, 0, 2, 2, 40]).await;
+            }
+        }
+    })
+    .await;
+    let scan = net().scan_tls(&target(address), ScanOptions::default()).await.unwrap();
+    let old = scan.version(Version::Tls12).unwrap();
+    assert_eq!(
+        names_of(&old.suites, names::suite),
+        ["TLS_RSA_WITH_AES_128_CBC_SHA", "TLS_RSA_WITH_AES_128_CBC_SHA256"]
+    );
+}
+
+#[tokio::test]
 async fn the_chain_of_a_server_too_old_for_the_library_is_seen() {
     let ders = vec![vec![1; 800], vec![2; 900]];
     let seen = net().hello_in_clear(&target(old_server(old_flight(&ders, false), true).await)).await.unwrap();
