@@ -238,17 +238,31 @@ impl<'a> Scanner<'a> {
                 note(scan, answer, &hello);
             }
         }
-        if curves.is_empty() {
-            return Ok(());
-        }
-        let mut offer = all_but_suites(scan.version, &curves)?;
+        if curves.is_empty() { Ok(()) } else { self.curves(scan, &curves).await }
+    }
+
+    /// The curves, by suites that use them. A server with an ECDSA certificate may refuse whoever does not
+    /// offer the certificate's curve (RFC 4492 section 5.1): when that curve was taken away, it is offered
+    /// again as the least wanted.
+    async fn curves(&self, scan: &mut VersionScan, suites: &[u16]) -> Result<(), TransportError> {
+        let mut offer = all_but_suites(scan.version, suites)?;
+        let mut offered_again = None;
         scan.groups.clear();
         while !offer.groups.is_empty() {
-            let Some((answer, _)) = self.ask_on(&offer).await else { break };
-            let chosen = answer.key.and_then(|key| key.group);
-            let Some(group) = chosen.filter(|group| offer.groups.contains(group)) else { break };
-            scan.groups.push(group);
-            offer.groups.retain(|offered| *offered != group);
+            let heard = self.ask_on(&offer).await;
+            let chosen = heard.and_then(|(answer, _)| answer.key?.group);
+            let is_found = |group: &u16| offer.groups.contains(group) && Some(*group) != offered_again;
+            match (chosen.filter(is_found), scan.groups.last()) {
+                (Some(group), _) => {
+                    scan.groups.push(group);
+                    offer.groups.retain(|offered| *offered != group);
+                }
+                (None, Some(last)) if offered_again.is_none() => {
+                    offered_again = Some(*last);
+                    offer.groups.push(*last);
+                }
+                (None, _) => break,
+            }
         }
         Ok(())
     }

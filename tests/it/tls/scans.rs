@@ -104,3 +104,11 @@ async fn the_groups_and_signatures_are_those_it_was_given() {
     let found = scan(&strict).await;
     assert_eq!(signatures(&found.version(Version::Tls12).unwrap().signatures), ["rsa_pkcs1_sha256"]);
 }
+
+#[tokio::test]
+async fn the_curve_of_the_certificate_does_not_hide_the_others() {
+    let server = SServer::start(&[&EC], &["-tls1_2", "-groups", "X25519:P-256:P-384:P-521"]);
+    let found = scan(&server).await;
+    let old = found.version(Version::Tls12).unwrap();
+    assert_eq!(groups(&old.groups), ["secp256r1", "secp384r1", "secp521r1", "x25519"]);
+}
