@@ -12,8 +12,9 @@ use crate::formats::tls::{Answer, Progress, names};
 use crate::model::{Phase, Timings};
 use crate::net::error::Fault;
 use crate::net::handshake::TlsTarget;
+use crate::net::handshake::open::Opened;
 use crate::net::tls::server_name;
-use crate::net::{FailReason, Net, TransportError};
+use crate::net::{FailReason, TransportError};
 
 /// The alert of RFC 8446 section 6.1 that tells the server we are done: `user_canceled`, then
 /// `close_notify`, both warnings.
@@ -40,35 +41,28 @@ pub struct ClearHandshake {
     pub stopped: Option<TransportError>,
 }
 
-impl Net {
-    /// Says hello once. `Err` when the answer holds neither a ServerHello nor an alert.
-    pub(super) async fn say(
-        &self,
-        target: &TlsTarget,
-        offer: &Offer,
-    ) -> Result<ClearHandshake, TransportError> {
-        let name =
-            asked_for(target).map_err(|fault| fault.at(target.address).into_error(Timings::default()))?;
-        let mut opened = self.open_for_tls(target).await?;
-        let bytes = offer.hello(name.as_deref()).to_bytes();
-        let mut answer = Answer::default();
-        let started = Instant::now();
-        let read = timeout_at(opened.deadline, exchange(&mut opened.stream, &bytes, &mut answer)).await;
-        opened.timings.add(Phase::Tls, started.elapsed());
-        let fault = match read {
-            Err(_) => Some(Fault::new(Phase::Tls, FailReason::Timeout)),
-            Ok(read) => read.err(),
-        };
-        let told =
-            answer.alert.map(|alert| Fault::new(Phase::Tls, FailReason::TlsAlert(names::alert(alert))));
-        let silent = answer.hello.is_none() && told.is_none();
-        let stopped = told.or(fault).map(|fault| fault.at(target.address).into_error(opened.timings));
-        match stopped {
-            Some(error) if silent => Err(error),
-            stopped => {
-                Ok(ClearHandshake { answer, injected: opened.injected, timings: opened.timings, stopped })
-            }
-        }
+/// Says hello over a connection. `Err` when the answer holds neither a ServerHello nor an alert.
+pub(super) async fn say_over(
+    mut opened: Opened,
+    target: &TlsTarget,
+    offer: &Offer,
+) -> Result<ClearHandshake, TransportError> {
+    let name = asked_for(target).map_err(|fault| fault.at(target.address).into_error(opened.timings))?;
+    let bytes = offer.hello(name.as_deref()).to_bytes();
+    let mut answer = Answer::default();
+    let started = Instant::now();
+    let read = timeout_at(opened.deadline, exchange(&mut opened.stream, &bytes, &mut answer)).await;
+    opened.timings.add(Phase::Tls, started.elapsed());
+    let fault = match read {
+        Err(_) => Some(Fault::new(Phase::Tls, FailReason::Timeout)),
+        Ok(read) => read.err(),
+    };
+    let told = answer.alert.map(|alert| Fault::new(Phase::Tls, FailReason::TlsAlert(names::alert(alert))));
+    let silent = answer.hello.is_none() && told.is_none();
+    let stopped = told.or(fault).map(|fault| fault.at(target.address).into_error(opened.timings));
+    match stopped {
+        Some(error) if silent => Err(error),
+        stopped => Ok(ClearHandshake { answer, injected: opened.injected, timings: opened.timings, stopped }),
     }
 }
 

@@ -13,6 +13,7 @@ mod scan;
 mod tests;
 
 pub use self::clear::ClearHandshake;
+use self::clear::say_over;
 use self::scan::Scanner;
 use super::handshake::TlsTarget;
 use super::{Net, TransportError};
@@ -135,7 +136,8 @@ impl Net {
     /// chain, the staple, the SCTs, the parameters of the key exchange. For servers that
     /// [`Net::handshake`] cannot speak to. `Err` when no answer of TLS came.
     pub async fn hello_in_clear(&self, target: &TlsTarget) -> Result<ClearHandshake, TransportError> {
-        self.say(target, &offers::broad(Version::Tls12)?).await
+        let opened = self.open_for_tls(target).await?;
+        say_over(opened, target, &offers::broad(Version::Tls12)?).await
     }
 
     /// Finds out what one address accepts. `Err` when not even one version could be tried; a

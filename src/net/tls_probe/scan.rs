@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 
-use super::clear::ClearHandshake;
+use super::clear::{ClearHandshake, say_over};
 use super::offers::{Offer, X25519, all_but_suites, suites};
 use super::{Acceptance, ScanOptions, TlsScan, VersionScan};
 use crate::formats::tls::names::{GROUPS, KeyExchange, key_exchange};
@@ -84,18 +84,19 @@ impl<'a> Scanner<'a> {
     }
 
     /// Says hello, within the bounds. `None` when the connections are used up.
-    async fn say(&self, offer: &Offer) -> Option<Result<ClearHandshake, TransportError>> {
+    async fn ask(&self, offer: &Offer) -> Option<Heard> {
         // The semaphore is never closed; an error would only lift the limit.
         let _place = self.at_once.acquire().await.ok();
         if self.used.fetch_add(1, Ordering::Relaxed) >= self.most {
             self.leave_out(format!("{} connections are used up", self.most));
             return None;
         }
-        Some(self.net.say(self.target, offer).await)
-    }
-
-    async fn ask(&self, offer: &Offer) -> Option<Heard> {
-        let heard = match self.say(offer).await? {
+        // What ends before the hello says nothing about what was offered.
+        let opened = match self.net.open_for_tls(self.target).await {
+            Ok(opened) => opened,
+            Err(error) => return Some(Heard::Failed(error)),
+        };
+        let heard = match say_over(opened, self.target, offer).await {
             Ok(ClearHandshake { mut answer, stopped, .. }) => match answer.hello.take() {
                 Some(hello) if hello.version != offer.version.number() => {
                     let version = Version::of(hello.version);

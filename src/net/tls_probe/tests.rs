@@ -9,6 +9,7 @@ use rustls::{ServerConfig, version};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
+use crate::formats::starttls::Protocol;
 use crate::formats::tls::names;
 use crate::model::Phase;
 use crate::net::fakes::{Authority, net, serve, tls_server};
@@ -166,6 +167,21 @@ async fn an_address_is_never_asked_for_as_a_name() {
     assert!(has(b"\x00\x09b.example\x00") && !has(b"127.0.0.1"));
     let wrong = TlsTarget { server_name: Some("a b".into()), ..target(address) };
     assert!(net().hello_in_clear(&wrong).await.is_err());
+}
+
+#[tokio::test]
+async fn a_mail_server_that_turns_us_away_has_not_refused_a_version() {
+    let closing = serve(|stream| async move { drop(stream) });
+    let mail = TlsTarget { starttls: Some(Protocol::Smtp), ..target(closing.await) };
+    let error = net().scan_tls(&mail, ScanOptions::default()).await.unwrap_err();
+    assert_eq!(error.reason, FailReason::Closed);
+    assert!(error.detail.contains("before TLS, in smtp"), "{error}");
+    // The same end after the hello is a refusal.
+    let silent = serve(|mut stream| async move {
+        let _ = stream.read(&mut [0; 4096]).await;
+    });
+    let scan = net().scan_tls(&target(silent.await), ScanOptions::default()).await.unwrap();
+    assert!(scan.versions.iter().all(|scan| scan.accepted == Acceptance::No("closes the connection".into())));
 }
 
 fn message(kind: u8, body: &[u8]) -> Vec<u8> {
