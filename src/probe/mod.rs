@@ -4,6 +4,7 @@
 //! A kind looks (`observe`, the only part that does I/O) and then thinks (`judge`, which cannot).
 //! What it saw is its `Facts`; what it thinks of them are findings.
 
+pub mod certificate;
 pub mod http;
 pub mod journey;
 mod registry;

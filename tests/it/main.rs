@@ -8,6 +8,7 @@ mod command;
 mod contracts;
 mod faults;
 mod layers;
+mod limbo;
 mod metrics;
 mod peers;
 mod plans;

@@ -10,8 +10,7 @@ use super::text::clip;
 
 /// A name of one of the forms that certificates know. Texts are as the certificate has them; bytes
 /// that are not ASCII (which RFC 5280 forbids here) and control characters are escaped, and told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GeneralName {
     /// A host name, or a pattern for one.
     Dns(Text),
@@ -60,14 +59,15 @@ impl Text {
     }
 }
 
-impl Serialize for Text {
+impl Serialize for GeneralName {
+    /// As text alone: a host name, an address, a mailbox and a URI cannot be mistaken for another.
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.shown)
+        serializer.collect_str(self)
     }
 }
 
 /// An address and a mask over it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
     /// The address.
     pub address: IpAddr,
