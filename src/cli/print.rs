@@ -127,7 +127,8 @@ fn step_json(step: &StepTime) -> serde_json::Value {
     serde_json::json!({ "name": step.name, "took_seconds": step.took.as_secs_f64() })
 }
 
-fn style(verdict: Verdict) -> Style {
+/// The colour of a verdict.
+pub fn style(verdict: Verdict) -> Style {
     match verdict {
         Verdict::Pass => Style::new().green(),
         Verdict::Warn => Style::new().yellow(),
@@ -153,7 +154,8 @@ fn text_of(text: &mut String, outcome: &Outcome) {
     }
 }
 
-fn finding_line(finding: &Finding) -> String {
+/// One finding as a line for people.
+pub fn finding_line(finding: &Finding) -> String {
     let unmeasured = if finding.measured { "" } else { " (not measured)" };
     format!("{} {} [{}]: {}{unmeasured}", finding.severity, finding.id, finding.subject, finding.summary)
 }

@@ -100,6 +100,11 @@ impl Network {
 }
 
 impl GeneralName {
+    /// A host name.
+    pub fn dns(text: &str) -> Self {
+        Self::Dns(Text::read(text.as_bytes()))
+    }
+
     /// A mailbox, such as one that stands in a subject.
     pub fn email(text: &str) -> Self {
         Self::Email(Text::read(text.as_bytes()))
@@ -163,7 +168,7 @@ fn address(bytes: &[u8], form: Form) -> GeneralName {
         Form::Subtree => {
             let (address, mask) = bytes.split_at(bytes.len() / 2);
             let network = |(address, mask)| GeneralName::Network(Network { address, mask });
-            if bytes.len() % 2 == 0 { ip(address).zip(ip(mask)).map(network) } else { None }
+            if bytes.len().is_multiple_of(2) { ip(address).zip(ip(mask)).map(network) } else { None }
         }
     };
     read.unwrap_or(GeneralName::BadIp(bytes.len()))

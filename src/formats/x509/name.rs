@@ -195,7 +195,7 @@ fn written(relative: &[Vec<Attribute>]) -> String {
     text
 }
 
-/// RFC 4514 section 2.4; control characters as `\XX` too, so that no name can act on a terminal.
+/// RFC 4514 section 2.4; what could act on a terminal as `\XX` too.
 fn escaped(text: &mut String, value: &str) {
     let last = value.chars().count().saturating_sub(1);
     for (index, c) in value.chars().enumerate() {
@@ -203,7 +203,7 @@ fn escaped(text: &mut String, value: &str) {
             '"' | '+' | ',' | ';' | '<' | '>' | '\\' => text.extend(['\\', c]),
             '#' if index == 0 => text.push_str("\\#"),
             ' ' if index == 0 || index == last => text.push_str("\\ "),
-            c if c.is_control() => {
+            c if acts_on_terminals(c) => {
                 let mut bytes = [0; 4];
                 for byte in c.encode_utf8(&mut bytes).bytes() {
                     text.push_str(&format!("\\{byte:02X}"));
@@ -212,6 +212,13 @@ fn escaped(text: &mut String, value: &str) {
             c => text.push(c),
         }
     }
+}
+
+/// Control characters, and those that change the direction of what follows or cannot be seen.
+fn acts_on_terminals(c: char) -> bool {
+    let unseen =
+        matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    c.is_control() || unseen
 }
 
 #[cfg(test)]
@@ -235,6 +242,7 @@ mod tests {
         assert_eq!(name(0x0c, b" a,O=b\\").to_string(), "CN=\\ a\\,O=b\\\\");
         assert_eq!(name(0x0c, b"#a\0\x1b").to_string(), "CN=\\#a\\00\\1B");
         assert_eq!(name(0x13, b"plain").to_string(), "CN=plain");
+        assert_eq!(name(0x0c, "a\u{202e}b".as_bytes()).to_string(), "CN=a\\E2\\80\\AEb");
     }
 
     #[test]

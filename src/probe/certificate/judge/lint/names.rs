@@ -115,20 +115,48 @@ pub fn common_name(seen: &Seen<'_>) -> Option<Fault> {
         return None;
     }
     let common: Vec<&str> = seen.certificate.subject.values(COMMON_NAME).collect();
-    let repeats = |common: &str| {
-        sans.iter().any(|name| match name {
-            GeneralName::Dns(text) => text.plain() == Some(common),
-            GeneralName::Ip(ip) => ip.to_string() == common,
-            _ => false,
+    let (strict, summary) = match common.as_slice() {
+        [] => return None,
+        [only] if sans.iter().any(|name| repeats(name, only)) => return None,
+        [only] => {
+            let summary =
+                format!("its common name {only:?} is not, letter for letter, one of its alternative names");
+            (misleads(only, sans), summary)
+        }
+        several => (true, format!("it has {} common names", several.len())),
+    };
+    Some(Fault { strict, ..Fault::note(&docs::COMMON_NAME, seen.position, summary) })
+}
+
+fn repeats(name: &GeneralName, common: &str) -> bool {
+    match name {
+        GeneralName::Dns(text) => text.plain() == Some(common),
+        GeneralName::Ip(ip) => ip.to_string() == common,
+        _ => false,
+    }
+}
+
+/// Whether a common name that repeats no alternative name is to be refused for it: a second spelling
+/// of a name or an address, no host name at all, or a host of somebody else's. Another host below the
+/// same registrable domain, or beside addresses alone, claims nothing that the owner has not.
+fn misleads(common: &str, sans: &[GeneralName]) -> bool {
+    let host = common.to_ascii_lowercase();
+    let is_address = matches!(url::Host::parse(common), Ok(url::Host::Ipv4(_)))
+        || common.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    if is_address || host_trouble(&host).is_some() {
+        return true;
+    }
+    let hosts = || {
+        sans.iter().filter_map(|name| match name {
+            GeneralName::Dns(text) => text.plain().map(str::to_ascii_lowercase),
+            _ => None,
         })
     };
-    let summary = match common.as_slice() {
-        [] => return None,
-        [only] if repeats(only) => return None,
-        [only] => format!("its common name {only:?} is not, letter for letter, one of its alternative names"),
-        several => format!("it has {} common names", several.len()),
-    };
-    Some(Fault::strict(&docs::COMMON_NAME, seen.position, summary))
+    let same_owner =
+        |other: &str| psl::domain_str(other).is_some_and(|domain| psl::domain_str(&host) == Some(domain));
+    let respelled = hosts().any(|other| other == host);
+    let foreign = hosts().next().is_some() && !hosts().any(|other| same_owner(&other));
+    respelled || foreign
 }
 
 #[cfg(test)]
@@ -154,6 +182,26 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(host_trouble(host).is_none(), fine, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_common_name_may_be_another_host_of_the_owner_and_nothing_else() {
+        let san = |text: &str| GeneralName::dns(text);
+        let ip = || GeneralName::Ip([192, 0, 2, 1].into());
+        for (common, names, refused) in [
+            ("example.com", vec![san("*.example.com")], false),
+            ("example.com", vec![san("a.example.org"), san("a.b.example.com")], false),
+            ("example.com", vec![ip()], false),
+            ("Example.com", vec![san("example.com")], true),
+            ("example.org", vec![san("example.com")], true),
+            ("b\u{fc}cher.example.com", vec![san("xn--bcher-kva.example.com")], true),
+            ("192.000.002.001", vec![ip()], true),
+            ("0xc0.0.2.1", vec![ip()], true),
+            ("2001:DB8::1", vec![GeneralName::Ip("2001:db8::1".parse().unwrap())], true),
+            ("Acme portal", vec![san("example.com")], true),
+        ] {
+            assert_eq!(misleads(common, &names), refused, "{common} {names:?}");
         }
     }
 }
