@@ -3,6 +3,7 @@
 
 mod bad_config;
 mod bad_servers;
+mod chains;
 mod cli;
 mod command;
 mod contracts;

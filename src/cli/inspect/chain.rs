@@ -51,6 +51,13 @@ pub struct ChainArgs {
 
 pub fn inspect(args: &ChainArgs) -> Answer {
     let begun = Instant::now();
+    if !args.client
+        && let Some(Wanted::Mailbox(mailbox)) = &args.name
+    {
+        return Err(Failure::usage(format!(
+            "--name {mailbox}: a server is no mailbox; --client judges a client"
+        )));
+    }
     let at = args.at.unwrap_or_else(|| SystemClock.now());
     let mut leaf = certificates("--leaf", &args.leaf)?.into_iter().map(|block| block.bytes);
     let Some(first) = leaf.next() else {

@@ -197,6 +197,8 @@ pub mod oid {
     ];
 }
 
+/// More extensions than this make a certificate unreadable; real ones have ten.
+const MOST_EXTENSIONS: usize = 128;
 /// At most this many items of a list are kept for showing. Names of the certificate itself are all
 /// kept: they are bounded by its size, and each counts.
 const MOST: usize = 64;
@@ -207,6 +209,9 @@ impl Extensions {
         let mut list = Reader::new(der::only(content, SEQUENCE, "extensions")?.value);
         let mut all = Self::default();
         while !list.is_empty() {
+            if all.present.len() == MOST_EXTENSIONS {
+                return Err(bad("extensions", "there are too many"));
+            }
             let mut fields = list.inside(SEQUENCE, WHAT)?;
             let oid = der::oid(fields.expect(der::OID, WHAT)?.value, WHAT)?;
             let critical = match fields.optional(BOOLEAN, WHAT)? {

@@ -51,6 +51,9 @@ const SHORT: &[(&str, &str)] = &[
     ("0.9.2342.19200300.100.1.25", "DC"),
 ];
 
+/// More attributes than this in one relative name are refused; real ones have one or two.
+const MOST: usize = 16;
+
 impl Name {
     pub(super) fn read(reader: &mut Reader<'_>, what: &'static str) -> Result<Self, Malformed> {
         let element = reader.expect(SEQUENCE, what)?;
@@ -142,6 +145,9 @@ fn relative_name(mut set: Reader<'_>, what: &'static str) -> Result<Vec<Attribut
             None => (value.value.escape_ascii().to_string(), value.whole.to_vec()),
         };
         attributes.push(Attribute { oid, value: text, normal });
+        if attributes.len() > MOST {
+            return Err(bad(what, "a part of it has too many attributes"));
+        }
     }
     if attributes.is_empty() { Err(bad(what, "a part of it is empty")) } else { Ok(attributes) }
 }

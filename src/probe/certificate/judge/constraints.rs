@@ -111,8 +111,11 @@ fn within(name: &GeneralName, base: &GeneralName, side: Side) -> Option<bool> {
 }
 
 fn ends_below(host: &str, base: &str) -> bool {
-    let (host, base) = (host.to_ascii_lowercase(), base.to_ascii_lowercase());
-    host.strip_suffix(&base).is_some_and(|front| front.is_empty() || front.ends_with('.'))
+    let (host, base) = (host.as_bytes(), base.as_bytes());
+    let split = host.len().checked_sub(base.len()).and_then(|at| host.split_at_checked(at));
+    split.is_some_and(|(front, end)| {
+        end.eq_ignore_ascii_case(base) && (front.is_empty() || front.ends_with(b"."))
+    })
 }
 
 /// A wildcard stands for many names. All of them must be permitted; none may be excluded, so it is

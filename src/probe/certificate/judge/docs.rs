@@ -275,7 +275,7 @@ pub const BROWSER: FindingDoc = doc(
     Error,
     true,
     [
-        "The verifier of common clients (webpki) refuses the chain for a reason that no other finding names.",
+        "The verifier of common clients (webpki) refuses the chain for a reason that no other finding names. Where strict clients accept it, it is a warning alone: webpki knows less than the standards.",
         "Programs built on it, and those as strict, do not connect.",
         "The summary has its words; the chain below shows what was looked at.",
     ],

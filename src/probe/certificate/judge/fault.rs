@@ -9,6 +9,8 @@ pub struct Fault {
     pub doc: &'static FindingDoc,
     /// How bad, where it differs from the documentation.
     pub severity: Severity,
+    /// Whether users are cut off by it, where browsers do not accept the chain after all.
+    pub broken: bool,
     /// Which certificate of the path: 0 is the leaf. `None`: the chain as a whole.
     pub position: Option<usize>,
     /// One line for people.
@@ -37,7 +39,15 @@ impl Fault {
         summary: impl Into<String>,
     ) -> Self {
         let (position, summary) = (position.into(), summary.into());
-        Self { doc, severity: doc.severity, position, summary, strict: false, measured: true }
+        Self {
+            doc,
+            severity: doc.severity,
+            broken: doc.broken,
+            position,
+            summary,
+            strict: false,
+            measured: true,
+        }
     }
 
     /// Something that could not be found out.

@@ -283,9 +283,16 @@ fn conclude(
     let valid = !faults.iter().any(|fault| fault.strict);
     let browser = browser::accepts(question);
     if let Err(why) = &browser
-        && !faults.iter().any(|fault| fault.doc.broken)
+        && !faults.iter().any(|fault| fault.broken)
     {
-        faults.push(Fault::note(&docs::BROWSER, None, format!("common clients refuse the chain: {why}")));
+        let fault = Fault::note(&docs::BROWSER, None, format!("common clients refuse the chain: {why}"));
+        // Webpki knows less than the standards (policy constraints, self-issued authorities): where
+        // nothing is wrong by them, other clients do connect.
+        faults.push(if valid {
+            Fault { broken: false, severity: Severity::Warning, ..fault }
+        } else {
+            fault
+        });
     }
     let used = path.with_root();
     faults.extend(expiry::faults(&used, question.at));
@@ -332,7 +339,7 @@ fn findings(faults: &[Fault], used: &[&Certificate], accepted: bool) -> Vec<Find
         }
         finding.severity = fault.severity;
         finding.measured = fault.measured;
-        finding.broken = fault.doc.broken && (!accepted || fault.doc.id == docs::REVOKED.id);
+        finding.broken = fault.broken && (!accepted || fault.doc.id == docs::REVOKED.id);
         findings.push(finding);
     }
     findings.sort_by_key(|finding| std::cmp::Reverse((finding.measured, finding.broken, finding.severity)));

@@ -35,6 +35,8 @@ struct Made {
     intermediate: Vec<u8>,
     root: Vec<u8>,
     stranger: Vec<u8>,
+    /// The root's name and key, signed by the stranger.
+    crossed: Vec<u8>,
     intermediate_params: CertificateParams,
     intermediate_key: KeyPair,
 }
@@ -88,7 +90,9 @@ impl World {
         let keys: Vec<KeyPair> = (0..4).map(|_| KeyPair::generate().unwrap()).collect();
         let [leaf_key, intermediate_key, root_key, strange_key] = keys.try_into().unwrap();
         let root = self.root.self_signed(&root_key).unwrap();
-        let stranger = authority("Stranger").self_signed(&strange_key).unwrap();
+        let strange = authority("Stranger");
+        let stranger = strange.self_signed(&strange_key).unwrap();
+        let crossed = self.root.signed_by(&root_key, &Issuer::from_params(&strange, &strange_key)).unwrap();
         let by_root = Issuer::from_params(&self.root, &root_key);
         let intermediate = self.intermediate.signed_by(&intermediate_key, &by_root).unwrap();
         let by_intermediate = Issuer::from_params(&self.intermediate, &intermediate_key);
@@ -98,6 +102,7 @@ impl World {
             intermediate: intermediate.der().to_vec(),
             root: root.der().to_vec(),
             stranger: stranger.der().to_vec(),
+            crossed: crossed.der().to_vec(),
             intermediate_params: self.intermediate.clone(),
             intermediate_key,
         };
@@ -206,6 +211,7 @@ const BASIC: &[u64] = &[2, 5, 29, 19];
 const AKI: &[u64] = &[2, 5, 29, 35];
 const EKU: &[u64] = &[2, 5, 29, 37];
 const AIA: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 1, 1];
+const SERVER_AUTH: &[u8] = b"\x30\x0a\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x01";
 const CA_ISSUERS: &[u8] = b"\x30\x1d\x30\x1b\x06\x08\x2b\x06\x01\x05\x05\x07\x30\x02\x86\x0fhttp://a.test/c";
 
 const ROWS: &[Row] = &[
@@ -286,7 +292,7 @@ const ROWS: &[Row] = &[
         let explicit = extension(&[2, 5, 29, 36], true, b"\x30\x03\x80\x01\x00");
         world.intermediate.custom_extensions.push(explicit);
     }),
-    row("cert.browser", "chain", BROKEN, |world| {
+    row("cert.browser", "chain", NOTED, |world| {
         // Webpki does not know policy constraints, which are critical.
         world.intermediate.custom_extensions.push(extension(&[2, 5, 29, 36], true, b"\x30\x03\x80\x01\x7f"));
     }),
@@ -323,6 +329,10 @@ const ROWS: &[Row] = &[
         world.leaf.custom_extensions.push(extension(SAN, false, b"\x30\x03\x82\x01a"));
     }),
     row("cert.criticality", "leaf", STRICT, |world| {
+        world.leaf.extended_key_usages.clear();
+        world.leaf.custom_extensions.push(extension(EKU, true, SERVER_AUTH));
+    }),
+    row("cert.browser", "chain", BROKEN, |world| {
         world.leaf.custom_extensions.push(extension(AIA, true, CA_ISSUERS));
     }),
     row("cert.criticality", "issuer 1", STRICT, |world| {
@@ -372,16 +382,12 @@ const ROWS: &[Row] = &[
         ));
     }),
     row("cert.usage", "issuer 2", STRICT, |world| {
-        world.root.custom_extensions.push(extension(
-            EKU,
-            false,
-            b"\x30\x0a\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x01",
-        ));
+        world.root.custom_extensions.push(extension(EKU, false, SERVER_AUTH));
     }),
     row("cert.order", "chain", NOTED, |world| {
-        world.intermediate.distinguished_name = named("Acme root");
-        world.sent = |made| vec![made.root.clone(), made.intermediate.clone()];
-        world.trusted = |made| vec![made.stranger.clone(), made.root.clone()];
+        world.root.use_authority_key_identifier_extension = true;
+        world.sent = |made| vec![made.crossed.clone(), made.intermediate.clone()];
+        world.trusted = |made| vec![made.stranger.clone()];
     }),
     row("cert.duplicate", "chain", NOTED, |world| {
         world.sent = |made| vec![made.intermediate.clone(), made.intermediate.clone()];

@@ -36,11 +36,16 @@ fn trouble(name: &GeneralName) -> Option<&'static str> {
     match name {
         GeneralName::Dns(text) => text.plain().map_or(Some("is not in ASCII"), host_trouble),
         GeneralName::BadIp(_) => Some("is no address"),
-        GeneralName::Email(text) | GeneralName::Uri(text) if text.plain().is_none() => {
-            Some("is not in ASCII")
-        }
+        GeneralName::Email(text) => text.plain().map_or(Some("is not in ASCII"), mailbox_trouble),
+        GeneralName::Uri(text) if text.plain().is_none() => Some("is not in ASCII"),
         _ => None,
     }
+}
+
+fn mailbox_trouble(mailbox: &str) -> Option<&'static str> {
+    let parts =
+        mailbox.split_once('@').filter(|(local, host)| !local.is_empty() && host_trouble(host).is_none());
+    parts.is_none().then_some("is no mailbox")
 }
 
 fn host_trouble(host: &str) -> Option<&'static str> {
