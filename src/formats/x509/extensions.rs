@@ -1,10 +1,10 @@
 //! The extensions of a certificate (RFC 5280 section 4.2, RFC 6962, RFC 7633).
 
+mod values;
+
 use serde::Serialize;
 
-use super::der::{
-    self, BIT_STRING, BOOLEAN, INTEGER, Malformed, OCTET_STRING, Reader, SEQUENCE, bad, constructed, context,
-};
+use super::der::{self, BOOLEAN, INTEGER, Malformed, OCTET_STRING, Reader, SEQUENCE, bad};
 use super::general::{self, Form, GeneralName};
 
 /// What extensions say. A field is `None` where the extension is absent or cannot be read; the
@@ -122,7 +122,7 @@ impl NameConstraints {
     /// # Errors
     /// It is empty, or no name constraints.
     pub fn parse(content: &[u8]) -> Result<Self, Malformed> {
-        name_constraints(content)
+        values::name_constraints(content)
     }
 }
 
@@ -239,25 +239,25 @@ impl Extensions {
     fn take(&mut self, oid: &str, value: &[u8]) -> Result<(), Malformed> {
         match oid {
             oid::SAN => self.sans = Some(general::names(value, "alternative names")?),
-            oid::BASIC => self.basic = Some(basic(value)?),
-            oid::KEY_USAGE => self.key_usage = Some(key_usage(value)?),
-            oid::EKU => self.eku = Some(oids(value, "extended key usage")?),
-            oid::AKI => self.aki = Some(authority_key(value)?),
+            oid::BASIC => self.basic = Some(values::basic(value)?),
+            oid::KEY_USAGE => self.key_usage = Some(values::key_usage(value)?),
+            oid::EKU => self.eku = Some(values::oids(value, "extended key usage")?),
+            oid::AKI => self.aki = Some(values::authority_key(value)?),
             oid::SKI => {
                 self.ski = Some(super::hex(der::only(value, OCTET_STRING, "subject key identifier")?.value))
             }
-            oid::NAME_CONSTRAINTS => self.name_constraints = Some(name_constraints(value)?),
-            oid::POLICIES => self.policies = Some(policies(value)?),
-            oid::POLICY_MAPPINGS => self.policy_mappings = Some(policy_mappings(value)?),
-            oid::POLICY_CONSTRAINTS => self.policy_constraints = Some(policy_constraints(value)?),
+            oid::NAME_CONSTRAINTS => self.name_constraints = Some(values::name_constraints(value)?),
+            oid::POLICIES => self.policies = Some(values::policies(value)?),
+            oid::POLICY_MAPPINGS => self.policy_mappings = Some(values::policy_mappings(value)?),
+            oid::POLICY_CONSTRAINTS => self.policy_constraints = Some(values::policy_constraints(value)?),
             oid::INHIBIT_ANY => {
                 let number = der::only(value, INTEGER, "inhibit any-policy")?.value;
                 self.inhibit_any_policy = Some(der::small(number, "inhibit any-policy")?);
             }
-            oid::CRL_POINTS => self.crl_urls = crl_urls(value)?,
+            oid::CRL_POINTS => self.crl_urls = values::crl_urls(value)?,
             oid::AIA => self.access(value)?,
-            oid::TLS_FEATURE => self.must_staple = tls_features(value)?,
-            oid::SCTS => self.scts = scts(value)?,
+            oid::TLS_FEATURE => self.must_staple = values::tls_features(value)?,
+            oid::SCTS => self.scts = values::scts(value)?,
             _ => {}
         }
         Ok(())
@@ -280,188 +280,8 @@ impl Extensions {
                 "1.3.6.1.5.5.7.48.2" => &mut self.ca_issuers,
                 _ => continue,
             };
-            push_url(urls, &place);
+            values::push_url(urls, &place);
         }
         Ok(())
     }
-}
-
-fn push_url(urls: &mut Vec<String>, place: &GeneralName) {
-    if let GeneralName::Uri(uri) = place
-        && urls.len() < MOST
-    {
-        urls.push(uri.shown().to_owned());
-    }
-}
-
-fn basic(value: &[u8]) -> Result<BasicConstraints, Malformed> {
-    const WHAT: &str = "basic constraints";
-    let mut fields = Reader::new(der::only(value, SEQUENCE, WHAT)?.value);
-    let ca = match fields.optional(BOOLEAN, WHAT)? {
-        Some(flag) => der::boolean(flag.value, WHAT)?,
-        None => false,
-    };
-    let path_len =
-        fields.optional(INTEGER, WHAT)?.map(|number| der::small(number.value, WHAT)).transpose()?;
-    fields.end(WHAT)?;
-    Ok(BasicConstraints { ca, path_len })
-}
-
-fn key_usage(value: &[u8]) -> Result<KeyUsage, Malformed> {
-    const WHAT: &str = "key usage";
-    let (bytes, _) = der::bits(der::only(value, BIT_STRING, WHAT)?.value, WHAT)?;
-    if bytes.len() > 2 {
-        return Err(bad(WHAT, "it has too many bits"));
-    }
-    let bit = |number: usize| {
-        let byte = bytes.get(number / 8).copied().unwrap_or(0);
-        u16::from(byte & (0x80 >> (number % 8)) != 0) << number
-    };
-    Ok(KeyUsage((0..9).map(bit).sum()))
-}
-
-fn oids(value: &[u8], what: &'static str) -> Result<Vec<String>, Malformed> {
-    let mut list = Reader::new(der::only(value, SEQUENCE, what)?.value);
-    let mut oids = Vec::new();
-    while !list.is_empty() {
-        oids.push(der::oid(list.expect(der::OID, what)?.value, what)?);
-    }
-    if oids.is_empty() { Err(bad(what, "it is empty")) } else { Ok(oids) }
-}
-
-fn authority_key(value: &[u8]) -> Result<AuthorityKey, Malformed> {
-    const WHAT: &str = "authority key identifier";
-    let mut fields = Reader::new(der::only(value, SEQUENCE, WHAT)?.value);
-    let key = fields.optional(context(0), WHAT)?.map(|key| super::hex(key.value));
-    let issuer = fields.optional(constructed(1), WHAT)?.is_some();
-    let serial = fields.optional(context(2), WHAT)?.is_some();
-    fields.end(WHAT)?;
-    Ok(AuthorityKey { key, issuer, serial })
-}
-
-fn name_constraints(value: &[u8]) -> Result<NameConstraints, Malformed> {
-    const WHAT: &str = "name constraints";
-    let mut fields = Reader::new(der::only(value, SEQUENCE, WHAT)?.value);
-    let permitted = fields.optional(constructed(0), WHAT)?.map(|list| subtrees(list.value)).transpose()?;
-    let excluded = fields.optional(constructed(1), WHAT)?.map(|list| subtrees(list.value)).transpose()?;
-    fields.end(WHAT)?;
-    if permitted.is_none() && excluded.is_none() {
-        return Err(bad(WHAT, "it is empty"));
-    }
-    Ok(NameConstraints { permitted: permitted.unwrap_or_default(), excluded: excluded.unwrap_or_default() })
-}
-
-/// `GeneralSubtrees`; RFC 5280 section 4.2.1.10 forbids `minimum` (DER leaves its default out) and
-/// `maximum`.
-fn subtrees(content: &[u8]) -> Result<Vec<GeneralName>, Malformed> {
-    const WHAT: &str = "name constraints";
-    let mut list = Reader::new(content);
-    let mut bases = Vec::new();
-    while !list.is_empty() {
-        let mut fields = list.inside(SEQUENCE, WHAT)?;
-        bases.push(general::read(&mut fields, Form::Subtree, WHAT)?);
-        fields.end(WHAT)?;
-    }
-    if bases.is_empty() { Err(bad(WHAT, "it is empty")) } else { Ok(bases) }
-}
-
-fn policies(value: &[u8]) -> Result<Vec<String>, Malformed> {
-    const WHAT: &str = "certificate policies";
-    let mut list = Reader::new(der::only(value, SEQUENCE, WHAT)?.value);
-    let mut policies = Vec::new();
-    while !list.is_empty() {
-        let mut fields = list.inside(SEQUENCE, WHAT)?;
-        let policy = der::oid(fields.expect(der::OID, WHAT)?.value, WHAT)?;
-        if policies.contains(&policy) {
-            return Err(bad(WHAT, "it names a policy twice"));
-        }
-        if policies.len() == MOST {
-            return Err(bad(WHAT, "it has too many policies"));
-        }
-        policies.push(policy);
-    }
-    if policies.is_empty() { Err(bad(WHAT, "it is empty")) } else { Ok(policies) }
-}
-
-fn policy_mappings(value: &[u8]) -> Result<Vec<(String, String)>, Malformed> {
-    const WHAT: &str = "policy mappings";
-    let mut list = Reader::new(der::only(value, SEQUENCE, WHAT)?.value);
-    let mut mappings = Vec::new();
-    while !list.is_empty() {
-        let mut fields = list.inside(SEQUENCE, WHAT)?;
-        let mut next = || der::oid(fields.expect(der::OID, WHAT)?.value, WHAT);
-        mappings.push((next()?, next()?));
-        if mappings.len() > MOST {
-            return Err(bad(WHAT, "it has too many mappings"));
-        }
-    }
-    if mappings.is_empty() { Err(bad(WHAT, "it is empty")) } else { Ok(mappings) }
-}
-
-fn policy_constraints(value: &[u8]) -> Result<PolicyConstraints, Malformed> {
-    const WHAT: &str = "policy constraints";
-    let mut fields = Reader::new(der::only(value, SEQUENCE, WHAT)?.value);
-    let mut count = |tag| fields.optional(context(tag), WHAT)?.map(|n| der::small(n.value, WHAT)).transpose();
-    let constraints = PolicyConstraints { require_explicit: count(0)?, inhibit_mapping: count(1)? };
-    fields.end(WHAT)?;
-    if constraints == PolicyConstraints::default() { Err(bad(WHAT, "it is empty")) } else { Ok(constraints) }
-}
-
-/// The URIs of the distribution points (RFC 5280 section 4.2.1.13).
-fn crl_urls(value: &[u8]) -> Result<Vec<String>, Malformed> {
-    const WHAT: &str = "CRL distribution points";
-    let mut list = Reader::new(der::only(value, SEQUENCE, WHAT)?.value);
-    let mut urls = Vec::new();
-    while !list.is_empty() {
-        let mut point = list.inside(SEQUENCE, WHAT)?;
-        let Some(name) = point.optional(constructed(0), WHAT)? else { continue };
-        let mut name = Reader::new(name.value);
-        let Some(full) = name.optional(constructed(0), WHAT)? else { continue };
-        let mut full = Reader::new(full.value);
-        while !full.is_empty() {
-            push_url(&mut urls, &general::read(&mut full, Form::Name, WHAT)?);
-        }
-    }
-    Ok(urls)
-}
-
-/// Whether `status_request` is among the TLS features.
-fn tls_features(value: &[u8]) -> Result<bool, Malformed> {
-    const WHAT: &str = "TLS features";
-    const STATUS_REQUEST: u32 = 5;
-    let mut list = Reader::new(der::only(value, SEQUENCE, WHAT)?.value);
-    let mut demanded = false;
-    while !list.is_empty() {
-        demanded |= der::small(list.expect(INTEGER, WHAT)?.value, WHAT)? == STATUS_REQUEST;
-    }
-    Ok(demanded)
-}
-
-/// The list of RFC 6962 section 3.3: TLS encoding inside an OCTET STRING.
-fn scts(value: &[u8]) -> Result<Vec<Sct>, Malformed> {
-    const WHAT: &str = "certificate timestamps";
-    let cut_off = bad(WHAT, "the list is cut off");
-    let list = der::only(value, OCTET_STRING, WHAT)?.value;
-    let (list, after) = sized(list).ok_or(cut_off)?;
-    if !after.is_empty() {
-        return Err(bad(WHAT, "bytes follow the list"));
-    }
-    let mut rest = list;
-    let mut found = Vec::new();
-    while !rest.is_empty() && found.len() < MOST {
-        let (item, after) = sized(rest).ok_or(cut_off)?;
-        rest = after;
-        // Other versions are skipped, as RFC 6962 section 3.3 asks.
-        let Some((0, item)) = item.split_first().map(|(version, rest)| (*version, rest)) else { continue };
-        let (log, item) = item.split_at_checked(32).ok_or(cut_off)?;
-        let (time, _) = item.split_first_chunk::<8>().ok_or(cut_off)?;
-        found.push(Sct { log: super::hex(log), timestamp_ms: u64::from_be_bytes(*time) });
-    }
-    Ok(found)
-}
-
-/// A run of bytes after its length in two bytes, and what follows.
-fn sized(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = bytes.split_first_chunk::<2>()?;
-    rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
 }

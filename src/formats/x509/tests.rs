@@ -86,6 +86,66 @@ fn a_date_without_a_zone_does_not_hide_its_certificate() {
     assert_eq!(read.share_left(0), None);
 }
 
+/// One element, its content shorter than 128 bytes or as long as need be in a SEQUENCE.
+fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+    let mut der = sequence(content);
+    der[0] = tag;
+    der
+}
+
+/// A revocation list with these extensions: identifier within `id-ce`, whether critical, content.
+fn crl(extensions: &[(u8, bool, &[u8])]) -> Crl {
+    let of = |(number, critical, content): &(u8, bool, &[u8])| {
+        let critical = if *critical { element(0x01, &[0xff]) } else { Vec::new() };
+        sequence(&[element(0x06, &[0x55, 0x1d, *number]), critical, element(0x04, content)].concat())
+    };
+    let algorithm = sequence(&element(0x06, &[0x2b, 0x65, 0x70]));
+    let time = element(0x17, b"260101000000Z");
+    let extensions: Vec<u8> = extensions.iter().flat_map(of).collect();
+    let extensions = element(0xa0, &sequence(&extensions));
+    let tbs = [&element(0x02, &[1]), &algorithm, &sequence(&[]), &time, &time, &extensions]
+        .map(Vec::clone)
+        .concat();
+    Crl::parse(&sequence(&[sequence(&tbs), algorithm, element(0x03, &[0, 1])].concat())).unwrap()
+}
+
+#[test]
+fn forms_of_lists_that_are_not_judged_are_known() {
+    let number: (u8, bool, &[u8]) = (20, false, &[2, 1, 7]);
+    let plain = crl(&[number]);
+    assert_eq!((plain.unsupported, plain.scope, plain.number_critical), (None, crl::Scope::All, Some(false)));
+    assert_eq!(crl(&[(20, true, &[2, 1, 7])]).number_critical, Some(true));
+    assert_eq!(crl(&[number, (27, true, &[2, 1, 6])]).unsupported, Some("it is a delta"));
+    let point = |content: &[u8]| crl(&[number, (28, true, &sequence(content))]);
+    assert_eq!(point(&[0x84, 1, 0xff]).unsupported, Some("it is indirect"));
+    assert_eq!(point(&[0x83, 2, 6, 0x40]).unsupported, Some("it covers some reasons alone"));
+    assert_eq!(point(&[0x81, 1, 0xff]).scope, crl::Scope::Users);
+    assert_eq!(point(&[0x82, 1, 0xff]).scope, crl::Scope::Authorities);
+    assert_eq!(point(&[0x85, 1, 0xff]).scope, crl::Scope::Neither);
+    assert_eq!(crl(&[number, (99, true, &[5, 0])]).unknown_critical, ["2.5.29.99"]);
+}
+
+#[test]
+fn timestamps_of_logs_are_read_and_versions_to_come_skipped() {
+    let item = |version: u8| {
+        let mut item = vec![version];
+        item.extend([0xab; 32]);
+        item.extend(1_700_000_000_123_u64.to_be_bytes());
+        item.extend([0, 0, 4, 3, 0, 1, 0]);
+        [&(item.len() as u16).to_be_bytes()[..], &item].concat()
+    };
+    let list = [item(0), item(1)].concat();
+    let list = element(0x04, &[&(list.len() as u16).to_be_bytes()[..], &list].concat());
+    let der = made(|params| {
+        params
+            .custom_extensions
+            .push(CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 11129, 2, 4, 2], list));
+    });
+    let read = Certificate::parse(&der).unwrap();
+    let [sct] = read.extensions.scts.as_slice() else { panic!("{:?}", read.extensions.scts) };
+    assert_eq!((sct.timestamp_ms, sct.log.as_str()), (1_700_000_000_123, "ab".repeat(32).as_str()));
+}
+
 proptest! {
     #[test]
     fn no_mutation_of_a_certificate_makes_the_reader_panic(

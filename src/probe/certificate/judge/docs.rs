@@ -121,11 +121,11 @@ pub const SIGNATURE_UNSUPPORTED: FindingDoc = doc(
     Critical,
     true,
     [
-        "A signature in the chain is made by an algorithm or a key that clients do not accept.",
+        "A signature in the chain is made by an algorithm (SHA-224, DSA, a rare curve) or a key that clients do not accept.",
         "Browsers refuse the chain.",
         "Have the chain issued with RSA of at least 2048 bits or ECDSA on P-256, P-384 or P-521, and SHA-256 or better.",
     ],
-    "CA/Browser Forum BR 7.1.3.2",
+    "CA/Browser Forum BR 7.1.3.2; NCSC-NL TLS guidelines 3.3.2",
 );
 pub const SIGNATURE_WEAK: FindingDoc = doc(
     "cert.signature_weak",
@@ -137,17 +137,6 @@ pub const SIGNATURE_WEAK: FindingDoc = doc(
         "Have the certificate issued again with SHA-256 or better.",
     ],
     "RFC 9155; NCSC-NL TLS guidelines 3.3.2",
-);
-pub const SIGNATURE_OLD: FindingDoc = doc(
-    "cert.signature_old",
-    Warning,
-    false,
-    [
-        "A certificate of the chain is signed over SHA-224.",
-        "Clients begin to refuse it.",
-        "Have the certificate issued again with SHA-256 or better.",
-    ],
-    "NCSC-NL TLS guidelines 3.3.2",
 );
 pub const CA_AS_LEAF: FindingDoc = doc(
     "cert.ca_as_leaf",
@@ -537,7 +526,6 @@ pub const ALL: &[FindingDoc] = &[
     SIGNATURE,
     SIGNATURE_UNSUPPORTED,
     SIGNATURE_WEAK,
-    SIGNATURE_OLD,
     CA_AS_LEAF,
     NOT_A_CA,
     PATH_LENGTH,

@@ -187,6 +187,7 @@ pub fn judge_encoded(question: &Question<'_, Vec<u8>>) -> Judged {
         judge(&Question { leaf: &leaf, sent: &sent, anchors, crls, purpose, name, at, max_depth });
     // An unreadable certificate breaks only what needs it, and that is told by itself.
     judged.findings.extend(findings(&faults, &[], true));
+    sort(&mut judged.findings);
     judged
 }
 
@@ -342,8 +343,13 @@ fn findings(faults: &[Fault], used: &[&Certificate], accepted: bool) -> Vec<Find
         finding.broken = fault.broken && (!accepted || fault.doc.id == docs::REVOKED.id);
         findings.push(finding);
     }
-    findings.sort_by_key(|finding| std::cmp::Reverse((finding.measured, finding.broken, finding.severity)));
+    sort(&mut findings);
     findings
+}
+
+/// The worst first.
+fn sort(findings: &mut [Finding]) {
+    findings.sort_by_key(|finding| std::cmp::Reverse((finding.measured, finding.broken, finding.severity)));
 }
 
 fn links(path: &Path<'_>, at: i64) -> Vec<Link> {

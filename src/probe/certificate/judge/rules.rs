@@ -78,12 +78,9 @@ fn signatures(path: &Path<'_>) -> Vec<Fault> {
                 let summary = "is signed by a key that is too short for clients";
                 Some(Fault::strict(&docs::SIGNATURE_UNSUPPORTED, position, summary))
             }
-            (_, Some(Check::Unsupported)) => {
+            (_, Some(Check::Unsupported)) | (Some(Hash::Sha224), _) => {
                 let summary = format!("is signed in a way that clients refuse: {name}");
                 Some(Fault::strict(&docs::SIGNATURE_UNSUPPORTED, position, summary))
-            }
-            (Some(Hash::Sha224), _) => {
-                Some(Fault::note(&docs::SIGNATURE_OLD, position, format!("is signed by {name}")))
             }
             _ => None,
         }

@@ -181,6 +181,8 @@ fn a_chain_in_order_gives_no_finding() {
     assert_eq!(judged.chain[0].days_left, Some(59));
 }
 
+type Change = fn(&mut World);
+
 /// What one change to that chain must give.
 struct Row {
     id: &'static str,
@@ -189,15 +191,10 @@ struct Row {
     broken: bool,
     /// Whether a strict client still accepts it.
     valid: bool,
-    change: fn(&mut World),
+    change: Change,
 }
 
-const fn row(
-    id: &'static str,
-    subject: &'static str,
-    [broken, valid]: [bool; 2],
-    change: fn(&mut World),
-) -> Row {
+const fn row(id: &'static str, subject: &'static str, [broken, valid]: [bool; 2], change: Change) -> Row {
     Row { id, subject, broken, valid, change }
 }
 
@@ -440,14 +437,7 @@ fn independent_faults_are_all_told_at_once() {
 
 #[test]
 fn a_list_of_a_form_that_is_not_judged_says_nothing() {
-    let mut world = World::new();
-    world.crls = |made| {
-        let mut list = Crl::parse(&crl(made, |_| {})).unwrap();
-        list.unsupported = Some("it is a delta");
-        assert!(list.is_empty());
-        vec![crl(made, |_| {})]
-    };
-    let (world, made) = world.make();
+    let (world, made) = World::new().make();
     let mut list = Crl::parse(&crl(&made, revoked)).unwrap();
     list.unsupported = Some("it is a delta");
     let leaf = Certificate::parse(&made.leaf).unwrap();
@@ -590,4 +580,107 @@ fn old_keys_and_hashes_are_told_by_name() {
     let fine = by_openssl(&["-algorithm", "EC", "-pkeyopt", &curve("secp521r1")], "-sha384");
     assert_eq!(fine.chain[0].certificate.key.bits, Some(521));
     assert!(fine.valid && fine.findings.is_empty(), "{:?}", fine.findings);
+}
+
+/// Lints that apply below roots of Mozilla's store alone, with a root that is taken for one.
+fn public_lints(world: World, public: bool) -> Vec<&'static str> {
+    let (_, made) = world.make();
+    let [leaf, intermediate, root] =
+        [&made.leaf, &made.intermediate, &made.root].map(|der| Certificate::parse(der).unwrap());
+    let (name, spki) = (root.subject.clone(), root.spki().into());
+    let anchor = Anchor { name, spki, certificate: Some(root), constraints: None, public };
+    let path =
+        Path { certificates: vec![&leaf, &intermediate], signatures: Vec::new(), anchor: Some(&anchor) };
+    lint::faults(&path, Purpose::Server).iter().map(|fault| fault.doc.id).collect()
+}
+
+#[test]
+fn rules_of_public_authorities_do_not_bind_private_ones() {
+    let changes: [(&str, Change); 4] = [
+        ("cert.lifetime", |world| world.leaf.not_before = date_time_ymd(2026, 1, 1)),
+        ("cert.internal_name", |world| world.leaf.subject_alt_names.push(dns("portal.internal"))),
+        ("cert.internal_name", |world| {
+            world.leaf.subject_alt_names.push(SanType::IpAddress([192, 168, 0, 1].into()));
+        }),
+        ("cert.client_auth", |world| {
+            world.leaf.extended_key_usages.push(ExtendedKeyUsagePurpose::ClientAuth);
+        }),
+    ];
+    for (id, change) in changes {
+        for public in [true, false] {
+            let mut world = World::new();
+            change(&mut world);
+            if id == "cert.lifetime" {
+                world.leaf.not_after = date_time_ymd(2027, 3, 1);
+            }
+            let expected: &[&str] = if public { &[id] } else { &[] };
+            assert_eq!(public_lints(world, public), expected, "{id}, public {public}");
+        }
+    }
+}
+
+#[test]
+fn a_chain_made_to_keep_us_busy_is_given_up() {
+    let key = KeyPair::generate().unwrap();
+    let params = authority("Maze");
+    let by_itself = Issuer::from_params(&params, &key);
+    let maze: Vec<Vec<u8>> = (0..40)
+        .map(|number| {
+            let mut params = authority("Maze");
+            params.serial_number = Some(SerialNumber::from(number));
+            params.signed_by(&key, &by_itself).unwrap().der().to_vec()
+        })
+        .collect();
+    let mut leaf = World::new().leaf;
+    leaf.use_authority_key_identifier_extension = true;
+    let leaf = leaf.signed_by(&KeyPair::generate().unwrap(), &by_itself).unwrap().der().to_vec();
+    let anchors = Anchors::of([Certificate::parse(&expired_root()).unwrap()]);
+    let at = date_time_ymd(2026, 6, 1).unix_timestamp();
+    let (purpose, name, max_depth) = (Purpose::Server, None, None);
+    let judged = judge_encoded(&Question {
+        leaf: &leaf,
+        sent: &maze,
+        anchors: &anchors,
+        crls: &[],
+        purpose,
+        name,
+        at,
+        max_depth,
+    });
+    assert_eq!((judged.trust, judged.valid), (Trust::TooComplex, false));
+}
+
+/// Policies as the content of their extension, by the last number of identifiers of ours.
+fn policies(numbers: &[u8]) -> CustomExtension {
+    let of = |number: &u8| match number {
+        0 => vec![0x30, 6, 0x06, 4, 0x55, 0x1d, 0x20, 0],
+        number => vec![0x30, 5, 0x06, 3, 0x2a, 3, *number],
+    };
+    let content: Vec<u8> = numbers.iter().flat_map(of).collect();
+    extension(&[2, 5, 29, 32], false, &crate::formats::x509::sequence(&content))
+}
+
+#[test]
+fn a_policy_that_is_asked_for_must_be_valid_all_the_way_down() {
+    const ANY: u8 = 0;
+    const EXPLICIT: &[u8] = b"\x30\x03\x80\x01\x00";
+    const MAPPING: &[u8] = b"\x30\x0c\x30\x0a\x06\x03\x2a\x03\x01\x06\x03\x2a\x03\x02";
+    let judged = |above: &[u8], below: &[u8], more: Option<CustomExtension>| {
+        let mut world = World::new();
+        let constraints = extension(&[2, 5, 29, 36], true, EXPLICIT);
+        world.intermediate.custom_extensions = vec![policies(above), constraints];
+        world.intermediate.custom_extensions.extend(more);
+        world.leaf.custom_extensions = vec![policies(below)];
+        let judged = world.judged();
+        !judged.findings.iter().any(|finding| finding.id.as_str() == "cert.policy")
+    };
+    let mapping = || Some(extension(&[2, 5, 29, 33], true, MAPPING));
+    let inhibit = || Some(extension(&[2, 5, 29, 54], true, b"\x02\x01\x00"));
+    assert!(judged(&[1], &[1, 2], None));
+    assert!(!judged(&[1], &[2], None));
+    assert!(judged(&[ANY], &[2], None));
+    assert!(judged(&[1], &[ANY], None));
+    assert!(!judged(&[1], &[ANY], inhibit()));
+    assert!(judged(&[1], &[2], mapping()));
+    assert!(!judged(&[1], &[1], mapping()));
 }
