@@ -1,6 +1,7 @@
 //! `portalwatch inspect chain`: a chain of certificates from files, judged at any instant.
 
 use std::fmt::Write as _;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -91,11 +92,12 @@ const LONGEST: u64 = 128 << 20;
 
 fn blocks(option: &str, path: &Path, label: &str) -> Result<Vec<Block>, Failure> {
     let fault = |why: String| Failure::usage(format!("{option} {}: {why}", path.display()));
-    let size = std::fs::metadata(path).map_err(|error| fault(error.to_string()))?.len();
-    if size > LONGEST {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(|error| fault(error.to_string()))?;
+    let read = file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(|error| fault(error.to_string()))?;
+    if read as u64 > LONGEST {
         return Err(fault("is longer than 128 MiB".to_owned()));
     }
-    let bytes = std::fs::read(path).map_err(|error| fault(error.to_string()))?;
     let text = String::from_utf8_lossy(&bytes);
     let mut blocks = pem::blocks(&text).map_err(|error| fault(error.to_string()))?;
     blocks.retain(|block| block.label == label);
@@ -197,7 +199,7 @@ fn trust_words(trust: Trust) -> &'static str {
 
 fn tree(text: &mut String, link: &Link) {
     let certificate = &link.certificate;
-    let indent = "   ".repeat(link.position);
+    let indent = "   ".repeat(link.position.saturating_sub(1));
     let branch = if link.position == 0 { "" } else { "└─ " };
     let deeper = if link.position == 0 { "" } else { "   " };
     let _ = writeln!(text, "    {indent}{branch}{}: {}", link.role, certificate.subject);

@@ -185,15 +185,17 @@ impl Certificate {
         Some(left as f64 / lifetime as f64)
     }
 
-    /// The most telling short name: the first alternative name, else the common name, else the
-    /// subject.
+    /// The most telling short name: the common name of an authority, or of who has it among its
+    /// alternative names, else the first of these, else the subject.
     pub fn short_name(&self) -> String {
+        let common = self.subject.values(super::name::COMMON_NAME).last().map(super::text::clip);
+        let listed = |name: &String| self.sans().iter().any(|san| san.to_string() == *name);
         if !self.is_ca()
+            && !common.as_ref().is_some_and(listed)
             && let Some(san) = self.sans().first()
         {
             return san.to_string();
         }
-        let common = self.subject.values(super::name::COMMON_NAME).last().map(super::text::clip);
         common.map_or_else(|| self.subject.to_string(), |name| name.escape_debug().to_string())
     }
 }

@@ -29,7 +29,7 @@ pub struct Extensions {
     /// Subject key identifier, in hex.
     pub ski: Option<String>,
     /// Name constraints.
-    #[serde(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name_constraints: Option<NameConstraints>,
     /// Policies as object identifiers.
     pub policies: Option<Vec<String>>,
@@ -108,7 +108,7 @@ pub struct AuthorityKey {
 }
 
 /// Name constraints.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct NameConstraints {
     /// Names must lie in one of these, form by form.
     pub permitted: Vec<GeneralName>,

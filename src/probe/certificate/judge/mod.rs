@@ -1,9 +1,9 @@
 //! Judging a chain of certificates at an instant. Pure.
 //!
-//! Two answers are given, and told apart: whether common clients accept the chain ([`browser`]), and
+//! Two answers are given, and told apart: whether common clients accept the chain (`browser`), and
 //! whether a client that holds it to all of RFC 5280 and of the CA/Browser Forum's baseline
 //! requirements does. Everything that is wrong is told at once, not the first thing: paths are built
-//! through faulty certificates ([`path`]), and each rule ([`rules`], [`lint`]) looks by itself.
+//! through faulty certificates (`path`), and each rule (`rules`, `lint`) looks by itself.
 //! Where standards differ (an authority as a leaf, name constraints that are not critical), the Web
 //! PKI's reading is taken.
 
@@ -31,6 +31,7 @@ pub use self::docs::ALL as FINDINGS;
 pub use self::fault::Fault;
 pub use self::name::Wanted;
 use self::path::{Path, Searched};
+use self::signature::Check;
 use crate::formats::x509::{Certificate, Crl, Malformed};
 use crate::model::{Finding, FindingDoc, Severity};
 
@@ -225,6 +226,12 @@ pub fn judge(question: &Question<'_>) -> Judged {
     conclude(question, trust, weighed, name.map(|name| name.map(|_| ())))
 }
 
+/// Whether a certificate is signed by its own key, under its own name.
+pub fn is_self_signed(certificate: &Certificate) -> bool {
+    let check = || signature::of_certificate(certificate, certificate.spki());
+    certificate.self_issued && matches!(check(), Check::Good | Check::Weak)
+}
+
 /// A broken path; lints and revocation are told beside it.
 fn breaks_trust(doc: &FindingDoc) -> bool {
     doc.broken && doc.id != docs::REVOKED.id
@@ -252,7 +259,7 @@ fn untrusted<'a>(searched: &Searched<'a>, question: &Question<'_>) -> (Trust, We
         let position = path.certificates.iter().position(|certificate| certificate.sha256 == forged.sha256);
         let summary = format!("is not signed by the key of {}", forged.issuer);
         (Trust::BadSignature, Fault::strict(&docs::SIGNATURE, position, summary))
-    } else if last == 0 && self_issued {
+    } else if last == 0 && top.is_some_and(is_self_signed) {
         (
             Trust::SelfSigned,
             Fault::strict(&docs::SELF_SIGNED, 0, "is signed by itself and not among the trusted roots"),

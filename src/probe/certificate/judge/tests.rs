@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use proptest::prelude::*;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CidrSubnet, CustomExtension,
     DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyIdMethod, KeyPair,
@@ -226,10 +227,7 @@ const ROWS: &[Row] = &[
     row("cert.name", "leaf", BROKEN, |world| world.name = "192.0.2.1"),
     row("cert.self_signed", "leaf", BROKEN, |world| {
         world.sent = |_| Vec::new();
-        world.leaf = world.root.clone();
-        world.root.distinguished_name = named("Acme root");
-        world.intermediate.distinguished_name = named("Acme root");
-        world.trusted = |made| vec![made.stranger.clone()];
+        world.patch = |_| alone();
     }),
     row("cert.unknown_issuer", "issuer 1", BROKEN, |world| {
         world.trusted = |made| vec![made.stranger.clone()]
@@ -484,14 +482,16 @@ fn expired_root() -> Vec<u8> {
     params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec()
 }
 
+/// A certificate for the portal that signs itself.
+fn alone() -> Vec<u8> {
+    let mut params = World::new().leaf;
+    params.use_authority_key_identifier_extension = false;
+    params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec()
+}
+
 #[test]
 fn a_self_signed_certificate_that_is_trusted_is_fine() {
-    let mut params = CertificateParams::new(vec!["portal.example.com".to_owned()]).unwrap();
-    params.distinguished_name = named("portal.example.com");
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    params.not_before = date_time_ymd(2026, 5, 1);
-    params.not_after = date_time_ymd(2026, 7, 30);
-    let der = params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec();
+    let der = alone();
     let (world, mut made) = World::new().make();
     made.leaf = der.clone();
     made.root = der;
@@ -683,4 +683,37 @@ fn a_policy_that_is_asked_for_must_be_valid_all_the_way_down() {
     assert!(!judged(&[1], &[ANY], inhibit()));
     assert!(judged(&[1], &[2], mapping()));
     assert!(!judged(&[1], &[1], mapping()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn no_mutation_of_a_chain_makes_the_judge_panic(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        which in 0..3_usize,
+    ) {
+        static MADE: std::sync::OnceLock<[Vec<u8>; 3]> = std::sync::OnceLock::new();
+        let mut chain = MADE
+            .get_or_init(|| {
+                let (_, made) = World::new().make();
+                [made.leaf, made.intermediate, made.root]
+            })
+            .clone();
+        for (at, byte) in changes {
+            let at = at.index(chain[which].len());
+            chain[which][at] = byte;
+        }
+        let [leaf, intermediate, root] = chain;
+        let anchors = Anchors::of(Certificate::parse(&root));
+        let name = Wanted::parse("portal.example.com").unwrap();
+        let at = date_time_ymd(2026, 6, 1).unix_timestamp();
+        let (purpose, max_depth) = (Purpose::Server, None);
+        let sent = [intermediate, root];
+        let question =
+            Question { leaf: &leaf, sent: &sent, anchors: &anchors, crls: &[], purpose, name: Some(&name), at, max_depth };
+        let judged = judge_encoded(&question);
+        serde_json::to_string(&judged).unwrap();
+        // A certificate below the root that was changed is no longer what was signed.
+        prop_assert!(which == 2 || !judged.valid || [&leaf, &sent[0]] == [&MADE.get().unwrap()[0], &MADE.get().unwrap()[1]]);
+    }
 }
