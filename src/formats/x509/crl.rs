@@ -6,6 +6,7 @@ use super::der::{
     self, BIT_STRING, GENERALIZED_TIME, INTEGER, Malformed, OCTET_STRING, Reader, SEQUENCE, UTC_TIME, bad,
     constructed, context,
 };
+use super::general::{self, Form, GeneralName};
 use super::name::Name;
 use super::time::Moment;
 
@@ -26,6 +27,9 @@ pub struct Crl {
     pub unsupported: Option<&'static str>,
     /// Which certificates it covers.
     pub scope: Scope,
+    /// Where it is published, if it covers only certificates that name one of these places: large
+    /// authorities split their lists. `None` for a whole list.
+    pub places: Option<Vec<String>>,
     /// Whether the algorithm is named alike in both places.
     pub algorithms_agree: bool,
     revoked: HashMap<Box<[u8]>, Revoked>,
@@ -97,6 +101,7 @@ impl Crl {
             unknown_critical: revoked.unknown_critical,
             unsupported: revoked.indirect.then_some("it is indirect"),
             scope: Scope::All,
+            places: None,
             algorithms_agree: algorithm.value == inner.value,
             revoked: revoked.by_serial,
             tbs: tbs.whole.into(),
@@ -164,7 +169,13 @@ impl Crl {
     fn distribution_point(&mut self, value: &[u8]) -> Result<(), Malformed> {
         const WHAT: &str = "issuing distribution point";
         let mut fields = Reader::new(der::only(value, SEQUENCE, WHAT)?.value);
-        fields.optional(constructed(0), WHAT)?;
+        if let Some(point) = fields.optional(constructed(0), WHAT)? {
+            let mut name = Reader::new(point.value);
+            match name.optional(constructed(0), WHAT)? {
+                Some(full) => self.places = Some(places(full.value)?),
+                None => self.unsupported = Some("it is published at a relative place"),
+            }
+        }
         let mut flag = |tag| match fields.optional(context(tag), WHAT)? {
             Some(flag) => der::boolean(flag.value, WHAT),
             None => Ok(false),
@@ -190,6 +201,17 @@ impl Crl {
         };
         Ok(())
     }
+}
+
+fn places(content: &[u8]) -> Result<Vec<String>, Malformed> {
+    let mut names = Reader::new(content);
+    let mut places = Vec::new();
+    while !names.is_empty() {
+        if let GeneralName::Uri(uri) = general::read(&mut names, Form::Name, "issuing distribution point")? {
+            places.push(uri.shown().to_owned());
+        }
+    }
+    Ok(places)
 }
 
 #[derive(Default)]

@@ -83,7 +83,9 @@ fn covers(crl: &Crl, certificate: &Certificate) -> bool {
         Scope::Authorities => certificate.is_ca(),
         Scope::Neither => false,
     };
-    scope && crl.issuer == certificate.issuer
+    let named =
+        |places: &Vec<String>| places.iter().any(|place| certificate.extensions.crl_urls.contains(place));
+    scope && crl.issuer == certificate.issuer && crl.places.as_ref().is_none_or(named)
 }
 
 fn unsupported(crl: &Crl) -> Option<String> {

@@ -4,10 +4,10 @@ use std::process::Command;
 
 use proptest::prelude::*;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, CidrSubnet, CustomExtension,
-    DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyIdMethod, KeyPair,
-    KeyUsagePurpose, NameConstraints, RevocationReason, RevokedCertParams, SanType, SerialNumber,
-    date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CidrSubnet, CrlDistributionPoint,
+    CrlIssuingDistributionPoint, CrlScope, CustomExtension, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    NameConstraints, RevocationReason, RevokedCertParams, SanType, SerialNumber, date_time_ymd,
 };
 
 use super::*;
@@ -247,6 +247,24 @@ const ROWS: &[Row] = &[
     row("cert.unreadable", "leaf", BROKEN, |world| world.patch = |der| der[..200].to_vec()),
     row("cert.unreadable", "chain", NOTED, |world| {
         world.sent = |made| vec![made.intermediate.clone(), b"nonsense".to_vec()];
+    }),
+    row("cert.malformed", "issuer 1", STRICT, |world| {
+        let permitted_subtrees = vec![GeneralSubtree::DnsName(".example.com".to_owned())];
+        world.intermediate.name_constraints =
+            Some(NameConstraints { permitted_subtrees, excluded_subtrees: vec![] });
+    }),
+    row("cert.malformed", "issuer 1", BROKEN, |world| {
+        world.intermediate.custom_extensions.push(extension(NAME_CONSTRAINTS, true, b"\x30\0"));
+    }),
+    row("cert.malformed", "issuer 1", STRICT, |world| {
+        let holes = b"\x30\x10\xa1\x0e\x30\x0c\x87\x08\xc0\0\x02\0\xff\0\xff\0";
+        world.intermediate.custom_extensions.push(extension(NAME_CONSTRAINTS, true, holes));
+    }),
+    row("cert.name_constraints", "leaf", BROKEN, |world| {
+        // Names of another form, such as those of Windows accounts, are excluded whatever they say.
+        let excluded = b"\x30\x0f\xa1\x0d\x30\x0b\xa0\x09\x06\x03\x2a\x03\x04\xa0\x02\x0c\0";
+        world.intermediate.custom_extensions.push(extension(NAME_CONSTRAINTS, true, excluded));
+        world.leaf.subject_alt_names.push(SanType::OtherName((vec![1, 2, 3, 4], "x".to_owned().into())));
     }),
     row("cert.ca_as_leaf", "leaf", BROKEN, |world| {
         world.leaf.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -715,5 +733,26 @@ proptest! {
         serde_json::to_string(&judged).unwrap();
         // A certificate below the root that was changed is no longer what was signed.
         prop_assert!(which == 2 || !judged.valid || [&leaf, &sent[0]] == [&MADE.get().unwrap()[0], &MADE.get().unwrap()[1]]);
+    }
+}
+
+#[test]
+fn a_part_of_a_split_list_speaks_of_what_names_it_alone() {
+    let places = |uri: &str| CrlDistributionPoint { uris: vec![uri.to_owned()] };
+    for (own, covered) in [("http://crl.test/1", true), ("http://crl.test/2", false)] {
+        let mut world = World::new();
+        world.leaf.crl_distribution_points = vec![places(own)];
+        world.crls = |made| {
+            let part = CrlDistributionPoint { uris: vec!["http://crl.test/1".to_owned()] };
+            vec![crl(made, |list| {
+                revoked(list);
+                let scope = Some(CrlScope::UserCertsOnly);
+                list.issuing_distribution_point =
+                    Some(CrlIssuingDistributionPoint { distribution_point: part, scope });
+            })]
+        };
+        let judged = world.judged();
+        let told = judged.findings.iter().any(|finding| finding.id.as_str() == "cert.revoked");
+        assert_eq!(told, covered, "{own}: {:?}", judged.findings);
     }
 }
