@@ -253,11 +253,11 @@ const ROWS: &[Row] = &[
         world.intermediate.name_constraints =
             Some(NameConstraints { permitted_subtrees, excluded_subtrees: vec![] });
     }),
-    row("cert.malformed", "issuer 1", BROKEN, |world| {
+    row("cert.malformed", "issuer 1", STRICT, |world| {
         world.intermediate.custom_extensions.push(extension(NAME_CONSTRAINTS, true, b"\x30\0"));
     }),
     row("cert.malformed", "issuer 1", STRICT, |world| {
-        let holes = b"\x30\x10\xa1\x0e\x30\x0c\x87\x08\xc0\0\x02\0\xff\0\xff\0";
+        let holes = b"\x30\x0e\xa1\x0c\x30\x0a\x87\x08\xc0\0\x02\0\xff\0\xff\0";
         world.intermediate.custom_extensions.push(extension(NAME_CONSTRAINTS, true, holes));
     }),
     row("cert.name_constraints", "leaf", BROKEN, |world| {
