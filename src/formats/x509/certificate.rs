@@ -98,7 +98,7 @@ impl Certificate {
             self_issued: subject == issuer,
             subject,
             issuer,
-            serial: super::hex(positive(serial)),
+            serial: super::short_hex(positive(serial)),
             not_before,
             not_after,
             key: Key::read(spki.whole)?,
@@ -212,7 +212,7 @@ fn version(fields: &mut Reader<'_>) -> Result<u32, Malformed> {
 fn positive(serial: &[u8]) -> &[u8] {
     match serial {
         [0, rest @ ..] if !rest.is_empty() => rest,
-        serial => serial.get(..64.min(serial.len())).unwrap_or_default(),
+        serial => serial,
     }
 }
 

@@ -244,7 +244,8 @@ impl Extensions {
             oid::EKU => self.eku = Some(values::oids(value, "extended key usage")?),
             oid::AKI => self.aki = Some(values::authority_key(value)?),
             oid::SKI => {
-                self.ski = Some(super::hex(der::only(value, OCTET_STRING, "subject key identifier")?.value))
+                self.ski =
+                    Some(super::short_hex(der::only(value, OCTET_STRING, "subject key identifier")?.value))
             }
             oid::NAME_CONSTRAINTS => self.name_constraints = Some(values::name_constraints(value)?),
             oid::POLICIES => self.policies = Some(values::policies(value)?),

@@ -36,6 +36,13 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// Identifiers of certificates as hex: of the longest ones only the beginning, to bound what a
+/// certificate can make us keep.
+fn short_hex(bytes: &[u8]) -> String {
+    const LONGEST: usize = 64;
+    hex(bytes.get(..LONGEST).unwrap_or(bytes))
+}
+
 /// The parts of an encoded algorithm identifier's or key's outer SEQUENCE that verifiers ask for:
 /// the content of the algorithm identifier and the key's bits.
 ///

@@ -31,7 +31,7 @@ pub struct PemError {
 pub fn blocks(text: &str) -> Result<Vec<Block>, PemError> {
     let mut blocks = Vec::new();
     let mut open: Option<(String, usize, String)> = None;
-    for (number, line) in (1..).zip(text.lines()) {
+    for (number, line) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
         let line = line.trim();
         if let Some(label) = boundary(line, "-----BEGIN ") {
             if open.is_some() {

@@ -57,6 +57,24 @@ fn a_large_certificate_is_read_and_a_huge_one_refused() {
 }
 
 #[test]
+fn long_texts_are_cut_where_they_are_shown_and_compared_whole() {
+    let long = "a".repeat(20_000);
+    let der = made(|params| {
+        params.distinguished_name.push(DnType::CommonName, long.as_str());
+        let content = sequence(&element(0x82, long.as_bytes()));
+        params.subject_alt_names.clear();
+        params.custom_extensions.push(CustomExtension::from_oid_content(&[2, 5, 29, 17], content));
+        params.serial_number = Some(rcgen::SerialNumber::from_slice(&[0x91; 5_000]));
+    });
+    let read = Certificate::parse(&der).unwrap();
+    let shown = serde_json::to_string(&read).unwrap();
+    assert!(shown.len() < 8_000, "{}", shown.len());
+    assert!(read.short_name().len() <= 512);
+    let [GeneralName::Dns(san)] = read.sans() else { panic!("{:?}", read.sans()) };
+    assert_eq!(san.plain(), Some(long.as_str()));
+}
+
+#[test]
 fn bytes_after_the_end_are_refused() {
     let mut der = made(|_| {});
     der.push(0);

@@ -4,7 +4,7 @@ use super::super::der::{
     self, BIT_STRING, BOOLEAN, INTEGER, Malformed, OCTET_STRING, Reader, SEQUENCE, bad, constructed, context,
 };
 use super::super::general::{self, Form, GeneralName};
-use super::super::hex;
+use super::super::{hex, short_hex};
 use super::{AuthorityKey, BasicConstraints, KeyUsage, MOST, NameConstraints, PolicyConstraints, Sct};
 
 pub(super) fn push_url(urls: &mut Vec<String>, place: &GeneralName) {
@@ -53,7 +53,7 @@ pub(super) fn oids(value: &[u8], what: &'static str) -> Result<Vec<String>, Malf
 pub(super) fn authority_key(value: &[u8]) -> Result<AuthorityKey, Malformed> {
     const WHAT: &str = "authority key identifier";
     let mut fields = Reader::new(der::only(value, SEQUENCE, WHAT)?.value);
-    let key = fields.optional(context(0), WHAT)?.map(|key| hex(key.value));
+    let key = fields.optional(context(0), WHAT)?.map(|key| short_hex(key.value));
     let issuer = fields.optional(constructed(1), WHAT)?.is_some();
     let serial = fields.optional(context(2), WHAT)?.is_some();
     fields.end(WHAT)?;

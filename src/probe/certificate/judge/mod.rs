@@ -247,7 +247,7 @@ fn of_path(path: &Path<'_>, question: &Question<'_>) -> Vec<Fault> {
 /// What is thought where no path leads to a trusted root.
 fn untrusted<'a>(searched: &Searched<'a>, question: &Question<'_>) -> (Trust, Weighed<'a>) {
     let path = searched.longest.clone();
-    let last = path.certificates.len() - 1;
+    let last = path.certificates.len().saturating_sub(1);
     let top = path.certificates.last().copied();
     let self_issued = top.is_some_and(|top| top.self_issued);
     let fetchable = top.is_some_and(|top| !top.self_issued && !top.extensions.ca_issuers.is_empty());

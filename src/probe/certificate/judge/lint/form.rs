@@ -6,6 +6,9 @@ use super::{Role, Seen};
 use crate::formats::x509::oid;
 use crate::model::Severity;
 
+/// At most this many extensions are listed.
+const LISTED: usize = 8;
+
 /// RFC 5280 section 4.1.2.1.
 pub fn version(seen: &Seen<'_>) -> Option<Fault> {
     let version = seen.certificate.version;
@@ -58,7 +61,8 @@ pub fn unreadable(seen: &Seen<'_>) -> Option<Fault> {
     let extensions = &seen.certificate.extensions;
     let mut troubles = Vec::new();
     if !extensions.malformed.is_empty() {
-        troubles.push(format!("extension {} cannot be read", extensions.malformed.join(", ")));
+        let some: Vec<&str> = extensions.malformed.iter().take(LISTED).map(String::as_str).collect();
+        troubles.push(format!("extension {} cannot be read", some.join(", ")));
     }
     let ids: Vec<&str> = extensions.present.iter().map(|present| present.oid.as_str()).collect();
     let twice =

@@ -7,6 +7,7 @@ use super::super::fault::Fault;
 use super::{Purpose, Role, Seen};
 use crate::formats::x509::name::COMMON_NAME;
 use crate::formats::x509::{GeneralName, oid};
+use crate::judge::clip;
 
 /// At most this many names are listed.
 const LISTED: usize = 5;
@@ -124,8 +125,10 @@ pub fn common_name(seen: &Seen<'_>) -> Option<Fault> {
         [] => return None,
         [only] if sans.iter().any(|name| repeats(name, only)) => return None,
         [only] => {
-            let summary =
-                format!("its common name {only:?} is not, letter for letter, one of its alternative names");
+            let summary = format!(
+                "its common name {:?} is not, letter for letter, one of its alternative names",
+                clip(only)
+            );
             (misleads(only, sans), summary)
         }
         several => (true, format!("it has {} common names", several.len())),
