@@ -93,7 +93,7 @@ pub enum Trust {
     SelfSigned,
     /// No path leads to a trusted root.
     UnknownIssuer,
-    /// No path leads to a trusted root, but the last certificate says where its issuer's is.
+    /// The leaf's issuer is neither sent nor trusted, but the leaf says where its certificate is.
     Incomplete,
     /// A path leads to a trusted root, but a rule is broken on it: the findings say which.
     Untrusted,
@@ -250,7 +250,9 @@ fn untrusted<'a>(searched: &Searched<'a>, question: &Question<'_>) -> (Trust, We
     let last = path.certificates.len().saturating_sub(1);
     let top = path.certificates.last().copied();
     let self_issued = top.is_some_and(|top| top.self_issued);
-    let fetchable = top.is_some_and(|top| !top.self_issued && !top.extensions.ca_issuers.is_empty());
+    // Above an intermediate certificate mostly a root is missing, and that is not sent anyway.
+    let fetchable =
+        last == 0 && top.is_some_and(|top| !top.self_issued && !top.extensions.ca_issuers.is_empty());
     let issuer = top.map(|top| top.issuer.to_string()).unwrap_or_default();
     let (trust, fault) = if searched.exhausted {
         let summary = "so many paths are possible that the search for one was given up";

@@ -237,6 +237,10 @@ const ROWS: &[Row] = &[
         world.sent = |made| vec![made.intermediate.clone(), made.root.clone()];
     }),
     row("cert.unknown_issuer", "leaf", BROKEN, |world| world.sent = |_| Vec::new()),
+    row("cert.unknown_issuer", "issuer 1", BROKEN, |world| {
+        world.trusted = |made| vec![made.stranger.clone()];
+        world.intermediate.custom_extensions.push(extension(AIA, false, CA_ISSUERS));
+    }),
     row("cert.incomplete", "leaf", BROKEN, |world| {
         world.sent = |_| Vec::new();
         world.leaf.custom_extensions.push(extension(AIA, false, CA_ISSUERS));
