@@ -182,11 +182,9 @@ impl<'a> Picker<'a> {
             Kind::Socket => return Err(Dropped::Socket),
             Kind::Prefetch => return Err(Dropped::Prefetch),
             Kind::Ping => return Err(Dropped::Counting),
+            _ if entry.response.status <= 0 => return Err(Dropped::Aborted),
             Kind::Asset => return Err(Dropped::Asset),
             Kind::Document | Kind::Data => {}
-        }
-        if entry.response.status <= 0 {
-            return Err(Dropped::Aborted);
         }
         let body = body::read(&entry.request);
         let password =

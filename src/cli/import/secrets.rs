@@ -1,6 +1,6 @@
 //! What was recorded and must not be written: the last door before the draft.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -17,18 +17,23 @@ const SHORTEST_PART: usize = 4;
 #[derive(Default)]
 pub struct Secrets {
     whole: HashSet<String>,
-    parts: Vec<String>,
+    /// By their first bytes: a recording can hold tens of thousands.
+    parts: HashMap<[u8; SHORTEST_PART], Vec<Vec<u8>>>,
 }
 
 impl Secrets {
     /// Never to be written.
     pub fn add(&mut self, secret: &str) {
         let secret = secret.trim();
-        if secret.is_empty() || !self.whole.insert(secret.to_owned()) {
+        if secret.is_empty() || !self.whole.insert(secret.to_owned()) || secret.len() < SHORTEST_PART {
             return;
         }
-        if secret.len() >= SHORTEST_PART {
-            self.parts.extend(forms(secret));
+        for form in forms(secret) {
+            let Some(first) = form.as_bytes().first_chunk() else { continue };
+            let alike = self.parts.entry(*first).or_default();
+            if alike.len() > 8 || !alike.iter().any(|known| known == form.as_bytes()) {
+                alike.push(form.into_bytes());
+            }
         }
     }
 
@@ -37,21 +42,33 @@ impl Secrets {
         if self.whole.contains(text) {
             return (REMOVED.to_owned(), true);
         }
-        let mut clean = text.to_owned();
-        let mut found = false;
-        for part in &self.parts {
-            if clean.contains(part.as_str()) {
-                clean = clean.replace(part.as_str(), REMOVED);
-                found = true;
-            }
+        let mut clean = String::with_capacity(text.len());
+        let mut from = 0;
+        // Of secrets that overlap none leaves a half.
+        for (start, end) in self.places(text.as_bytes()) {
+            clean.push_str(text.get(from..start).unwrap_or_default());
+            clean.push_str(REMOVED);
+            from = end;
         }
-        (clean, found)
+        clean.push_str(text.get(from..).unwrap_or_default());
+        (clean, from > 0)
     }
 
-    /// Longest first, so that no secret is cut by a shorter one inside it and left in halves.
-    pub fn seal(&mut self) {
-        self.parts.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        self.parts.dedup();
+    /// Where secrets stand, in order; overlapping ones are one place.
+    fn places(&self, text: &[u8]) -> Vec<(usize, usize)> {
+        let mut places: Vec<(usize, usize)> = Vec::new();
+        for (start, first) in text.array_windows().enumerate() {
+            let Some(alike) = self.parts.get(first) else { continue };
+            let rest = text.get(start..).unwrap_or_default();
+            let Some(longest) = alike.iter().filter(|part| rest.starts_with(part)).map(Vec::len).max() else {
+                continue;
+            };
+            match places.last_mut() {
+                Some((_, end)) if start < *end => *end = (*end).max(start + longest),
+                _ => places.push((start, start + longest)),
+            }
+        }
+        places
     }
 }
 
@@ -122,7 +139,6 @@ mod tests {
     fn a_secret_is_found_in_every_form() {
         let mut secrets = Secrets::default();
         secrets.add("p&s \"w'ö/d");
-        secrets.seal();
         for text in [
             "x p&s \"w'ö/d y".to_owned(),
             "q=p%26s+%22w%27%C3%B6%2Fd".to_owned(),
@@ -148,11 +164,12 @@ mod tests {
     }
 
     #[test]
-    fn the_longer_of_two_secrets_goes_whole() {
+    fn secrets_within_and_across_others_leave_no_half() {
         let mut secrets = Secrets::default();
         secrets.add("hunter2");
         secrets.add("hunter2-and-more");
-        secrets.seal();
+        secrets.add("and-more-to-come");
+        assert_eq!(secrets.scrub("<hunter2-and-more-to-come>").0, "<REMOVED>");
         assert_eq!(secrets.scrub("hunter2-and-more").0, REMOVED);
     }
 }

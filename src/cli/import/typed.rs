@@ -135,7 +135,6 @@ pub fn secrets(har: &Har, typed: &Typed) -> Secrets {
     for entry in &har.log.entries {
         gathered.read(entry);
     }
-    gathered.secrets.seal();
     gathered.secrets
 }
 
@@ -191,6 +190,7 @@ impl Gathered<'_> {
         }
         if let Ok(url) = url::Url::parse(&request.url) {
             url.query_pairs().for_each(|(name, value)| self.sent(&name, &value));
+            url.path().split('/').filter(|part| words::is_jwt(part)).for_each(|part| self.add(part));
             self.secrets.add(url.password().unwrap_or_default());
         }
         if let Ok(url) = url::Url::parse(&entry.response.redirect) {

@@ -312,16 +312,16 @@ fn put_back(step: &Step, taken: &Taken<'_>, making: bool) -> (Step, Sweep) {
         Ask::Request(method, target) => (method.clone(), target.clone()),
         Ask::Submit(_) => ("post".to_owned(), words::literal(taken.url.path())),
     };
-    let undo = || {
+    let undo = |id: &str| {
         if making {
             let path = target.split('?').next().unwrap_or(&target).trim_end_matches('/');
-            return Step::request("delete", format!("{path}/{{{{ run.id }}}}"));
+            return Step::request("delete", format!("{path}/{{{{ {id} }}}}"));
         }
         let mut undo = Step::request(&method, target.clone());
         undo.payload = plain_payload(&taken.body);
         undo
     };
-    let mut cleanup = undo();
+    let mut cleanup = undo("run.id");
     cleanup.status = REMOVED_STATUS.to_vec();
     cleanup.notes.push(if making {
         "the answer held no id, so this is a blind guess: write how the thing is removed".to_owned()
@@ -333,7 +333,7 @@ fn put_back(step: &Step, taken: &Taken<'_>, making: bool) -> (Step, Sweep) {
         notes: vec![CHECK_SWEEP.to_owned()],
         find: Step::request("get", format!("{path}?q={{{{ run.id }}}}")),
         each: Source::Json("$[*].id".to_owned()),
-        then: undo(),
+        then: undo("item"),
     };
     (cleanup, sweep)
 }
