@@ -53,6 +53,7 @@ fn batch(number: i64, checks: i64) -> Vec<Transition> {
                     findings: Vec::new(),
                     status: Some(200),
                     timings,
+                    steps: Vec::new(),
                     facts: None,
                     transport: false,
                 },

@@ -62,6 +62,9 @@ pub struct PlannedCheck {
     pub every: Duration,
     /// How far a run may be moved, either way.
     pub jitter: Duration,
+    /// Stands for the check's settings, the values of its secrets and its identity included: where a
+    /// reload brings another one, they changed.
+    pub fingerprint: u64,
     /// Knows the secrets of this check.
     pub masker: Masker,
 }
@@ -210,13 +213,16 @@ impl Builder<'_> {
             deadline: check.deadline,
             resolvers: self.shared.resolvers(&check.resolvers),
             tls: self.shared.tls(&check.tls),
+            identity: None,
         };
         let problems = probe.validate(&scope);
         for problem in &problems {
             reader.fault(&check.spec, &problem.path, problem.message.clone());
         }
         let secrets: Vec<Secret> = self.secrets.resolved[known..].to_vec();
+        let fingerprint = fingerprint(check, &scope, &secrets);
         problems.is_empty().then(|| PlannedCheck {
+            fingerprint,
             policy: self.policy(id, kind, check),
             scope,
             kind: kind.name,
@@ -287,18 +293,36 @@ impl Shared {
     }
 
     fn tls(&mut self, tls: &settings::Tls) -> Arc<TlsOptions> {
-        let mut hasher = std::hash::DefaultHasher::new();
-        tls.ca_pem.hash(&mut hasher);
-        tls.server_name.hash(&mut hasher);
-        if let Some((cert, key)) = &tls.client {
-            (cert, key.expose()).hash(&mut hasher);
-        }
-        let options = || TlsOptions {
+        let options = TlsOptions {
             ca_pem: tls.ca_pem.clone(),
             server_name: tls.server_name.clone(),
             client: tls.client.clone(),
         };
-        Arc::clone(self.tls.entry(hasher.finish()).or_insert_with(|| Arc::new(options())))
+        let mut hasher = std::hash::DefaultHasher::new();
+        hash_tls(&options, &mut hasher);
+        Arc::clone(self.tls.entry(hasher.finish()).or_insert_with(|| Arc::new(options)))
+    }
+}
+
+/// What of a check decides whether something learned under other settings still holds: what its kind
+/// reads, where it goes and as whom. How often and how patiently it looks is no part of it.
+fn fingerprint(check: &settings::Check, scope: &Scope, secrets: &[Secret]) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    (&check.kind, &scope.portal.url, scope.portal.private).hash(&mut hasher);
+    check.spec.value.hash(&mut hasher);
+    hash_secrets(secrets, &mut hasher);
+    hash_tls(&scope.tls, &mut hasher);
+    hasher.finish()
+}
+
+fn hash_secrets(secrets: &[Secret], hasher: &mut std::hash::DefaultHasher) {
+    secrets.iter().for_each(|secret| secret.expose().hash(hasher));
+}
+
+fn hash_tls(tls: &TlsOptions, hasher: &mut std::hash::DefaultHasher) {
+    (&tls.ca_pem, &tls.server_name).hash(hasher);
+    if let Some((cert, key)) = &tls.client {
+        (cert, key.expose()).hash(hasher);
     }
 }
 

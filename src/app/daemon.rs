@@ -154,6 +154,8 @@ impl Daemon {
             own_network: OwnNetwork::new(Arc::clone(&plan.reference), Arc::clone(&net)),
             net: Arc::clone(&net),
             clock: Arc::clone(&clock),
+            ledger: None,
+            writes: false,
         });
         let monitor = Monitor::new(store.health(), &plan);
         let time = Time::start(&*clock, suspended_by_kernel());

@@ -132,14 +132,14 @@ pub fn plain_net() -> Arc<Net> {
 pub fn surroundings(plan: &Plan) -> Surroundings {
     let net = net(plan.limits, Some(&plan.external_url));
     let own_network = OwnNetwork::new(Arc::clone(&plan.reference), Arc::clone(&net));
-    Surroundings { net, own_network, clock: Arc::new(SystemClock) }
+    Surroundings { net, own_network, clock: Arc::new(SystemClock), ledger: None, writes: false }
 }
 
 /// What the pass of `inspect` needs.
 pub fn lone_surroundings() -> Surroundings {
     let net = plain_net();
     let own_network = OwnNetwork::new(Arc::default(), Arc::clone(&net));
-    Surroundings { net, own_network, clock: Arc::new(SystemClock) }
+    Surroundings { net, own_network, clock: Arc::new(SystemClock), ledger: None, writes: false }
 }
 
 /// What the command line says of a lone target.
@@ -164,6 +164,7 @@ pub fn lone_check(probe: Arc<dyn Probe>, target: Target) -> PlannedCheck {
         deadline: target.timeout.saturating_mul(12),
         resolvers: resolvers.into(),
         tls: Arc::new(TlsOptions { ca_pem: target.ca_pem, ..TlsOptions::default() }),
+        identity: None,
     };
     let every = Duration::from_secs(60);
     PlannedCheck {
@@ -173,6 +174,7 @@ pub fn lone_check(probe: Arc<dyn Probe>, target: Target) -> PlannedCheck {
         probe,
         every,
         jitter: Duration::ZERO,
+        fingerprint: 0,
         masker: Masker::default(),
     }
 }

@@ -291,6 +291,7 @@ mod tests {
             findings: if summary.is_empty() { vec![] } else { vec![Finding::of(&DOC, "/", summary)] },
             status: Some(502),
             timings,
+            steps: Vec::new(),
             facts: None,
             transport: false,
         }

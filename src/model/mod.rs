@@ -1,12 +1,15 @@
 //! Plain data that every other module speaks: no tokio, no sqlx, no I/O, no opinion.
 //!
 //! Read in this order: [`check`] (what is watched), [`finding`] and [`outcome`] (what was seen),
-//! [`incident`] (what is wrong for a while), [`notification`] (what is told to whom).
+//! [`incident`] (what is wrong for a while), [`notification`] (what is told to whom), [`ledger`] (what
+//! checks leave in portals).
 
 pub mod check;
 pub mod duration;
 pub mod finding;
+pub mod identity;
 pub mod incident;
+pub mod ledger;
 pub mod matcher;
 pub mod notification;
 pub mod outcome;
@@ -16,9 +19,11 @@ pub mod text;
 pub use check::{CheckId, Labels};
 pub use duration::HumanDuration;
 pub use finding::{Confirm, Finding, FindingDoc, FindingId, Severity};
+pub use identity::{Grant, Identity, OAuth2};
 pub use incident::{Closed, Incident, IncidentId};
+pub use ledger::{Canary, CanaryState, Ledger, LedgerError};
 pub use matcher::Matcher;
 pub use notification::{Delivery, HttpMessage, Mail, Notice, Notification, OutboxRow, Outgoing, Reason};
-pub use outcome::{Cause, Outcome, Phase, Timings, Verdict};
+pub use outcome::{Cause, Outcome, Phase, StepTime, Timings, Verdict};
 pub use secret::{Masker, Secret};
 pub use text::Text;

@@ -187,6 +187,15 @@ impl<'de> Deserialize<'de> for Timings {
     }
 }
 
+/// How long one step of a run took.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepTime {
+    /// The step's name, unique in its check.
+    pub name: Box<str>,
+    /// How long it took, waiting for permits left out.
+    pub took: Duration,
+}
+
 /// What one run of one check came to.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Outcome {
@@ -208,6 +217,9 @@ pub struct Outcome {
     pub status: Option<u16>,
     /// How long the phases took.
     pub timings: Timings,
+    /// How long the steps took that were begun, in their order; empty for kinds without steps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepTime>,
     /// The kind's facts as JSON; `None` when nothing was observed.
     pub facts: Option<Box<serde_json::value::RawValue>>,
     /// The run ended in a transport failure (no answer). Only such a run may become `unknown`

@@ -5,7 +5,9 @@
 //! What it saw is its `Facts`; what it thinks of them are findings.
 
 pub mod http;
+pub mod journey;
 mod registry;
+pub mod web;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -17,7 +19,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use self::registry::{KindEntry, Memory, Probe, ProbeOutput, kinds, probe};
-use crate::model::{Cause, CheckId, Confirm, Finding, FindingDoc, Timings};
+use crate::model::{Cause, CheckId, Confirm, Finding, FindingDoc, Identity, Ledger, StepTime, Timings};
 use crate::net::{Net, TlsOptions};
 
 /// One kind of check.
@@ -39,6 +41,18 @@ pub trait Kind: Sized + Send + Sync + 'static {
     /// What the kind remembers from run to run.
     type Memory: Serialize + DeserializeOwned + Default + PartialEq + Send + Sync + 'static;
 
+    /// The name of the portal's identity that the check acts as, written under its key `as`. The plan
+    /// resolves it into [`Scope::identity`].
+    fn identity(_: &Self::Spec) -> Option<&str> {
+        None
+    }
+
+    /// What is left of a memory when a reload changed the check's settings, the values of its secrets
+    /// and its identity among them: what was only true of the old ones is forgotten here.
+    fn settings_changed(memory: Self::Memory) -> Self::Memory {
+        memory
+    }
+
     /// Refuses settings that can only be judged with the portal in view, such as a relative path
     /// without a portal URL. Each problem is reported at the key it names.
     fn validate(spec: &Self::Spec, scope: &Scope) -> Vec<Problem>;
@@ -46,10 +60,12 @@ pub trait Kind: Sized + Send + Sync + 'static {
     /// The hosts the check connects to, as written, for the rate warning of `config validate`.
     fn hosts(spec: &Self::Spec, scope: &Scope) -> Vec<String>;
 
-    /// Looks. The only part that does I/O. `Err` is the one way to say "our side failed".
+    /// Looks. The only part that does I/O. `Err` is the one way to say "our side failed". What is
+    /// remembered may forbid a part of the look, such as a sign-in right after a refused one.
     fn observe(
         spec: &Self::Spec,
         ctx: &Ctx<'_>,
+        past: &Past<Self>,
     ) -> impl Future<Output = Result<Observed<Self::Facts>, Unmeasured>> + Send;
 
     /// Thinks. Cannot do I/O.
@@ -84,6 +100,8 @@ pub struct Scope {
     pub resolvers: Arc<[String]>,
     /// TLS settings of the check, else of the portal, else of the defaults.
     pub tls: Arc<TlsOptions>,
+    /// The identity that [`Kind::identity`] names; its client certificate is in `tls` already.
+    pub identity: Option<Arc<Identity>>,
 }
 
 /// What the checks of one portal share.
@@ -103,9 +121,15 @@ pub struct Ctx<'a> {
     pub scope: &'a Scope,
     /// All sockets.
     pub net: &'a Net,
+    /// When the run started.
+    pub at: Timestamp,
     /// Someone looks at the facts themselves (`inspect`): keep all that may be kept, not only what
     /// is judged.
     pub everything: bool,
+    /// Where writes are entered before they are sent; without it nothing may be written.
+    pub ledger: Option<&'a dyn Ledger>,
+    /// Whether the run may write at all. Not so for a run by hand without `--write`.
+    pub writes: bool,
 }
 
 /// What was seen, and how long its phases took.
@@ -116,6 +140,8 @@ pub struct Observed<F> {
     pub status: Option<u16>,
     /// How long the phases took.
     pub timings: Timings,
+    /// How long the steps took that were begun, in their order; empty for kinds without steps.
+    pub steps: Vec<StepTime>,
     /// The run ended in a transport failure (no answer); only such a run may become `unknown`
     /// through the own-network guard.
     pub transport: bool,

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::{Ctx, Kind, Past, Problem, Scope, Unmeasured};
 use crate::formats::yaml::{Node, Reader};
-use crate::model::{Confirm, Finding, FindingDoc, Timings};
+use crate::model::{Confirm, Finding, FindingDoc, StepTime, Timings};
 
 /// All kinds, in the order of the docs. An explicit list is greppable and ordered.
 pub fn kinds() -> &'static [KindEntry] {
@@ -62,6 +62,8 @@ pub struct ProbeOutput {
     pub status: Option<u16>,
     /// How long the phases took.
     pub timings: Timings,
+    /// How long the steps took.
+    pub steps: Vec<StepTime>,
     /// No answer came.
     pub transport: bool,
     /// The facts as JSON.
@@ -74,6 +76,10 @@ pub struct ProbeOutput {
 pub trait Probe: Send + Sync {
     /// [`Kind::NAME`].
     fn kind(&self) -> &'static str;
+    /// [`Kind::identity`].
+    fn identity(&self) -> Option<&str>;
+    /// [`Kind::settings_changed`].
+    fn settings_changed(&self, memory: &Memory) -> Memory;
     /// [`Kind::validate`].
     fn validate(&self, scope: &Scope) -> Vec<Problem>;
     /// [`Kind::hosts`].
@@ -117,6 +123,18 @@ impl<K: Kind> Probe for Typed<K> {
         K::NAME
     }
 
+    fn identity(&self) -> Option<&str> {
+        K::identity(&self.spec)
+    }
+
+    fn settings_changed(&self, memory: &Memory) -> Memory {
+        let left = K::settings_changed(Self::past(memory).memory);
+        if left == K::Memory::default() {
+            return None;
+        }
+        serde_json::value::to_raw_value(&left).ok()
+    }
+
     fn validate(&self, scope: &Scope) -> Vec<Problem> {
         K::validate(&self.spec, scope)
     }
@@ -136,8 +154,8 @@ impl<K: Kind> Probe for Typed<K> {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<ProbeOutput, Unmeasured>> {
         async move {
-            let observed = K::observe(&self.spec, &ctx).await?;
             let past = Self::past(memory);
+            let observed = K::observe(&self.spec, &ctx, &past).await?;
             let judgement = K::judge(&self.spec, &observed.facts, &past, now);
             let mut findings = judgement.findings;
             findings.sort_by_key(|finding| {
@@ -156,6 +174,7 @@ impl<K: Kind> Probe for Typed<K> {
                 findings,
                 status: observed.status,
                 timings: observed.timings,
+                steps: observed.steps,
                 transport: observed.transport,
                 facts,
                 memory,

@@ -47,6 +47,7 @@ pub(super) fn outcome(check: &str, at: i64) -> Outcome {
         findings: Vec::new(),
         status: Some(200),
         timings,
+        steps: Vec::new(),
         facts: Some(RawValue::from_string(format!("{{\"at\":{at}}}")).unwrap()),
         transport: false,
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::model::{Cause, CheckId, Finding, Incident, Timings, Verdict};
+use crate::model::{Cause, CheckId, Finding, Incident, StepTime, Timings, Verdict};
 
 /// What one check says now.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct Present {
     pub status: Option<u16>,
     /// How long its phases took.
     pub timings: Timings,
+    /// How long its steps took.
+    pub steps: Box<[StepTime]>,
     /// What it found.
     pub findings: Box<[Finding]>,
     /// The open incident.

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 
 use crate::alert;
-use crate::model::{Cause, CheckId, Incident, OutboxRow, Outcome, Timings, Verdict};
+use crate::model::{Cause, CheckId, Incident, OutboxRow, Outcome, StepTime, Timings, Verdict};
 
 /// Everything that changed for one check at one instant. Committed whole or not at all.
 #[derive(Clone, Debug)]
@@ -104,6 +104,8 @@ pub struct ResultRow {
     pub took: Duration,
     /// How long the phases took.
     pub timings: Timings,
+    /// How long its steps took.
+    pub steps: Box<[StepTime]>,
     /// What was found; only ids and subjects are promised for old rows.
     pub findings: Vec<crate::model::Finding>,
 }

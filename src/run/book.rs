@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::value::RawValue;
 
 use super::{Pass, chronicle};
 use crate::alert::{self, Effect, Event, Seen, State};
@@ -90,6 +91,7 @@ impl Entry {
                 present.took = last.took;
                 present.status = last.status;
                 present.timings = last.timings;
+                present.steps = last.steps;
                 present.findings = last.findings.into();
             }
         }
@@ -122,15 +124,37 @@ impl Entry {
         self.verdict.is_some()
     }
 
-    /// Takes over the new settings of a check that stays.
+    /// Takes over the new settings of a check that stays. Its kind forgets what was only true of the
+    /// old ones, also on disk.
     pub fn replan(&mut self, check: Arc<PlannedCheck>, desk: &Desk) {
-        desk.live.update(&check.scope.check, |present| present.every = check.every);
-        self.check = check;
+        desk.live.update(&check.scope.check, |present| {
+            present.kind = check.kind;
+            present.every = check.every;
+        });
+        let old = std::mem::replace(&mut self.check, check);
+        if old.fingerprint == self.check.fingerprint || self.memory.is_none() {
+            return;
+        }
+        let same_kind = old.kind == self.check.kind;
+        self.memory = self.memory.take().filter(|_| same_kind).and_then(|memory| self.still_true(memory));
+        let mut transition = Transition::of(self.id().clone());
+        transition.memory = Some(self.memory.clone().unwrap_or_else(|| RawValue::NULL.to_owned()));
+        desk.writer.send(transition);
+    }
+
+    /// What of a memory of other settings holds under the check's.
+    fn still_true(&self, memory: Box<RawValue>) -> Memory {
+        self.check.probe.settings_changed(&Some(memory))
     }
 
     /// Takes in the result of a run.
     pub fn result(&mut self, pass: Pass, not_recorded: bool, desk: &Desk) -> Directions {
-        let Pass { outcome, ended, memory } = pass;
+        let Pass { outcome, ended, mut memory, fingerprint } = pass;
+        if fingerprint != self.check.fingerprint {
+            // The run began before a reload.
+            memory =
+                memory.map(|memory| self.still_true(memory).unwrap_or_else(|| RawValue::NULL.to_owned()));
+        }
         let seen = Seen {
             at: outcome.at,
             ended,
@@ -192,6 +216,7 @@ impl Entry {
             present.took = outcome.took;
             present.status = outcome.status;
             present.timings = outcome.timings;
+            present.steps = outcome.steps.as_slice().into();
             present.findings = outcome.findings.as_slice().into();
             present.incident = incident;
             present.coverage_1h = Some(coverage);
@@ -285,6 +310,7 @@ pub fn blank(kind: &'static str, every: Duration) -> Present {
         took: Duration::ZERO,
         status: None,
         timings: crate::model::Timings::default(),
+        steps: Box::default(),
         findings: Box::default(),
         incident: None,
         coverage_1h: None,

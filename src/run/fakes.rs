@@ -83,6 +83,14 @@ impl Probe for Fake {
         "fake"
     }
 
+    fn identity(&self) -> Option<&str> {
+        None
+    }
+
+    fn settings_changed(&self, _: &Memory) -> Memory {
+        None
+    }
+
     fn validate(&self, _: &Scope) -> Vec<Problem> {
         Vec::new()
     }
@@ -114,6 +122,7 @@ impl Probe for Fake {
                 findings: bad.then(|| Finding::of(&BAD, "it", "bad".to_owned())).into_iter().collect(),
                 status: None,
                 timings: Timings::default(),
+                steps: Vec::new(),
                 transport: does == Does::Refused,
                 facts: RawValue::NULL.to_owned(),
                 memory: None,
@@ -141,11 +150,13 @@ pub fn planned(name: &str, every: Duration, private: bool, probe: Arc<Fake>) -> 
             deadline: every.saturating_mul(10),
             resolvers: Arc::default(),
             tls: Arc::default(),
+            identity: None,
         },
         kind: "fake",
         probe,
         every,
         jitter: Duration::ZERO,
+        fingerprint: 0,
         masker: Masker::default(),
     }
 }
@@ -155,5 +166,6 @@ pub fn surroundings(reference: &[SocketAddr], clock: Arc<dyn Clock>) -> Surround
     let options =
         NetOptions { per_host: 9, global: 99, user_agent: "test".to_owned(), hosts: BTreeMap::new() };
     let net = Arc::new(Net::new(options));
-    Surroundings { own_network: OwnNetwork::new(reference.into(), Arc::clone(&net)), net, clock }
+    let own_network = OwnNetwork::new(reference.into(), Arc::clone(&net));
+    Surroundings { own_network, net, clock, ledger: None, writes: false }
 }

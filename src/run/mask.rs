@@ -93,6 +93,7 @@ mod tests {
             findings: vec![finding],
             status: None,
             timings: Timings::default(),
+            steps: Vec::new(),
             facts: Some(RawValue::from_string(facts.to_owned()).unwrap()),
             transport: false,
         }

@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 
 use self::guard::OwnNetwork;
 use crate::clock::Clock;
-use crate::model::{Cause, Confirm, Finding, FindingDoc, Outcome, Severity, Timings, Verdict};
+use crate::model::{Cause, Confirm, Finding, FindingDoc, Ledger, Outcome, Severity, Timings, Verdict};
 use crate::net::{Net, within};
 use crate::plan::PlannedCheck;
 use crate::probe::{Ctx, Memory, ProbeOutput, Unmeasured};
@@ -46,6 +46,8 @@ pub struct Pass {
     pub ended: Timestamp,
     /// The kind's memory, if it changed.
     pub memory: Option<Box<RawValue>>,
+    /// [`PlannedCheck::fingerprint`] of the check as it ran.
+    pub fingerprint: u64,
 }
 
 /// What a pass needs besides the check.
@@ -56,6 +58,10 @@ pub struct Surroundings {
     pub own_network: OwnNetwork,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
+    /// Where writes are entered before they are sent.
+    pub ledger: Option<Arc<dyn Ledger>>,
+    /// Whether runs may write.
+    pub writes: bool,
 }
 
 /// Runs a check once. Never fails and never panics: what goes wrong on our side is `unknown`.
@@ -63,7 +69,8 @@ pub struct Surroundings {
 pub async fn pass(check: &PlannedCheck, memory: &Memory, around: &Surroundings, everything: bool) -> Pass {
     let at = around.clock.now();
     let started = tokio::time::Instant::now();
-    let ctx = Ctx { scope: &check.scope, net: &around.net, everything };
+    let ledger = around.ledger.as_deref();
+    let ctx = Ctx { scope: &check.scope, net: &around.net, at, everything, ledger, writes: around.writes };
     let run = AssertUnwindSafe(check.probe.run(ctx, memory, at)).catch_unwind();
     let (ended, took) = within(check.scope.deadline, run).await;
     let caught = ended.unwrap_or_else(|| Ok(Ok(late(check.scope.deadline))));
@@ -89,7 +96,7 @@ pub async fn pass(check: &PlannedCheck, memory: &Memory, around: &Surroundings, 
         memory = None;
     }
     mask::outcome(&mut outcome, &check.masker);
-    Pass { outcome, ended: around.clock.now(), memory }
+    Pass { outcome, ended: around.clock.now(), memory, fingerprint: check.fingerprint }
 }
 
 /// The output of a run that was cut off.
@@ -99,6 +106,7 @@ fn late(deadline: Duration) -> ProbeOutput {
         findings: vec![Finding::of(&DEADLINE, "run", summary)],
         status: None,
         timings: Timings::default(),
+        steps: Vec::new(),
         transport: true,
         facts: RawValue::NULL.to_owned(),
         memory: None,
@@ -116,6 +124,7 @@ fn measured(check: &PlannedCheck, at: Timestamp, took: Duration, output: ProbeOu
         findings: output.findings,
         status: output.status,
         timings: output.timings,
+        steps: output.steps,
         facts: Some(output.facts),
         transport: output.transport,
     }
@@ -132,6 +141,7 @@ fn unknown(check: &PlannedCheck, at: Timestamp, took: Duration, unmeasured: Unme
         findings: Vec::new(),
         status: None,
         timings: Timings::default(),
+        steps: Vec::new(),
         facts: None,
         transport: false,
     }

@@ -77,6 +77,7 @@ async fn a_check_that_was_unknown_before_a_restart_is_unknown_until_it_is_measur
         status: None,
         took: Duration::ZERO,
         timings: Timings::default(),
+        steps: Box::default(),
         findings: Vec::new(),
     };
     let resumed = |last| {
@@ -126,6 +127,7 @@ async fn a_portal_that_was_down_before_a_restart_is_not_down_since_the_restart()
         status: Some(502),
         took: Duration::ZERO,
         timings: Timings::default(),
+        steps: Box::default(),
         findings: Vec::new(),
     };
     let mut state = State::default();

@@ -49,6 +49,7 @@ pub fn present(verdict: Option<Verdict>) -> Present {
         took: Duration::from_millis(120),
         status: Some(200),
         timings,
+        steps: Box::default(),
         findings: Box::default(),
         incident: None,
         coverage_1h: None,

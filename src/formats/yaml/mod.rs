@@ -58,6 +58,28 @@ pub enum Value {
     Map(Vec<Entry>),
 }
 
+impl std::hash::Hash for Value {
+    /// What is written, wherever it stands.
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        std::mem::discriminant(self).hash(state);
+        match self {
+            Self::Null => {}
+            Self::Bool(truth) => truth.hash(state),
+            Self::Int(number) => number.hash(state),
+            Self::Float(number) => number.to_bits().hash(state),
+            Self::String(text) => text.hash(state),
+            Self::List(items) => {
+                items.len().hash(state);
+                items.iter().for_each(|item| item.value.hash(state));
+            }
+            Self::Map(entries) => {
+                entries.len().hash(state);
+                entries.iter().for_each(|entry| (&entry.key, &entry.value.value).hash(state));
+            }
+        }
+    }
+}
+
 /// One entry of a mapping.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {

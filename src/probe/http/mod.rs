@@ -1,20 +1,14 @@
 //! The `http` kind: one request, its redirects, and what the answer should say.
 //!
-//! [`spec`] and [`expect`] are what a config says, `observe` looks, [`facts`] is
+//! [`spec`] is what a config says, `observe` looks, [`facts`] is
 //! what was seen, `verdict` thinks.
 
-pub mod expect;
 pub mod facts;
-pub mod scalars;
 pub mod spec;
-pub mod values;
 
 mod docs;
 mod extract;
-mod mask;
-mod oauth;
 mod observe;
-mod redirect;
 mod reproduce;
 mod request;
 mod validate;
@@ -31,6 +25,7 @@ use jiff::Timestamp;
 
 pub use self::facts::Facts;
 pub use self::spec::Spec;
+use super::web::values::HttpUrl;
 use super::{Ctx, Judgement, Kind, Observed, Past, Problem, Scope, Unmeasured};
 use crate::model::{Confirm, FindingDoc};
 
@@ -71,7 +66,7 @@ http:
         validate::hosts(spec, scope)
     }
 
-    async fn observe(spec: &Spec, ctx: &Ctx<'_>) -> Result<Observed<Facts>, Unmeasured> {
+    async fn observe(spec: &Spec, ctx: &Ctx<'_>, _: &Past<Self>) -> Result<Observed<Facts>, Unmeasured> {
         observe::observe(spec, ctx).await
     }
 
@@ -91,7 +86,7 @@ http:
 /// What is wrong with the address and the way out.
 pub fn inspect_spec(target: &str) -> Result<Spec, InspectError> {
     let whole = if target.contains("://") { target.to_owned() } else { format!("https://{target}") };
-    let url = values::HttpUrl::new(&whole).map_err(InspectError)?;
+    let url = HttpUrl::new(&whole).map_err(InspectError)?;
     Ok(Spec { url: Some(url), ..Spec::default() })
 }
 

@@ -1,26 +1,20 @@
 //! Looks: the request, its redirects, and each address where that is asked for.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
-use std::time::Duration;
 
-use http::header;
 use tokio::time::Instant;
 use url::Url;
 
 use super::extract;
-use super::facts::{Facts, Failure, FailureKind, Hop, RedirectProblem, Skipped};
-use super::mask;
-use super::oauth;
-use super::redirect::{Way, is_redirect};
+use super::facts::Facts;
 use super::request::{self, Prepared};
 use super::spec::{Addresses, Auth, Spec};
 use crate::judge::clip;
-use crate::model::{Cause, Masker, Timings};
-use crate::net::{
-    ConnectTo, FailReason, Family, HttpVersion, Origin, Request, Response, TlsOptions, TransportError, Via,
-    waited,
-};
+use crate::model::{Cause, Masker};
+use crate::net::{ConnectTo, Family, HttpVersion, Request, TransportError, Via};
+use crate::probe::web::facts::{Skipped, failure, our_side};
+use crate::probe::web::oauth;
+use crate::probe::web::walk::{End, Trip, foreign_tls, walk};
 use crate::probe::{Ctx, Observed, Unmeasured};
 
 /// The most addresses that are looked at in one run.
@@ -76,45 +70,7 @@ fn observed(facts: Facts) -> Observed<Facts> {
         look.failure.is_some() && look.status.is_none() && look.redirects.is_empty() && look.auth.is_none()
     };
     let transport = facts.looks().iter().filter(|look| look.unmeasured.is_none()).all(silent);
-    Observed { status: facts.status, timings: facts.phases, transport, facts }
-}
-
-/// Whether a transport error is our own side's fault, and how.
-pub fn our_side(error: &TransportError) -> Option<Skipped> {
-    let cause = match error.reason {
-        FailReason::OwnResolver => Cause::LocalDns,
-        FailReason::NoRoute => Cause::LocalNetwork,
-        FailReason::Exhausted => Cause::Overload,
-        FailReason::Guarded(_) => Cause::Config,
-        _ => return None,
-    };
-    let why = match error.reason {
-        FailReason::Guarded(address) => format!(
-            "the address guard refuses {address}; if the portal's address is private, set private: true for the portal"
-        ),
-        _ => clip(&error.to_string()),
-    };
-    Some(Skipped { cause, why, no_route: error.reason == FailReason::NoRoute })
-}
-
-/// The target's fault, as a fact.
-pub fn failure(error: &TransportError) -> Failure {
-    let (kind, detail) = match &error.reason {
-        FailReason::Unresolvable => (FailureKind::Unresolvable, error.detail.clone()),
-        FailReason::Refused => (FailureKind::Refused, error.detail.clone()),
-        FailReason::Reset => (FailureKind::Reset, error.detail.clone()),
-        FailReason::Timeout => (FailureKind::Timeout, error.detail.clone()),
-        FailReason::Unreachable => (FailureKind::Unreachable, error.detail.clone()),
-        FailReason::TlsAlert(alert) => (FailureKind::Tls, alert.clone()),
-        FailReason::Certificate(why) => (FailureKind::Certificate, why.clone()),
-        FailReason::Protocol(why) => (FailureKind::Protocol, why.clone()),
-        FailReason::Closed
-        | FailReason::Guarded(_)
-        | FailReason::OwnResolver
-        | FailReason::NoRoute
-        | FailReason::Exhausted => (FailureKind::Closed, error.detail.clone()),
-    };
-    Failure { phase: error.phase, kind, detail: clip(&detail), address: error.address }
+    Observed { status: facts.status, timings: facts.phases, steps: Vec::new(), transport, facts }
 }
 
 struct Look<'a> {
@@ -170,111 +126,52 @@ impl Look<'_> {
     }
 
     /// One request and its redirects.
-    async fn once(&self, mut via: Via, subject: String) -> Result<Facts, Skipped> {
-        let Prepared { method, url, headers, body, secret_body, .. } = self.prepared;
-        let names = request::secret_parameters(self.spec);
+    async fn once(&self, via: Via, subject: String) -> Result<Facts, Skipped> {
         let expect = &self.spec.expect;
-        let mut facts = Facts { subject, ..Facts::default() };
-        let mut way = Way::new(method.clone(), url.clone(), expect.redirects, *secret_body);
-        let mut asked = Request {
-            method: method.clone(),
-            url: url.clone(),
-            headers: headers.clone(),
-            body: body.clone(),
+        let trip = Trip {
+            net: self.ctx.net,
+            ends: self.ends,
+            timeout: self.ctx.scope.timeout,
+            private: self.ctx.scope.portal.private,
+            wanted: &expect.status,
+            rules: expect.redirects,
+            private_headers: &self.prepared.private_headers,
+            secret_body: self.prepared.secret_body,
+            secret_parameters: &request::secret_parameters(self.spec),
+        };
+        let asked = Request {
+            method: self.prepared.method.clone(),
+            url: self.prepared.url.clone(),
+            headers: self.prepared.headers.clone(),
+            body: self.prepared.body.clone(),
             timeout: self.ctx.scope.timeout,
             max_body: usize::try_from(self.spec.max_body.0).unwrap_or(usize::MAX),
         };
-        loop {
-            facts.final_url = mask::url(&asked.url, &names);
-            let left = (self.ends + waited()).saturating_duration_since(Instant::now());
-            asked.timeout = self.ctx.scope.timeout.min(left.max(Duration::from_millis(1)));
-            let response = match self.ctx.net.exchange(&asked, &via).await {
-                Ok(response) => response,
-                Err(error) => return self.failed(facts, &error),
-            };
-            sum(&mut facts.phases, &response.timings);
-            if expect.status.contains(response.status) || !is_redirect(response.status) {
-                if let Some(skipped) = response.body_error.as_ref().and_then(our_side) {
-                    return Err(skipped);
-                }
-                self.answered(&mut facts, &response, &asked.url);
-                return Ok(facts);
+        let walked = walk(asked, via, &trip, &mut ()).await;
+        let mut facts = Facts {
+            subject,
+            final_url: walked.final_url,
+            redirects: walked.hops,
+            phases: walked.timings,
+            ..Facts::default()
+        };
+        match walked.end {
+            End::Answer(response) => {
+                extract::session(&mut facts, &response);
+                extract::response(&mut facts, expect, &response, &walked.url, self.ctx.everything);
+                facts.failure = response.body_error.as_ref().map(failure);
             }
-            let locations: Vec<&[u8]> =
-                response.headers.get_all(header::LOCATION).iter().map(|value| value.as_bytes()).collect();
-            let step = match way.step(response.status, &locations) {
-                Ok(step) => step,
-                Err(problem) => {
+            End::Astray(response, problem) => {
+                if let Some(response) = response {
                     extract::session(&mut facts, &response);
-                    facts.redirect = Some(problem);
-                    return Ok(facts);
                 }
-            };
-            facts.redirects.push(Hop { status: response.status, to: mask::url(&step.url, &names) });
-            if step.other_origin {
-                self.leave_origin(&mut asked);
-                redirected(&mut via, &asked.url, &step.url);
+                facts.redirect = Some(problem);
             }
-            via.origin = Origin::Answer { private: self.ctx.scope.portal.private };
-            if step.drop_body {
-                drop_body(&mut asked);
-            }
-            asked.method = step.method;
-            asked.url = step.url;
+            End::Failed(failure) => facts.failure = Some(failure),
+            End::Skipped(skipped) => return Err(skipped),
         }
-    }
-
-    fn answered(&self, facts: &mut Facts, response: &Response, url: &Url) {
-        extract::session(facts, response);
-        extract::response(facts, &self.spec.expect, response, url, self.ctx.everything);
-        facts.failure = response.body_error.as_ref().map(failure);
-    }
-
-    fn failed(&self, mut facts: Facts, error: &TransportError) -> Result<Facts, Skipped> {
-        sum(&mut facts.phases, &error.timings);
-        if let (FailReason::Guarded(address), false) = (&error.reason, facts.redirects.is_empty()) {
-            facts.redirect =
-                Some(RedirectProblem::Guarded { to: facts.final_url.clone(), address: *address });
-            return Ok(facts);
-        }
-        if let Some(skipped) = our_side(error) {
-            return Err(skipped);
-        }
-        facts.failure = Some(failure(error));
         Ok(facts)
     }
-
-    /// Credentials and secrets were meant for the first origin and stay there.
-    fn leave_origin(&self, asked: &mut Request) {
-        for name in &self.prepared.private_headers {
-            asked.headers.remove(name);
-        }
-        asked.headers.remove(header::HOST);
-    }
-}
-
-/// How another origin is reached. On the same host (from http to https) an address that is looked
-/// at by itself stays the one looked at, and the TLS settings stay; another host gets neither.
-fn redirected(via: &mut Via, from: &Url, to: &Url) {
-    let same_host = from.host() == to.host();
-    via.connect_to = match (&via.connect_to, to.port_or_known_default()) {
-        (Some(ConnectTo::Address(address)), Some(port)) if same_host => {
-            Some(ConnectTo::Address(SocketAddr::new(address.ip(), port)))
-        }
-        _ => None,
-    };
-    if !same_host {
-        via.tls = foreign_tls(&via.tls);
-    }
-}
-
-/// TLS settings for a host they were not written for: the authorities, neither the name nor the
-/// client certificate.
-fn foreign_tls(tls: &Arc<TlsOptions>) -> Arc<TlsOptions> {
-    if tls.server_name.is_none() && tls.client.is_none() {
-        return tls.clone();
-    }
-    Arc::new(TlsOptions { ca_pem: tls.ca_pem.clone(), ..TlsOptions::default() })
 }
 
 /// How the token endpoint is reached: as the target is, proxy and resolvers included, without what
@@ -287,25 +184,6 @@ fn token_via(spec: &Spec, ctx: &Ctx<'_>) -> Via {
         connect_to: None,
         version: HttpVersion::Auto,
         ..via
-    }
-}
-
-fn drop_body(asked: &mut Request) {
-    asked.body = bytes::Bytes::new();
-    for name in [
-        header::CONTENT_TYPE,
-        header::CONTENT_LENGTH,
-        header::CONTENT_ENCODING,
-        header::CONTENT_LANGUAGE,
-        header::CONTENT_LOCATION,
-    ] {
-        asked.headers.remove(name);
-    }
-}
-
-fn sum(total: &mut Timings, part: &Timings) {
-    for (phase, took) in part.iter() {
-        total.add(phase, took);
     }
 }
 
@@ -337,6 +215,9 @@ fn summary(subject: String, rows: Vec<Facts>, left_out: Vec<IpAddr>) -> Result<F
 mod tests {
     use super::*;
     use crate::model::Phase;
+    use crate::model::Timings;
+    use crate::net::FailReason;
+    use crate::probe::web::facts::Hop;
 
     fn error(reason: FailReason) -> TransportError {
         TransportError {
@@ -351,45 +232,6 @@ mod tests {
     fn skipped(no_route: bool) -> Facts {
         let unmeasured = Some(Skipped { cause: Cause::LocalNetwork, why: "no route".into(), no_route });
         Facts { subject: "2001:db8::1".into(), unmeasured, ..Facts::default() }
-    }
-
-    #[test]
-    fn another_host_gets_neither_the_client_certificate_nor_the_fixed_address() {
-        let url = |text: &str| Url::parse(text).unwrap();
-        let client = Some((Arc::from("chain"), crate::model::Secret::new("key", "file:/k")));
-        let start = Via {
-            origin: Origin::Portal { private: false },
-            resolvers: Arc::new([]),
-            tls: Arc::new(TlsOptions { ca_pem: Some("ca".into()), server_name: Some("n".into()), client }),
-            family: Family::Any,
-            connect_to: Some(ConnectTo::Address(([192, 0, 2, 1], 80).into())),
-            proxy: None,
-            version: HttpVersion::Auto,
-        };
-        let mut via = start.clone();
-        redirected(&mut via, &url("http://h.example/"), &url("https://h.example/"));
-        assert_eq!(via.connect_to, Some(ConnectTo::Address(([192, 0, 2, 1], 443).into())));
-        assert!(via.tls.client.is_some());
-        let mut via = start;
-        redirected(&mut via, &url("http://h.example/"), &url("https://other.example/"));
-        assert_eq!(via.connect_to, None);
-        assert!(via.tls.client.is_none() && via.tls.server_name.is_none() && via.tls.ca_pem.is_some());
-    }
-
-    #[test]
-    fn our_own_faults_are_never_the_targets() {
-        for (reason, cause) in [
-            (FailReason::OwnResolver, Cause::LocalDns),
-            (FailReason::NoRoute, Cause::LocalNetwork),
-            (FailReason::Exhausted, Cause::Overload),
-            (FailReason::Guarded([10, 0, 0, 1].into()), Cause::Config),
-        ] {
-            assert_eq!(our_side(&error(reason)).map(|skipped| skipped.cause), Some(cause));
-        }
-        for reason in [FailReason::Unresolvable, FailReason::Refused, FailReason::Timeout, FailReason::Closed]
-        {
-            assert_eq!(our_side(&error(reason)), None);
-        }
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
-use super::mask;
 use super::request;
 use super::spec::{Addresses, Auth, Spec};
 use crate::model::Text;
 use crate::net::HttpVersion;
 use crate::probe::Scope;
+use crate::probe::web::mask;
+use crate::probe::web::shell::quote;
 
 /// [`super::Http`]'s commands.
 pub fn commands(spec: &Spec, scope: &Scope) -> Vec<String> {
@@ -104,9 +105,4 @@ fn shown_url(spec: &Spec, scope: &Scope) -> Option<String> {
         address.push_str(&format!("{}={value}", encode(name)));
     }
     Some(address)
-}
-
-/// One word of a POSIX shell.
-fn quote(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }

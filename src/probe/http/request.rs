@@ -1,16 +1,15 @@
 //! The request a spec stands for.
 
-use base64::Engine as _;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use url::Url;
 
-use super::mask;
 use super::spec::{Addresses, Auth, Spec};
-use super::values::Fields;
 use crate::model::Secret;
 use crate::net::{ConnectTo, Family, Origin, Proxy, Via};
 use crate::probe::Scope;
+use crate::probe::web::mask;
+use crate::probe::web::values::{Fields, basic_credentials};
 
 /// A request, ready to be sent.
 #[derive(Clone, Debug)]
@@ -114,12 +113,6 @@ fn authorization(auth: Option<&Auth>, token: Option<&Secret>) -> Result<Option<H
         .map_err(|_| "the credentials hold characters that no header can hold".to_owned())?;
     value.set_sensitive(true);
     Ok(Some(value))
-}
-
-/// The value of `Authorization: Basic` (RFC 7617).
-pub fn basic_credentials(username: &str, password: &Secret) -> String {
-    let pair = format!("{username}:{}", password.expose());
-    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
 }
 
 fn body(spec: &Spec) -> Result<(Bytes, Option<&'static str>, bool), String> {

@@ -5,11 +5,11 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::expect::Expect;
-use super::scalars::{Connect, Size};
-use super::values::{Fields, Headers, HttpUrl, Verb};
 use crate::model::{Secret, Text};
-use crate::net::HttpVersion;
+use crate::probe::web::expect::Expect;
+use crate::probe::web::oauth::ClientCredentials;
+use crate::probe::web::scalars::{Connect, Size, Version};
+use crate::probe::web::values::{Fields, Headers, HttpUrl, Verb};
 
 /// One HTTP request and what its answer should be.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -69,21 +69,6 @@ pub struct Basic {
     pub password: Secret,
 }
 
-/// An OAuth2 client.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ClientCredentials {
-    /// The token endpoint.
-    pub token_url: HttpUrl,
-    /// The client's id.
-    pub client_id: String,
-    /// The client's secret.
-    pub client_secret: Secret,
-    /// The scopes asked for.
-    #[serde(default)]
-    pub scopes: Vec<String>,
-}
-
 /// Which of a host's addresses are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -98,10 +83,6 @@ pub enum Addresses {
     /// The first IPv6 address.
     V6,
 }
-
-/// The HTTP version asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Version(pub HttpVersion);
 
 /// A proxy.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -8,11 +8,12 @@ use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::facts::{Failure, FailureKind, Held, Part, RedirectProblem, Skipped, Tls};
 use super::*;
 use crate::model::{Cause, CheckId, Finding, Phase, Secret, Severity, Timings, Verdict};
 use crate::net::{Response, TlsOptions};
 use crate::probe::PortalScope;
+use crate::probe::web::facts::{Failure, FailureKind, Held, Part, RedirectProblem, Skipped, Tls};
+use crate::probe::web::{scalars, values};
 
 fn spec(value: Value) -> Spec {
     serde_json::from_value(value).unwrap()
@@ -34,6 +35,7 @@ fn scope(url: Option<&str>) -> Scope {
         deadline: Duration::from_secs(30),
         resolvers: Arc::new(["system".to_owned()]),
         tls: Arc::new(TlsOptions::default()),
+        identity: None,
     }
 }
 

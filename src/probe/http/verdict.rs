@@ -1,9 +1,11 @@
 //! Thinks: facts in, findings out.
 
 use super::docs;
-use super::facts::{Facts, FailureKind, Held, Match, Part, RedirectProblem};
+use super::facts::Facts;
 use super::spec::Spec;
 use crate::model::{Finding, FindingDoc};
+use crate::probe::web::facts::{FailureKind, Held, Match, Part};
+use crate::probe::web::words;
 
 /// What is thought of one look. Each judges one thing.
 const JUDGES: [fn(&Spec, &Facts) -> Vec<Finding>; 5] = [auth, transport, redirect, status, expectations];
@@ -32,27 +34,18 @@ fn transport(_: &Spec, look: &Facts) -> Vec<Finding> {
     let Some(failure) = &look.failure else {
         return Vec::new();
     };
-    let (doc, what): (&'static FindingDoc, &str) = match failure.kind {
-        FailureKind::Unresolvable => (&docs::UNRESOLVABLE, "the name does not resolve"),
-        FailureKind::Refused => (&docs::REFUSED, "connection refused"),
-        FailureKind::Reset => (&docs::RESET, "connection reset"),
-        FailureKind::Closed => (&docs::CLOSED, "connection closed early"),
-        FailureKind::Timeout => (&docs::TIMEOUT, "timed out"),
-        FailureKind::Unreachable => (&docs::UNREACHABLE, "unreachable"),
-        FailureKind::Tls => (&docs::TLS, "TLS alert"),
-        FailureKind::Certificate => (&docs::CERTIFICATE, "certificate does not verify"),
-        FailureKind::Protocol => (&docs::PROTOCOL, "protocol error"),
+    let doc: &'static FindingDoc = match failure.kind {
+        FailureKind::Unresolvable => &docs::UNRESOLVABLE,
+        FailureKind::Refused => &docs::REFUSED,
+        FailureKind::Reset => &docs::RESET,
+        FailureKind::Closed => &docs::CLOSED,
+        FailureKind::Timeout => &docs::TIMEOUT,
+        FailureKind::Unreachable => &docs::UNREACHABLE,
+        FailureKind::Tls => &docs::TLS,
+        FailureKind::Certificate => &docs::CERTIFICATE,
+        FailureKind::Protocol => &docs::PROTOCOL,
     };
-    let mut summary = format!("{what} in the {} phase", failure.phase);
-    if let Some(address) = failure.address {
-        summary.push_str(&format!(" at {address}"));
-    }
-    if let Some(status) = look.status {
-        summary.push_str(&format!(" after status {status}"));
-    }
-    if !failure.detail.is_empty() {
-        summary.push_str(&format!(": {}", failure.detail));
-    }
+    let summary = words::failure(failure, look.status);
     let mut finding = Finding::of(doc, look.subject.as_str(), summary).with("phase", failure.phase.as_str());
     if let Some(address) = failure.address {
         finding = finding.with("address", address.to_string());
@@ -80,21 +73,8 @@ fn redirect(_: &Spec, look: &Facts) -> Vec<Finding> {
     let Some(problem) = &look.redirect else {
         return Vec::new();
     };
-    let what = match problem {
-        RedirectProblem::NoLocation => "has no Location".to_owned(),
-        RedirectProblem::BadLocation(why) => format!("has a Location that is no address ({why})"),
-        RedirectProblem::Scheme(scheme) => format!("leads to the scheme {scheme}, expected http or https"),
-        RedirectProblem::Loop(to) => format!("leads back to {to}"),
-        RedirectProblem::TooMany(max) => format!("is one more than the {max} allowed"),
-        RedirectProblem::Insecure(to) => format!("leads to {to}, expected https only"),
-        RedirectProblem::OtherSite(to) => format!("leads to {to}, expected the same site"),
-        RedirectProblem::SecretBody(to) => format!("would carry the body's secrets to another origin, {to}"),
-        RedirectProblem::Guarded { to, address } => {
-            format!("leads to {to} at {address}, which the address guard refuses")
-        }
-    };
-    let status = look.status.map(|status| format!(" {status}")).unwrap_or_default();
-    let finding = Finding::of(&docs::REDIRECT, look.subject.as_str(), format!("redirect{status} {what}"));
+    let summary = words::redirect(problem, look.status);
+    let finding = Finding::of(&docs::REDIRECT, look.subject.as_str(), summary);
     vec![on_the_way(finding, look)]
 }
 
@@ -127,29 +107,16 @@ fn expectations(spec: &Spec, look: &Facts) -> Vec<Finding> {
 }
 
 fn expectation(look: &Facts, found: &Match) -> Finding {
-    let rule = found.rule.as_deref().unwrap_or("holds");
     let subject =
         |key: &str| if key.is_empty() { look.subject.clone() } else { format!("{} {key}", look.subject) };
-    let size = look.size.unwrap_or_default();
-    let seen = found.value.as_deref().map_or_else(|| "absent".to_owned(), |value| format!("{value:?}"));
-    let (doc, summary): (&'static FindingDoc, String) = match (found.part, found.held) {
-        (Part::Header, _) => (&docs::HEADER, format!("header {} is {seen}, expected {rule}", found.key)),
-        (Part::FinalUrl, _) => (&docs::FINAL_URL, format!("ended at {}, expected {rule}", look.final_url)),
-        (Part::Body, Held::Undecided) => {
-            (&docs::BODY, format!("{rule} is undecided after the first {size} bytes of the body"))
-        }
-        (Part::Body, _) => (&docs::BODY, format!("body of {size} bytes does not hold: {rule}")),
-        (Part::Json, Held::Undecided) => {
-            (&docs::JSON, format!("{} is undecided: the body is longer than {size} bytes", found.key))
-        }
-        (Part::Json, _) if found.key.is_empty() => {
-            (&docs::JSON, format!("body of {size} bytes, expected that it {rule}"))
-        }
-        (Part::Json, _) => {
-            let seen = found.value.as_deref().unwrap_or("absent");
-            (&docs::JSON, format!("{} is {seen}, expected {rule}", found.key))
-        }
+    let doc: &'static FindingDoc = match found.part {
+        Part::Header => &docs::HEADER,
+        Part::FinalUrl => &docs::FINAL_URL,
+        Part::Body => &docs::BODY,
+        Part::Json => &docs::JSON,
     };
+    let summary = words::unmet(found, look.size.unwrap_or_default(), &look.final_url);
+    let rule = found.rule.as_deref().unwrap_or("holds");
     let mut finding = Finding::of(doc, subject(&found.key), summary).with("expected", rule);
     if let Some(value) = &found.value {
         finding = finding.with("seen", value.as_str());

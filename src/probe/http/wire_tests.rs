@@ -10,12 +10,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
-use super::facts::RedirectProblem;
-use super::values::Headers;
 use super::*;
 use crate::model::{Cause, CheckId, Finding, Phase, Secret, Text};
 use crate::net::{Net, NetOptions, TlsOptions};
 use crate::probe::PortalScope;
+use crate::probe::web::facts::RedirectProblem;
+use crate::probe::web::oauth::ClientCredentials;
+use crate::probe::web::values::{self, Headers};
 
 /// What a server does with a request: the bytes it writes before it closes; `None` never answers.
 type Script = fn(&str, &str) -> Option<String>;
@@ -141,8 +142,14 @@ async fn look(spec: &Spec, private: bool, everything: bool) -> Seen {
         deadline: Duration::from_secs(30),
         resolvers: Arc::new(["system".to_owned()]),
         tls: Arc::new(TlsOptions::default()),
+        identity: None,
     };
-    let result = Http::observe(spec, &Ctx { scope: &scope, net: &net, everything }).await;
+    let result = Http::observe(
+        spec,
+        &Ctx { scope: &scope, net: &net, at: Timestamp::UNIX_EPOCH, everything, ledger: None, writes: false },
+        &Past { memory: () },
+    )
+    .await;
     let findings = result.as_ref().map(|seen| verdict::findings(spec, &seen.facts)).unwrap_or_default();
     Seen { result, findings }
 }
@@ -312,7 +319,7 @@ async fn a_fixed_place_to_connect_to_keeps_the_name() {
 
 fn client_of(tokens: &Server, api: &Server) -> Spec {
     let mut spec = settings(json!({ "url": api.url("/api") }));
-    spec.auth = Some(Box::new(spec::Auth::Oauth2(spec::ClientCredentials {
+    spec.auth = Some(Box::new(spec::Auth::Oauth2(ClientCredentials {
         token_url: values::HttpUrl(Box::new(Url::parse(&tokens.url("/token")).unwrap())),
         client_id: "me".into(),
         client_secret: Secret::new("pa:ss", "env:CLIENT"),

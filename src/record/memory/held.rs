@@ -109,6 +109,7 @@ impl Held {
             status: outcome.status,
             took: outcome.took,
             timings: outcome.timings,
+            steps: outcome.steps.as_slice().into(),
             findings: pack::findings(outcome, in_full || outcome.verdict != Verdict::Pass),
         };
         let repeated = check.last.as_ref().is_some_and(|last| last.at >= row.at);

@@ -36,7 +36,7 @@ fn result(row: Columns) -> Result<ResultRow, sqlx::Error> {
     let (verdict, cause) = pack::unpack_verdict(packed);
     let (took, timings) = pack::unpack_times(&times);
     let findings = findings.as_deref().map(parsed).transpose()?.unwrap_or_default();
-    Ok(ResultRow { at: time(at), verdict, cause, status, took, timings, findings })
+    Ok(ResultRow { at: time(at), verdict, cause, status, took, timings, steps: Box::default(), findings })
 }
 
 impl Sqlite {

@@ -1,15 +1,29 @@
 //! Access tokens by client credentials (RFC 6749 section 4.4).
 
 use http::{HeaderMap, HeaderValue, Method, header};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::facts::Skipped;
-use super::observe::our_side;
-use super::spec::ClientCredentials;
+use super::facts::{Skipped, our_side};
 use super::values::HttpUrl;
 use crate::model::Secret;
 use crate::net::{Request, Via};
 use crate::probe::Ctx;
+
+/// An OAuth2 client.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClientCredentials {
+    /// The token endpoint.
+    pub token_url: HttpUrl,
+    /// The client's id.
+    pub client_id: String,
+    /// The client's secret.
+    pub client_secret: Secret,
+    /// The scopes asked for.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+}
 
 /// Answers of token endpoints are small.
 const MOST_BYTES: usize = 64 << 10;
@@ -42,7 +56,7 @@ pub async fn token(
 fn request(client: &ClientCredentials, ctx: &Ctx<'_>) -> Result<Request, String> {
     let encode = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     let secret = Secret::new(encode(client.client_secret.expose()), client.client_secret.shown());
-    let credentials = super::request::basic_credentials(&encode(&client.client_id), &secret);
+    let credentials = super::values::basic_credentials(&encode(&client.client_id), &secret);
     let mut value = HeaderValue::from_str(&credentials)
         .map_err(|_| "the client's credentials hold characters that no header can hold".to_owned())?;
     value.set_sensitive(true);

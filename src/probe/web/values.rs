@@ -1,15 +1,16 @@
-//! The small types a [`super::Spec`] is made of, each refused at its own key when it is wrong.
+//! The small types of settings, each refused at its own key when it is wrong.
 
 use std::borrow::Cow;
 use std::fmt;
 
+use base64::Engine as _;
 use http::{HeaderName, HeaderValue, Method};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use url::Url;
 
-use crate::model::Text;
+use crate::model::{Secret, Text};
 
 /// An absolute `http` or `https` address without user name and fragment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +84,12 @@ pub struct Fields(pub Box<[(Box<str>, Text)]>);
 /// Request headers, in the order of the config.
 #[derive(Clone, Debug, Default)]
 pub struct Headers(pub Box<[(HeaderName, HeaderValue, Text)]>);
+
+/// The value of `Authorization: Basic` (RFC 7617).
+pub fn basic_credentials(username: &str, password: &Secret) -> String {
+    let pair = format!("{username}:{}", password.expose());
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
+}
 
 struct FieldsVisitor;
 

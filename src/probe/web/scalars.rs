@@ -7,7 +7,6 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 
-use super::spec::Version;
 use super::values::schema;
 use crate::net::HttpVersion;
 
@@ -57,6 +56,10 @@ impl<'de> Deserialize<'de> for Connect {
         Self::new(&String::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }
+
+/// The HTTP version asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Version(pub HttpVersion);
 
 /// A number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
