@@ -40,7 +40,8 @@ pub struct Builder<'a> {
     /// Whether a text of the step at hand carries the run's id.
     pub(super) marked: bool,
     pub(super) undo: Undo,
-    step_names: HashSet<String>,
+    /// How many steps have a name.
+    step_names: HashMap<String, usize>,
 }
 
 /// Turns the picked requests into a draft.
@@ -57,7 +58,7 @@ pub fn draft(picked: &Picked<'_>, typed: Typed, names: Names) -> Draft {
         bearer_name: None,
         marked: false,
         undo: Undo::default(),
-        step_names: HashSet::new(),
+        step_names: HashMap::new(),
     };
     builder.build(names)
 }
@@ -225,7 +226,7 @@ impl Builder<'_> {
         if self.skipped(at) || !(signing_in || filled) {
             return None;
         }
-        let forms: Vec<_> = all.iter().map(|(form, _)| form.clone()).collect();
+        let forms: Vec<_> = all.iter().map(|shown| shown.form.clone()).collect();
         let selector = sources::selector(form, &forms)?;
         let typed: Vec<_> = fields.iter().filter(|(name, value)| !hidden(name, value)).cloned().collect();
         let hint = if form.has_password() && signing_in {
@@ -293,13 +294,10 @@ impl Builder<'_> {
                 if path.is_empty() { "/" } else { &path }
             )
         };
-        let mut name = base.clone();
-        let mut number = 2;
-        while !self.step_names.insert(name.clone()) {
-            name = format!("{base} {number}");
-            number += 1;
-        }
-        name
+        let number = self.step_names.entry(base.clone()).or_default();
+        *number += 1;
+        // No path ends in a space and a number, so that no two names meet.
+        if *number == 1 { base } else { format!("{base} {number}") }
     }
 }
 

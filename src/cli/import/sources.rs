@@ -27,12 +27,18 @@ pub enum Source {
     Form(String),
 }
 
+/// A form, and the address of the page that showed it.
+pub struct Shown {
+    pub form: Form,
+    pub page: Url,
+}
+
 /// All values of all answers.
 #[derive(Default)]
 pub struct Sources {
     found: HashMap<String, Vec<(usize, Source)>>,
-    /// The forms of each step's pages and the address of the page.
-    forms: HashMap<usize, Vec<(Form, Url)>>,
+    /// The forms of each step's page.
+    forms: HashMap<usize, Vec<Shown>>,
     /// Steps whose answer is a page or JSON, but was recorded without a body.
     blank: Vec<usize>,
 }
@@ -81,16 +87,16 @@ impl Sources {
     }
 
     /// The latest form before `step` that leads to this address, with the step that shows it.
-    pub fn form(&self, step: usize, target: &Url) -> Option<(usize, &Form, &[(Form, Url)])> {
+    pub fn form(&self, step: usize, target: &Url) -> Option<(usize, &Form, &[Shown])> {
         (0..step).rev().find_map(|at| {
             let forms = self.forms.get(&at)?;
-            let leads = |(form, page): &&(Form, Url)| {
+            let leads = |Shown { form, page }: &&Shown| {
                 let action = form.action.as_deref().unwrap_or_default();
                 let action = if action.is_empty() { Some(page.clone()) } else { page.join(action).ok() };
                 action.is_some_and(|action| same_place(&action, target))
             };
             // The first is what stands outside of forms.
-            let (form, _) = forms.iter().filter(|(form, _)| form != &Form::default()).rev().find(leads)?;
+            let Shown { form, .. } = forms.iter().skip(1).rev().find(leads)?;
             Some((at, form, forms.as_slice()))
         })
     }
@@ -150,7 +156,7 @@ impl Sources {
             };
             self.put(step, &input.value, source);
         }
-        let forms = page.forms.into_iter().map(|form| (form, url.clone()));
+        let forms = page.forms.into_iter().map(|form| Shown { form, page: url.clone() });
         // The latest page of a step is the one that was filled in.
         self.forms.insert(step, forms.collect());
     }
