@@ -12,7 +12,7 @@ use super::pick::{Picked, Taken};
 use super::sources::{self, Source, Sources};
 use super::typed::Typed;
 use super::words;
-use super::writes::{Created, Undo};
+use super::writes::{Created, Undo, name_the_run};
 
 /// A journey has at most so many steps.
 const MOST_STEPS: usize = 50;
@@ -92,6 +92,7 @@ impl Builder<'_> {
                 steps.push((index, step));
             }
         }
+        name_the_run(&mut steps);
         let writes = steps.iter().any(|(_, step)| step.write);
         let (cleanup, sweep) = std::mem::take(&mut self.undo).finish();
         let mut draft = Draft {
@@ -124,10 +125,9 @@ impl Builder<'_> {
                 .notes
                 .push(format!("{too_many} steps were left out, since a journey has at most {MOST_STEPS}"));
             for _ in 0..too_many {
-                let idle = |(_, step): &(usize, Step)| {
-                    step.captures.is_empty()
-                        && !step.write
-                        && matches!(&step.ask, Ask::Request(method, _) if method == "get")
+                let idle = |(index, step): &(usize, Step)| {
+                    let signing_in = self.typed.signed_in.is_some_and(|signed_in| *index <= signed_in);
+                    step.captures.is_empty() && !step.write && !signing_in
                 };
                 let at = steps.iter().rposition(idle).unwrap_or(steps.len() - 1);
                 steps.remove(at);
@@ -206,7 +206,9 @@ impl Builder<'_> {
         let mut notes = Vec::new();
         let target = self.target(index, &taken.url, &mut notes);
         let mut step = Step::request(&taken.request.method, target);
-        step.payload = self.payload(index, &taken.body, write, &mut notes);
+        if !matches!(taken.request.method.to_ascii_uppercase().as_str(), "GET" | "HEAD") {
+            step.payload = self.payload(index, &taken.body, write, &mut notes);
+        }
         step.headers = self.headers(index, taken, &mut notes);
         step.notes = notes;
         step
@@ -314,7 +316,7 @@ fn name_part(part: &str) -> String {
     {
         return "id".to_owned();
     }
-    part.chars().take(24).collect()
+    part.chars().take(16).collect()
 }
 
 /// A GraphQL request that only reads.

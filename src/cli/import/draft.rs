@@ -57,6 +57,7 @@ pub struct Step {
     pub ask: Ask,
     /// Where a form leads beside the portal's origin.
     pub origin: Option<String>,
+    pub query: Vec<(String, String)>,
     pub headers: Vec<(String, Text)>,
     pub payload: Payload,
     /// Statuses; empty for the default.
@@ -126,6 +127,7 @@ impl Step {
             write: false,
             ask: Ask::Request(method.to_ascii_lowercase(), target),
             origin: None,
+            query: Vec::new(),
             headers: Vec::new(),
             payload: Payload::Empty,
             status: Vec::new(),

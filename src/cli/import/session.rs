@@ -112,6 +112,9 @@ impl Builder<'_> {
         let mut kept = Vec::new();
         for header in &taken.request.headers {
             let name = header.name.to_ascii_lowercase();
+            if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) {
+                continue;
+            }
             if self.csrf_header.as_deref().is_some_and(|csrf| csrf.eq_ignore_ascii_case(&name)) {
                 continue;
             }

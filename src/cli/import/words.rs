@@ -158,8 +158,8 @@ pub fn identifier(text: &str) -> String {
     }
     let name: String = name.trim_matches('_').chars().take(32).collect();
     let reserved = [
-        "identity", "run", "repeat", "item", "uuid", "totp", "now", "loop", "true", "false", "none", "not",
-        "and", "or", "in", "is", "if", "else",
+        "identity", "run", "repeat", "item", "uuid", "totp", "now", "range", "dict", "loop", "self", "true",
+        "false", "none", "not", "and", "or", "in", "is", "if", "else",
     ];
     match name.chars().next() {
         None => "value".to_owned(),

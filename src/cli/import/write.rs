@@ -144,6 +144,11 @@ impl Writer<'_> {
         if let Some(origin) = &step.origin {
             keys.push(entry("origin", Node::Line(self.text(origin))));
         }
+        if !step.query.is_empty() {
+            let pairs = step.query.iter();
+            let pairs = pairs.map(|(name, text)| entry(&self.clean(name), Node::Line(self.template(text))));
+            keys.push(entry("query", map(pairs.collect())));
+        }
         if !step.headers.is_empty() {
             let header = |(name, text): &(String, Text)| {
                 let value = match text {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::body::Body;
 use super::build::Builder;
-use super::draft::{Ask, Payload, Step, Sweep};
+use super::draft::{Ask, Field, Payload, Step, Sweep, Text};
 use super::pick::Taken;
 use super::sources::{Source, json_paths};
 use super::words;
@@ -279,29 +279,20 @@ fn graphql_drafts(taken: &Taken<'_>, created: &Created) -> (Step, Sweep) {
         _ => "created".to_owned(),
     };
     let plain: String = thing.chars().filter(char::is_ascii_alphanumeric).collect();
-    let target = if taken.landed.origin() == taken.url.origin() {
-        taken.url.path().to_owned()
-    } else {
-        taken.url.to_string()
-    };
-    let ask = |query: String, variables: Value| {
-        let mut step = Step::request("post", words::literal(&target));
-        step.payload = Payload::Json(json!({ "query": query, "variables": variables }));
-        step
-    };
+    let path = words::literal(taken.url.path());
     let remove = |id: &str| {
-        ask(
-            format!("mutation ($id: ID!) {{ delete{plain}(id: $id) {{ id }} }}"),
-            json!({ "id": format!("{{{{ {id} }}}}") }),
-        )
+        let query = format!("mutation ($id: ID!) {{ delete{plain}(id: $id) {{ id }} }}");
+        let mut step = Step::request("post", path.clone());
+        step.payload =
+            Payload::Json(json!({ "query": query, "variables": { "id": format!("{{{{ {id} }}}}") } }));
+        step
     };
     let mut cleanup = remove(&created.expression);
     cleanup.notes.push(CHECK_CLEANUP.to_owned());
     let field = format!("{}s", plain.to_lowercase());
-    let find = ask(
-        format!("query ($text: String!) {{ {field}(search: $text) {{ id }} }}"),
-        json!({ "text": "{{ run.id }}" }),
-    );
+    let mut find = Step::request("get", path.clone());
+    let query = format!("{{ {field}(search: \"{{{{ run.id }}}}\") {{ id }} }}");
+    find.query = vec![("query".to_owned(), query)];
     let each = Source::Json(format!("$.data.{field}[*].id"));
     (cleanup, Sweep { notes: vec![CHECK_SWEEP.to_owned()], find, each, then: remove("item") })
 }
@@ -312,28 +303,33 @@ fn put_back(step: &Step, taken: &Taken<'_>, making: bool) -> (Step, Sweep) {
         Ask::Request(method, target) => (method.clone(), target.clone()),
         Ask::Submit(_) => ("post".to_owned(), words::literal(taken.url.path())),
     };
-    let undo = |id: &str| {
-        if making {
-            let path = target.split('?').next().unwrap_or(&target).trim_end_matches('/');
-            return Step::request("delete", format!("{path}/{{{{ {id} }}}}"));
-        }
-        let mut undo = Step::request(&method, target.clone());
-        undo.payload = plain_payload(&taken.body);
+    let path = target.split('?').next().unwrap_or(&target).trim_end_matches('/');
+    // What is changed is named by its own address; what is made, by one below.
+    let is_id = |part: &str| {
+        part.contains("{{") || words::looks_random(part) || part.bytes().any(|b| b.is_ascii_digit())
+    };
+    let collection = match path.rsplit_once('/') {
+        Some((before, last)) if !making && is_id(last) => before,
+        _ => path,
+    };
+    let method = if making { "delete" } else { method.as_str() };
+    let undo = |target: String| {
+        let mut undo = Step::request(method, target);
+        undo.payload = if making { Payload::Empty } else { plain_payload(&taken.body) };
         undo
     };
-    let mut cleanup = undo("run.id");
+    let mut cleanup = undo(if making { format!("{path}/{{{{ run.id }}}}") } else { target.clone() });
     cleanup.status = REMOVED_STATUS.to_vec();
     cleanup.notes.push(if making {
         "the answer held no id, so this is a blind guess: write how the thing is removed".to_owned()
     } else {
         "write what stood there before".to_owned()
     });
-    let path = target.split('?').next().unwrap_or(&target);
     let sweep = Sweep {
         notes: vec![CHECK_SWEEP.to_owned()],
-        find: Step::request("get", format!("{path}?q={{{{ run.id }}}}")),
+        find: Step::request("get", format!("{collection}?q={{{{ run.id }}}}")),
         each: Source::Json("$[*].id".to_owned()),
-        then: undo("item"),
+        then: undo(format!("{collection}/{{{{ item }}}}")),
     };
     (cleanup, sweep)
 }
@@ -359,15 +355,54 @@ fn plain_payload(body: &Body) -> Payload {
 /// A sweep knows what it found and nothing of the run that left it.
 fn keep_only_items(step: &mut Step) {
     let known = |text: &str| !text.contains("{{") || text == "{{ item }}" || text.contains("identity.");
-    if let Payload::Form(fields) = &mut step.payload {
-        let before = fields.len();
-        fields.retain(|(_, text)| known(text));
-        if fields.len() < before {
-            step.notes.push(
-                "fields that came from a page are missing here: get the page first, and capture them"
-                    .to_owned(),
-            );
+    let before = step.headers.len();
+    step.headers.retain(|(_, text)| !matches!(text, Text::Template(text) if !known(text)));
+    let mut missing = step.headers.len() < before;
+    match &mut step.payload {
+        Payload::Form(fields) => {
+            let before = fields.len();
+            fields.retain(|(_, text)| known(text));
+            missing |= fields.len() < before;
         }
+        Payload::Json(Value::Object(members)) => {
+            let before = members.len();
+            members
+                .retain(|_, value| value.as_str().map_or_else(|| !value.to_string().contains("{{"), known));
+            missing |= members.len() < before;
+        }
+        _ => {}
+    }
+    if missing {
+        step.notes
+            .push("what came from a page is missing here: get the page first, and capture it".to_owned());
+    }
+}
+
+/// A journey that writes names its run in a write; where no text was found for it, a header does.
+pub fn name_the_run(steps: &mut [(usize, Step)]) {
+    let writes = || steps.iter().filter(|(_, step)| step.write);
+    if writes().any(|(_, step)| names_run(&step.payload)) {
+        return;
+    }
+    if let Some((_, step)) = steps.iter_mut().find(|(_, step)| step.write) {
+        step.notes.push(
+            "the header x-run-id only stands in for a text that people and the sweep can find".to_owned(),
+        );
+        step.headers.push(("x-run-id".to_owned(), Text::Template("{{ run.id }}".to_owned())));
+    }
+}
+
+fn names_run(payload: &Payload) -> bool {
+    let names = |text: &str| text.contains("{{ run.id }}");
+    match payload {
+        Payload::Empty => false,
+        Payload::Form(fields) => fields.iter().any(|(_, text)| names(text)),
+        Payload::Json(value) => names(&value.to_string()),
+        Payload::Multipart(parts) => parts.iter().any(|(_, field)| match field {
+            Field::Text(text) => names(text),
+            Field::File { content, .. } => names(content),
+        }),
+        Payload::Text(text) => names(text),
     }
 }
 
