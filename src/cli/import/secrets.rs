@@ -28,7 +28,8 @@ impl Secrets {
         if secret.is_empty() || !self.whole.insert(secret.to_owned()) || secret.len() < SHORTEST_PART {
             return;
         }
-        for form in forms(secret) {
+        let forms = if is_word(secret) { base64_parts(secret.as_bytes()) } else { forms(secret) };
+        for form in forms {
             let Some(first) = form.as_bytes().first_chunk() else { continue };
             let alike = self.parts.entry(*first).or_default();
             if alike.len() > 8 || !alike.iter().any(|known| known == form.as_bytes()) {
@@ -37,11 +38,14 @@ impl Secrets {
         }
     }
 
-    /// The text without secrets, and whether there were any.
-    pub fn scrub(&self, text: &str) -> (String, bool) {
-        if self.whole.contains(text) {
-            return (REMOVED.to_owned(), true);
-        }
+    /// A value without secrets.
+    pub fn scrub(&self, value: &str) -> String {
+        if self.whole.contains(value) { REMOVED.to_owned() } else { self.scrub_name(value) }
+    }
+
+    /// A name (of a field, a header, a step) without secrets. A field called `password` is no secret, even
+    /// if that is the password.
+    pub fn scrub_name(&self, text: &str) -> String {
         let mut clean = String::with_capacity(text.len());
         let mut from = 0;
         // Of secrets that overlap none leaves a half.
@@ -51,7 +55,7 @@ impl Secrets {
             from = end;
         }
         clean.push_str(text.get(from..).unwrap_or_default());
-        (clean, from > 0)
+        clean
     }
 
     /// Where secrets stand, in order; overlapping ones are one place.
@@ -70,6 +74,11 @@ impl Secrets {
         }
         places
     }
+}
+
+/// Whether a secret is a plain word such as `admin`: as a part of a text it is a word, and tells nothing.
+fn is_word(secret: &str) -> bool {
+    secret.len() <= 8 && secret.bytes().all(|byte| byte.is_ascii_lowercase())
 }
 
 fn forms(secret: &str) -> Vec<String> {
@@ -149,18 +158,28 @@ mod tests {
             format!("Basic {}", STANDARD.encode("us:p&s \"w'ö/d")),
             format!("Basic {}", STANDARD.encode("use:p&s \"w'ö/d")),
         ] {
-            let (clean, found) = secrets.scrub(&text);
-            assert!(found && clean.contains(REMOVED), "{text}: {clean}");
+            let clean = secrets.scrub(&text);
+            assert!(clean != text && clean.contains(REMOVED), "{text}: {clean}");
         }
-        assert_eq!(secrets.scrub("nothing of it"), ("nothing of it".to_owned(), false));
+        assert_eq!(secrets.scrub("nothing of it"), "nothing of it");
     }
 
     #[test]
     fn a_short_secret_goes_where_it_is_the_whole_value() {
         let mut secrets = Secrets::default();
         secrets.add("abc");
-        assert_eq!(secrets.scrub("abc").0, REMOVED);
-        assert_eq!(secrets.scrub("abcissa").0, "abcissa");
+        assert_eq!(secrets.scrub("abc"), REMOVED);
+        assert_eq!(secrets.scrub("abcissa"), "abcissa");
+    }
+
+    #[test]
+    fn a_password_that_is_a_word_does_not_take_the_word_away() {
+        let mut secrets = Secrets::default();
+        secrets.add("password");
+        assert_eq!(secrets.scrub("password"), REMOVED);
+        assert_eq!(secrets.scrub_name("password"), "password");
+        assert_eq!(secrets.scrub("input[type=password]"), "input[type=password]");
+        assert!(!secrets.scrub(&STANDARD.encode("u:password")).contains("c3dvcm"));
     }
 
     #[test]
@@ -169,7 +188,7 @@ mod tests {
         secrets.add("hunter2");
         secrets.add("hunter2-and-more");
         secrets.add("and-more-to-come");
-        assert_eq!(secrets.scrub("<hunter2-and-more-to-come>").0, "<REMOVED>");
-        assert_eq!(secrets.scrub("hunter2-and-more").0, REMOVED);
+        assert_eq!(secrets.scrub("<hunter2-and-more-to-come>"), "<REMOVED>");
+        assert_eq!(secrets.scrub("hunter2-and-more"), REMOVED);
     }
 }

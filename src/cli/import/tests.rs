@@ -423,6 +423,25 @@ fn planted_secrets_are_nowhere_whatever_form_they_were_sent_in() {
 }
 
 #[test]
+fn a_password_that_is_also_a_field_s_name_does_not_break_the_draft() {
+    let yaml = imported(vec![
+        ask("GET", &at("/login"))
+            .page("<form action=/login><input name=username><input type=password name=password></form>"),
+        ask("POST", &at("/login"))
+            .form("username=admin&password=password&again=password")
+            .redirect("/password"),
+        ask("GET", &at("/password")).page("<p>"),
+    ]);
+    let journey = journey(&yaml);
+    assert_eq!(journey["steps"][0]["capture"]["login"], json!({"form": "form:has(input[type=password])"}));
+    let form = &journey["steps"][1]["form"];
+    assert_eq!(
+        (&form["password"], &form["again"]),
+        (&json!("{{ identity.password }}"), &json!("{{ identity.password }}"))
+    );
+}
+
+#[test]
 fn basic_credentials_become_the_identity_s() {
     use base64::Engine as _;
     let basic = base64::engine::general_purpose::STANDARD.encode("probe:hunter2hunter2");

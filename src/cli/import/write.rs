@@ -62,7 +62,7 @@ impl Writer<'_> {
     fn identity(&self, identity: &Identity) -> Node {
         let mut keys = Vec::new();
         if let Some(username) = &identity.username {
-            keys.push(entry("username", Node::Line(self.text(username))));
+            keys.push(entry("username", Node::Line(self.value(username))));
         }
         let secrets = [
             ("password", identity.password, "PORTAL_PASSWORD"),
@@ -210,7 +210,7 @@ impl Writer<'_> {
                 Node::List(items.iter().map(|item| (Vec::new(), self.json(item))).collect())
             }
             Value::String(text) => Node::Line(self.template(text)),
-            Value::Number(number) => Node::Line(self.clean(&number.to_string())),
+            Value::Number(number) => Node::Line(self.secrets.scrub(&number.to_string())),
             other => Node::Line(other.to_string()),
         }
     }
@@ -257,20 +257,37 @@ impl Writer<'_> {
     }
 
     fn clean(&self, text: &str) -> String {
-        self.secrets.scrub(text).0
+        self.secrets.scrub_name(text)
     }
 
+    /// A name that the portal gave.
     fn text(&self, text: &str) -> String {
         scalar(&self.clean(text))
     }
 
+    /// What a person may have typed.
+    fn value(&self, text: &str) -> String {
+        scalar(&self.secrets.scrub(text))
+    }
+
+    /// What stands before or after an expression: `SECRET {{ run.id }}`.
+    fn part(&self, text: &str) -> String {
+        match text.strip_suffix(' ') {
+            Some(value) => format!("{} ", self.secrets.scrub(value)),
+            None => self.secrets.scrub(text),
+        }
+    }
+
     /// Our own expressions name no secret; only what stands around them was recorded.
     fn template(&self, text: &str) -> String {
+        if !text.contains("{{ ") {
+            return self.value(text);
+        }
         let mut clean = String::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("{{ ") {
             let Some((expression, after)) = after.split_once(" }}") else { break };
-            clean.push_str(&self.clean(before));
+            clean.push_str(&self.part(before));
             // A recorded path stands in these alone.
             let expression = if expression.contains(" replace('") {
                 self.clean(expression)
@@ -280,7 +297,7 @@ impl Writer<'_> {
             clean.push_str(&format!("{{{{ {expression} }}}}"));
             rest = after;
         }
-        clean.push_str(&self.clean(rest));
+        clean.push_str(&self.part(rest));
         scalar(&clean)
     }
 }
