@@ -40,6 +40,8 @@ pub struct Builder<'a> {
     /// Whether a text of the step at hand carries the run's id.
     pub(super) marked: bool,
     pub(super) undo: Undo,
+    /// What is no step of the journey, though it was one of the recording: its answer gives nothing.
+    gone: HashSet<usize>,
     /// How many steps have a name.
     step_names: HashMap<String, usize>,
 }
@@ -58,6 +60,7 @@ pub fn draft(picked: &Picked<'_>, typed: Typed, names: Names) -> Draft {
         bearer_name: None,
         marked: false,
         undo: Undo::default(),
+        gone: HashSet::new(),
         step_names: HashMap::new(),
     };
     builder.build(names)
@@ -81,8 +84,10 @@ impl Builder<'_> {
             if index > 0 && index + 1 == picked.steps.len() && words::is_sign_out(taken.url.path()) {
                 sign_out = Some(self.plain(index, taken));
             } else if self.undoes(taken) {
+                self.gone.insert(index);
                 self.recorded_undo(index, taken);
             } else if taken.request.method.eq_ignore_ascii_case("DELETE") {
+                self.gone.insert(index);
                 notes.push(format!(
                     "a DELETE of {} was left out: this journey did not make what it removes",
                     taken.url.path()
@@ -148,9 +153,9 @@ impl Builder<'_> {
         }
     }
 
-    /// Whether the identity does what this step did.
+    /// Whether this is no step: the identity or the cleanup does what it did.
     pub(super) fn skipped(&self, step: usize) -> bool {
-        self.typed.grant.as_ref().is_some_and(|(at, _)| *at == step)
+        self.gone.contains(&step) || self.typed.grant.as_ref().is_some_and(|(at, _)| *at == step)
     }
 
     fn identity(&self) -> Identity {

@@ -20,10 +20,11 @@ impl Builder<'_> {
         if self.typed.grant.is_some() {
             return None;
         }
-        if let Some((at, source)) = self.sources.find(token, "token", step) {
+        if let Some((at, source)) = self.sources.find(token, "token", step).filter(|(at, _)| self.stays(*at))
+        {
             return Some(Noted { what: self.capture(at, source, "token", Vec::new()), notes: Vec::new() });
         }
-        if let Some(at) = self.typed.signed_in.filter(|at| self.sources.is_blank(*at)) {
+        if let Some(at) = self.typed.signed_in.filter(|at| *at < step && self.sources.is_blank(*at)) {
             let note =
                 "the answer's body is not in the recording; the name of the token is guessed".to_owned();
             let what = self.capture(at, Source::Json("$.access_token".to_owned()), "token", vec![note]);
@@ -58,6 +59,11 @@ impl Builder<'_> {
         let what = self.capture(at, Source::Json(path?), "token", Vec::new());
         let note = "the recording holds no Authorization headers (Chrome leaves them out unless told otherwise); that the token is sent so is guessed".to_owned();
         Some(Noted { what, notes: vec![note] })
+    }
+
+    /// A removal becomes cleanup, from which nothing is captured.
+    fn stays(&self, step: usize) -> bool {
+        self.picked.steps.get(step).is_some_and(|taken| !taken.request.method.eq_ignore_ascii_case("DELETE"))
     }
 
     fn has_cookies(&self) -> bool {

@@ -499,6 +499,80 @@ fn nothing_to_import_is_said() {
     assert!(super::draft(&har, None, super::build::Names { portal: None, check: None }).is_none());
 }
 
+/// Exchanges that do not fit together: ids of nothing, forms of no page, tokens of no answer.
+fn misfits() -> Vec<Exchange> {
+    let bearer = format!("Bearer {TOKEN}");
+    let form = "<form id=new action=/issues><input type=hidden name=csrf value=abcdef0123456789aa><input name=title></form>";
+    vec![
+        ask("GET", &at("/issues/new")).page(form),
+        ask("POST", &at("/issues"))
+            .form("csrf=abcdef0123456789aa&title=On+fire&title=twice")
+            .redirect("/issues/17"),
+        ask("GET", &at("/issues/17")).page("<a href=/issues/17/edit>edit</a>"),
+        ask("POST", &at("/issues/17/retire")).form("csrf=abcdef0123456789aa").redirect("/"),
+        ask("PUT", &at("/api/settings"))
+            .header("authorization", &bearer)
+            .json(&json!({"theme": "dark"}))
+            .data(&json!({})),
+        ask("PATCH", &at("/api/tickets/42"))
+            .header("x-csrf-token", "n0where9f86d081884c7d659a2f")
+            .json(&json!({"state": "done"}))
+            .data(&json!({"id": 42})),
+        ask("POST", &at("/api/files"))
+            .raw(
+                "multipart/form-data; boundary=B",
+                "--B\r\nContent-Disposition: form-data; name=\"f\"; filename=\"a.txt\"\r\n\r\nx\r\n--B--",
+            )
+            .status(201)
+            .answered("location", "/api/files/9"),
+        ask("DELETE", &at("/api/tickets/42"))
+            .header("authorization", &bearer)
+            .header("x-csrf-token", "abcdef0123456789aa")
+            .kind("fetch")
+            .status(204),
+        ask("POST", &at("/graphql"))
+            .json(&json!({"query": "mutation { addNote(text: \"a\") { id } }"}))
+            .data(&json!({"data": {"addNote": {"id": "n1"}}})),
+        ask("POST", "https://id.acme.example/login")
+            .form(&format!("login=probe&password={FORM_PASSWORD}"))
+            .redirect(&at("/dashboard/")),
+        ask("POST", &at("/token"))
+            .form(&format!("grant_type=password&username=probe&password={FORM_PASSWORD}&client_id=web"))
+            .data(&json!({"access_token": TOKEN})),
+        ask("POST", "https://api.acme.example/run")
+            .header("authorization", &bearer)
+            .header("x-api-key", "k3yk3yk3yk3yk3yk3yk3y")
+            .raw("text/plain", "go {{ now")
+            .data(&json!({})),
+        ask("GET", &at("/search?q=On+fire&q=%7B%7B&state=9f86d081884c7d659a2feaa0c55ad015")).page("<p>"),
+        ask("POST", &at("/issues/9f86d081884c7d659a2feaa0c55ad015/close")).kind("fetch").status(204),
+        ask("GET", &at("/logout")).redirect("/login/"),
+    ]
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_part_of_a_recording_in_any_order_gives_a_draft_without_secrets(
+        order in proptest::sample::subsequence((0..33).collect::<Vec<usize>>(), 1..=33),
+        turn in 0_usize..33,
+    ) {
+        let mut pool: Vec<Option<Exchange>> =
+            django().into_iter().chain(spa()).chain(misfits()).map(Some).collect();
+        assert_eq!(pool.len(), 33);
+        let turned = order.iter().map(|at| (at + turn) % 33);
+        let chosen: Vec<Exchange> = turned.filter_map(|at| pool[at].take()).collect();
+        let har = recorder::recording(chosen);
+        if let Some(made) = super::draft(&har, None, super::build::Names { portal: None, check: None }) {
+            recorder::valid(&made.yaml);
+            for secret in [PASSWORD, SESSION, TOKEN, "k3yk3yk3yk3yk3yk3yk3y", "abcdef0123456789aa", "c5rfC00kieValue0123456789abcdef"] {
+                assert_absent(&made.yaml, secret);
+            }
+        }
+    }
+}
+
 #[test]
 fn ten_thousand_requests_end_in_at_most_fifty_steps() {
     let mut exchanges = django();

@@ -98,11 +98,16 @@ pub fn made(exchanges: Vec<Exchange>) -> Made {
     draft(&recording(exchanges), None, Names { portal: None, check: None }).unwrap()
 }
 
-/// The draft's text, which reads as YAML and says nothing that must not be said.
+/// The draft's text, which reads as YAML.
 pub fn imported(exchanges: Vec<Exchange>) -> String {
     let yaml = made(exchanges).yaml;
-    readable(&yaml);
+    valid(&yaml);
     yaml
+}
+
+/// Panics at what is no YAML.
+pub fn valid(yaml: &str) {
+    readable(yaml);
 }
 
 /// The draft as a value; panics at what is no YAML.
