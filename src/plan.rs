@@ -3,16 +3,20 @@
 //! A plan is built whole or not at all. What the kinds and the channels think of their own keys is
 //! found out here, and reported together.
 
+mod fingerprint;
+mod identities;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{Hash as _, Hasher as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::alert::{Policy, Route};
 use crate::config::{SecretPolicy, Secrets, Settings, in_order, settings};
-use crate::formats::yaml::{Fault, Reader};
-use crate::model::{CheckId, Labels, Masker, Secret};
+use crate::formats::yaml::{Fault, Reader, Value};
+use crate::model::{CheckId, Identity, Labels, Masker};
 use crate::net::TlsOptions;
 use crate::notify::deliver::{Channel, Channels, PER_MINUTE};
 use crate::notify::notifiers;
@@ -75,6 +79,16 @@ pub struct PlannedCheck {
 /// # Errors
 /// Everything that is wrong with it, each fault with its place.
 pub fn build(
+    settings: Settings,
+    wanted: &dyn Fn(&CheckId) -> bool,
+    with_channels: bool,
+) -> Result<(Plan, settings::Server, settings::Storage), Vec<Fault>> {
+    build_of(kinds(), settings, wanted, with_channels)
+}
+
+/// [`build`] with these kinds.
+fn build_of(
+    kinds: &'static [KindEntry],
     mut settings: Settings,
     wanted: &dyn Fn(&CheckId) -> bool,
     with_channels: bool,
@@ -82,6 +96,7 @@ pub fn build(
     settings.resolver.policy = SecretPolicy::Resolve;
     let mut faults = std::mem::take(&mut settings.faults);
     let mut builder = Builder {
+        kinds,
         faults: &mut faults,
         secrets: &mut settings.resolver,
         shared: Shared::default(),
@@ -159,9 +174,18 @@ struct Shared {
     resolvers: HashMap<Vec<String>, Arc<[String]>>,
     labels: HashMap<Labels, Arc<Labels>>,
     tls: HashMap<u64, Arc<TlsOptions>>,
+    identities: identities::Identities,
+}
+
+/// As whom a check acts, if as anybody.
+#[derive(Default)]
+struct Actor<'p> {
+    written: Option<&'p Value>,
+    identity: Option<Arc<Identity>>,
 }
 
 struct Builder<'a> {
+    kinds: &'static [KindEntry],
     faults: &'a mut Vec<Fault>,
     secrets: &'a mut Secrets,
     shared: Shared,
@@ -183,7 +207,7 @@ impl Builder<'_> {
         for check in &portal.checks {
             let id = CheckId::new(&portal.name, &check.name);
             if wanted(&id)
-                && let Some(planned) = self.check(id, &scope, check)
+                && let Some(planned) = self.check(id, portal, &scope, check)
             {
                 checks.push(Arc::new(planned));
             }
@@ -193,10 +217,11 @@ impl Builder<'_> {
     fn check(
         &mut self,
         id: CheckId,
-        portal: &Arc<PortalScope>,
+        portal: &settings::Portal,
+        shared: &Arc<PortalScope>,
         check: &settings::Check,
     ) -> Option<PlannedCheck> {
-        let kind = kinds().iter().find(|kind| kind.name == check.kind)?;
+        let kind = self.kinds.iter().find(|kind| kind.name == check.kind)?;
         for fault in &check.tls.faults {
             if !self.faults.contains(fault) {
                 self.faults.push(fault.clone());
@@ -204,25 +229,26 @@ impl Builder<'_> {
         }
         let known = self.secrets.resolved.len();
         let path = format!("portals.{}.checks.{}.{}", portal.name, check.name, check.kind);
-        let mut reader = Reader::new(&path, self.faults, self.secrets);
-        let probe = (kind.read)(&check.spec, &mut reader)?;
+        let probe = (kind.read)(&check.spec, &mut Reader::new(&path, self.faults, self.secrets))?;
+        let mut secrets = self.secrets.resolved[known..].to_vec();
+        let actor = self.actor(&*probe, portal, check, &path)?;
+        secrets.extend(actor.identity.iter().flat_map(|identity| identity.secrets()));
         let scope = Scope {
             check: id.clone(),
-            portal: Arc::clone(portal),
+            portal: Arc::clone(shared),
             timeout: check.timeout,
             deadline: check.deadline,
             resolvers: self.shared.resolvers(&check.resolvers),
-            tls: self.shared.tls(&check.tls),
-            identity: None,
+            tls: self.shared.tls(&check.tls, actor.identity.as_deref()),
+            identity: actor.identity,
         };
         let problems = probe.validate(&scope);
+        let mut reader = Reader::new(&path, self.faults, self.secrets);
         for problem in &problems {
             reader.fault(&check.spec, &problem.path, problem.message.clone());
         }
-        let secrets: Vec<Secret> = self.secrets.resolved[known..].to_vec();
-        let fingerprint = fingerprint(check, &scope, &secrets);
         problems.is_empty().then(|| PlannedCheck {
-            fingerprint,
+            fingerprint: fingerprint::fingerprint(check, &scope, actor.written, &secrets),
             policy: self.policy(id, kind, check),
             scope,
             kind: kind.name,
@@ -231,6 +257,25 @@ impl Builder<'_> {
             jitter: check.jitter,
             masker: Masker::new(&secrets),
         })
+    }
+
+    /// As whom a check acts; `None` where that cannot be, which is a fault.
+    fn actor<'p>(
+        &mut self,
+        probe: &dyn Probe,
+        portal: &'p settings::Portal,
+        check: &settings::Check,
+        path: &str,
+    ) -> Option<Actor<'p>> {
+        let Some(name) = probe.identity() else { return Some(Actor::default()) };
+        let Some(found) = portal.identities.iter().find(|identity| identity.name == name) else {
+            let message = identities::unknown(portal, name);
+            let mut reader = Reader::new(path, self.faults, self.secrets);
+            reader.fault(&check.spec, &["as".to_owned()], message);
+            return None;
+        };
+        let identity = self.shared.identities.get(portal, found, self.secrets, self.faults)?;
+        Some(Actor { written: Some(&found.spec.value), identity: Some(identity) })
     }
 
     fn policy(&mut self, id: CheckId, kind: &KindEntry, check: &settings::Check) -> Policy {
@@ -263,7 +308,7 @@ impl Builder<'_> {
                     kind: entry.name,
                     notifier,
                     fallback: channel.fallback.clone(),
-                    tls: self.shared.tls(&channel.tls),
+                    tls: self.shared.tls(&channel.tls, None),
                     per_minute: PER_MINUTE,
                 };
                 channels.insert(name.clone(), channel);
@@ -292,37 +337,16 @@ impl Shared {
         new
     }
 
-    fn tls(&mut self, tls: &settings::Tls) -> Arc<TlsOptions> {
+    /// TLS settings; the client certificate of an identity comes before theirs.
+    fn tls(&mut self, tls: &settings::Tls, identity: Option<&Identity>) -> Arc<TlsOptions> {
+        let own = identity.and_then(|identity| identity.client.as_ref());
         let options = TlsOptions {
             ca_pem: tls.ca_pem.clone(),
             server_name: tls.server_name.clone(),
-            client: tls.client.clone(),
+            client: own.or(tls.client.as_ref()).cloned(),
         };
-        let mut hasher = std::hash::DefaultHasher::new();
-        hash_tls(&options, &mut hasher);
-        Arc::clone(self.tls.entry(hasher.finish()).or_insert_with(|| Arc::new(options)))
-    }
-}
-
-/// What of a check decides whether something learned under other settings still holds: what its kind
-/// reads, where it goes and as whom. How often and how patiently it looks is no part of it.
-fn fingerprint(check: &settings::Check, scope: &Scope, secrets: &[Secret]) -> u64 {
-    let mut hasher = std::hash::DefaultHasher::new();
-    (&check.kind, &scope.portal.url, scope.portal.private).hash(&mut hasher);
-    check.spec.value.hash(&mut hasher);
-    hash_secrets(secrets, &mut hasher);
-    hash_tls(&scope.tls, &mut hasher);
-    hasher.finish()
-}
-
-fn hash_secrets(secrets: &[Secret], hasher: &mut std::hash::DefaultHasher) {
-    secrets.iter().for_each(|secret| secret.expose().hash(hasher));
-}
-
-fn hash_tls(tls: &TlsOptions, hasher: &mut std::hash::DefaultHasher) {
-    (&tls.ca_pem, &tls.server_name).hash(hasher);
-    if let Some((cert, key)) = &tls.client {
-        (cert, key.expose()).hash(hasher);
+        let key = fingerprint::tls(&options);
+        Arc::clone(self.tls.entry(key).or_insert_with(|| Arc::new(options)))
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Telemetry {
     pub config_reload_successful: IntGauge,
     /// When the config was last loaded with success, seconds since the epoch.
     pub config_reload_timestamp: IntGauge,
+    /// What checks wrote in portals, by how it ended: see [`CANARY_OUTCOMES`].
+    pub canaries: IntCounterVec,
     /// Work that was dropped, late or skipped, by reason.
     pub dropped: IntCounterVec,
 }
@@ -40,6 +42,9 @@ pub const RUN_BUCKETS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 pub const RUN_OUTCOMES: [&str; 3] = ["started", "skipped", "missed"];
 /// What becomes of messages.
 pub const NOTIFICATION_OUTCOMES: [&str; 4] = ["sent", "retried", "dead", "collapsed"];
+
+/// What becomes of what checks write in portals; `failed` is an attempt to remove it.
+pub const CANARY_OUTCOMES: [&str; 4] = ["cleaned", "swept", "absent", "failed"];
 
 static TELEMETRY: LazyLock<Telemetry> = LazyLock::new(Telemetry::new);
 
@@ -132,6 +137,13 @@ impl Telemetry {
                 "portalwatch_config_last_reload_timestamp_seconds",
                 "When the config was last loaded with success.",
             )),
+            canaries: register!(IntCounterVec::new(
+                Opts::new(
+                    "portalwatch_canaries_total",
+                    "What checks wrote in portals, by how it ended, and failed attempts to remove it."
+                ),
+                &["outcome"],
+            )),
             dropped: register!(IntCounterVec::new(
                 Opts::new("portalwatch_dropped_total", "Work that was dropped, by what and why."),
                 &["what", "reason"],
@@ -140,6 +152,9 @@ impl Telemetry {
         };
         for outcome in RUN_OUTCOMES {
             made.scheduler_runs.with_label_values(&[outcome]);
+        }
+        for outcome in CANARY_OUTCOMES {
+            made.canaries.with_label_values(&[outcome]);
         }
         made
     }
@@ -157,6 +172,11 @@ mod tests {
     #[test]
     fn every_outcome_of_a_due_time_stands_at_zero_before_the_first() {
         assert_eq!(series_of("portalwatch_scheduler_runs_total"), 3);
+    }
+
+    #[test]
+    fn the_first_canary_that_could_not_be_removed_is_an_increase() {
+        assert_eq!(series_of("portalwatch_canaries_total"), 4);
     }
 
     #[test]

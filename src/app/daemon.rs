@@ -21,9 +21,11 @@ use crate::config::settings;
 use crate::config::watch::Fingerprint;
 use crate::expose::{self, Auth, Health, StoreState, Surface};
 use crate::formats::yaml::Fault;
+use crate::model::Ledger;
 use crate::notify::deliver::{ChannelEvent, Deliver};
 use crate::plan::Plan;
 use crate::record::resilient::{Health as StoreHealth, Opener, Resilient};
+use crate::record::sqlite::ledger::SqliteLedger;
 use crate::record::sqlite::{Mode, Sqlite};
 use crate::record::writer::Writer;
 use crate::record::{Resumed, Store, StoreError};
@@ -121,6 +123,7 @@ async fn within(limit: Duration, what: &'static str, step: impl Future<Output = 
 struct Daemon {
     reload: Reload,
     store: Arc<Resilient>,
+    ledger: Arc<SqliteLedger>,
     desk: Arc<Desk>,
     /// Ends the scheduler.
     stop_scheduler: CancellationToken,
@@ -142,7 +145,8 @@ impl Daemon {
     ) -> Result<Self, RunError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         system::tell_service_manager(&[NotifyState::ExtendTimeoutUsec(MIGRATION_MICROS)]);
-        let store = Arc::new(Resilient::open(opener(storage)).await?);
+        let ledger = Arc::new(SqliteLedger::of_daemon(&load::database(storage)));
+        let store = Arc::new(Resilient::open(opener(storage, &ledger)).await?);
         store.begin(clock.now()).await?;
         store.drop_leases().await?;
         let resumed = store.resume().await?;
@@ -154,8 +158,8 @@ impl Daemon {
             own_network: OwnNetwork::new(Arc::clone(&plan.reference), Arc::clone(&net)),
             net: Arc::clone(&net),
             clock: Arc::clone(&clock),
-            ledger: None,
-            writes: false,
+            ledger: Some(Arc::clone(&ledger) as Arc<dyn Ledger>),
+            writes: true,
         });
         let monitor = Monitor::new(store.health(), &plan);
         let time = Time::start(&*clock, suspended_by_kernel());
@@ -211,7 +215,18 @@ impl Daemon {
             tokio::spawn(prune(Arc::clone(&store), storage.retention, clock, stop_rest.clone())),
         ];
         let recovery = Arc::clone(&store).spawn_recovery(RECOVER_EVERY);
-        Ok(Self { reload, store, desk, stop_scheduler, stop_rest, scheduler, writing, recovery, rest })
+        Ok(Self {
+            reload,
+            store,
+            ledger,
+            desk,
+            stop_scheduler,
+            stop_rest,
+            scheduler,
+            writing,
+            recovery,
+            rest,
+        })
     }
 
     /// Reloads when asked or when a file changed, until a signal asks to stop. `read` is what the
@@ -253,6 +268,7 @@ impl Daemon {
             self.desk.writer.stop().await;
             let _ = self.writing.await;
             self.recovery.abort();
+            self.ledger.close().await;
             // Says itself what it could not write.
             self.store.close().await;
         })
@@ -260,13 +276,14 @@ impl Daemon {
     }
 }
 
-/// Opens the store's file, now and whenever it went away.
-fn opener(storage: &settings::Storage) -> Opener {
-    let (path, full_sync) = (load::database(storage), storage.synchronous_full);
+/// Opens the store's file, now and whenever it went away. From then on writes can be entered there.
+fn opener(storage: &settings::Storage, ledger: &Arc<SqliteLedger>) -> Opener {
+    let (path, full_sync, ledger) = (load::database(storage), storage.synchronous_full, Arc::clone(ledger));
     Box::new(move || {
-        let path = path.clone();
+        let (path, ledger) = (path.clone(), Arc::clone(&ledger));
         async move {
             let store = Sqlite::open(&path, Mode::Daemon { full_sync }).await?;
+            ledger.allow().await;
             Ok(Arc::new(store) as Arc<dyn Store>)
         }
         .boxed()

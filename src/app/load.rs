@@ -14,12 +14,13 @@ use crate::config::{self, Environment, SecretPolicy, Settings, Vocabulary, setti
 use schemars::{Schema, SchemaGenerator};
 
 use crate::formats::yaml::Fault;
-use crate::model::{CheckId, Delivery, Masker};
+use crate::model::{CheckId, Delivery, Ledger, Masker};
 use crate::net::{Net, NetOptions, TlsOptions};
 use crate::notify::{deliver, notifiers};
 use crate::plan::{self, Plan, PlannedCheck};
 use crate::probe::{Memory, PortalScope, Probe, Scope, kinds};
 use crate::record::Store as _;
+use crate::record::sqlite::ledger::SqliteLedger;
 use crate::record::sqlite::{Mode, Sqlite};
 use crate::run::Surroundings;
 use crate::run::guard::OwnNetwork;
@@ -128,11 +129,12 @@ pub fn plain_net() -> Arc<Net> {
     net(settings::Limits::default(), None)
 }
 
-/// What the passes of `check` need.
-pub fn surroundings(plan: &Plan) -> Surroundings {
+/// What the passes of `check` need. They write only if there is a ledger to enter it in.
+pub fn surroundings(plan: &Plan, ledger: Option<Arc<dyn Ledger>>) -> Surroundings {
     let net = net(plan.limits, Some(&plan.external_url));
     let own_network = OwnNetwork::new(Arc::clone(&plan.reference), Arc::clone(&net));
-    Surroundings { net, own_network, clock: Arc::new(SystemClock), ledger: None, writes: false }
+    let writes = ledger.is_some();
+    Surroundings { net, own_network, clock: Arc::new(SystemClock), ledger, writes }
 }
 
 /// What the pass of `inspect` needs.
@@ -190,6 +192,16 @@ pub async fn memories(path: &Path) -> Memories {
     resumed.into_iter().map(|resumed| (resumed.check, resumed.memory)).collect()
 }
 
+/// The ledger of writes in a config's store, for a command that writes. The file is made or opened
+/// once something is entered.
+///
+/// # Errors
+/// Everything that is wrong with the config.
+pub fn ledger(path: &Path) -> Result<Arc<SqliteLedger>, Vec<Fault>> {
+    let settings = settings(path, SecretPolicy::Leave)?;
+    Ok(Arc::new(SqliteLedger::of_command(&database(&settings.storage))))
+}
+
 /// Why no test message was sent.
 #[derive(Debug, thiserror::Error)]
 pub enum TestError {
@@ -223,6 +235,7 @@ pub async fn notify_test(path: &Path, channel: &str) -> Result<Delivery, TestErr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ledger::{Budget, Entry};
 
     const CA: &str = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n";
 
@@ -251,6 +264,21 @@ mod tests {
         assert_eq!(plan_for_check(&file, &|id| id.name() == "good").unwrap().checks.len(), 1);
         let faults = plan_for_check(&file, &|id| id.name() == "bad").map(drop).unwrap_err();
         assert!(faults.len() == 1 && faults[0].to_string().contains("none.pem"), "{faults:?}");
+    }
+
+    #[tokio::test]
+    async fn a_check_that_writes_enters_it_in_the_store_of_the_config_and_makes_it_only_then() {
+        let portals = "portals: {a: {url: 'https://a.example', checks: {c: {http: {}}}}}";
+        let (folder, file) = written(&format!("storage: {{url: 'sqlite://DIR/new/record.db'}}\n{portals}"));
+        let database = folder.path().join("new/record.db");
+        let ledger = ledger(&file).unwrap();
+        assert!(!database.exists());
+        let (now, check) = (SystemClock.now(), CheckId::new("a", "c"));
+        let budget = Budget { limit: 1, since: now };
+        assert_eq!(ledger.enter(&check, "r1", now, now, budget).await.unwrap(), Entry::Entered);
+        ledger.close().await;
+        let store = Sqlite::open(&database, Mode::Daemon { full_sync: true }).await.unwrap();
+        assert!(store.resume().await.unwrap().is_empty(), "the daemon can start on it");
     }
 
     #[test]

@@ -9,8 +9,8 @@ mod wire;
 
 pub use daemon::{RunError, run};
 pub use load::{
-    Memories, Target, TestError, listen_address, lone_check, lone_surroundings, memories, notify_test,
-    plain_net, plan, plan_for_check, schema, show, show_checks, show_json, surroundings,
+    Memories, Target, TestError, ledger, listen_address, lone_check, lone_surroundings, memories,
+    notify_test, plain_net, plan, plan_for_check, schema, show, show_checks, show_json, surroundings,
 };
 
 /// How our traffic names itself: the program, and where its operator can be found if that is public.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::print::{self, Explained};
 use super::{Answer, ConfigPath, Failure, Format, Overrides};
 use crate::app;
-use crate::model::{CheckId, Finding, FindingDoc, Outcome, Verdict};
+use crate::model::{CheckId, Finding, FindingDoc, Ledger, Outcome, Verdict};
 use crate::plan::{Plan, PlannedCheck};
 use crate::run::{Surroundings, pass};
 
@@ -30,6 +30,9 @@ pub struct CheckArgs {
     /// How to print the results
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
+    /// Also run steps that write (journeys); entered in the store's ledger first
+    #[arg(long)]
+    write: bool,
     /// Also print the settings (masked), the facts, and what each finding means
     #[arg(long)]
     explain: bool,
@@ -47,8 +50,13 @@ pub async fn check(args: CheckArgs) -> Answer {
     }
     override_plan(&mut plan, &args.overrides)?;
     let memories = app::memories(&args.config.config).await;
-    let around = app::surroundings(&plan);
+    let ledger = args.write.then(|| app::ledger(&args.config.config)).transpose();
+    let ledger = ledger.map_err(|faults| Failure::config(&faults))?;
+    let around = app::surroundings(&plan, ledger.clone().map(|ledger| ledger as Arc<dyn Ledger>));
     let mut outcomes = run_all(&plan.checks, &around, &memories, args.explain).await;
+    if let Some(ledger) = ledger {
+        ledger.close().await;
+    }
     let place = |outcome: &Outcome| plan.checks.iter().position(|check| check.scope.check == outcome.check);
     outcomes.sort_by_key(place);
     let explained: Vec<Explained> = if args.explain {

@@ -7,7 +7,7 @@ use owo_colors::{OwoColorize as _, Stream, Style};
 use serde::Serialize;
 
 use super::{Failure, Format};
-use crate::model::{Finding, Outcome, Severity, Verdict};
+use crate::model::{Finding, Outcome, Severity, StepTime, Verdict};
 
 /// Prints to standard output. A reader that has gone away is no error of ours.
 pub fn out(text: &str) -> Result<(), Failure> {
@@ -117,9 +117,14 @@ fn outcome_json(outcome: &Outcome) -> serde_json::Value {
         "took_seconds": outcome.took.as_secs_f64(),
         "status": outcome.status,
         "phases": outcome.timings,
+        "steps": outcome.steps.iter().map(step_json).collect::<Vec<_>>(),
         "findings": outcome.findings,
         "observation": observation(outcome),
     })
+}
+
+fn step_json(step: &StepTime) -> serde_json::Value {
+    serde_json::json!({ "name": step.name, "took_seconds": step.took.as_secs_f64() })
 }
 
 fn style(verdict: Verdict) -> Style {
@@ -142,6 +147,9 @@ fn text_of(text: &mut String, outcome: &Outcome) {
     }
     for finding in &outcome.findings {
         let _ = writeln!(text, "    {}", finding_line(finding));
+    }
+    for step in &outcome.steps {
+        let _ = writeln!(text, "    step {}  {:.0} ms", step.name, step.took.as_secs_f64() * 1_000.0);
     }
 }
 
@@ -295,6 +303,19 @@ mod tests {
             facts: None,
             transport: false,
         }
+    }
+
+    #[test]
+    fn each_step_that_was_begun_has_its_line_and_its_time() {
+        let took = std::time::Duration::from_millis(1_250);
+        let steps = vec![StepTime { name: "sign in".into(), took }];
+        let with = Outcome { steps, ..outcome(Verdict::Pass, "") };
+        let mut text = String::new();
+        text_of(&mut text, &with);
+        assert_eq!(text.lines().nth(1), Some("    step sign in  1250 ms"), "{text}");
+        let steps = serde_json::json!([{ "name": "sign in", "took_seconds": 1.25 }]);
+        assert_eq!(outcome_json(&with)["steps"], steps);
+        assert_eq!(outcome_json(&outcome(Verdict::Pass, ""))["steps"], serde_json::json!([]));
     }
 
     #[test]

@@ -1,39 +1,13 @@
 //! The keys of the language as serde sees them; the JSON Schema comes from the same types.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::time::Duration;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
 
-use crate::model::{HumanDuration, Labels, Secret};
-
-/// A duration that cannot be zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Span(pub Duration);
-
-impl<'de> Deserialize<'de> for Span {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let HumanDuration(duration) = HumanDuration::deserialize(deserializer)?;
-        if duration.is_zero() {
-            return Err(de::Error::custom("zero makes no sense here; write a longer duration, such as 30s"));
-        }
-        Ok(Self(duration))
-    }
-}
-
-impl JsonSchema for Span {
-    fn schema_name() -> Cow<'static, str> {
-        "Span".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        HumanDuration::json_schema(generator)
-    }
-}
+use crate::model::{HumanDuration, Labels, Secret, Span};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -6,6 +6,7 @@
 
 mod environment;
 mod files;
+pub mod identity;
 mod keys;
 mod read;
 mod schema;

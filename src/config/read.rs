@@ -7,17 +7,16 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::Vocabulary;
 use super::keys::*;
 use super::secrets::{SecretPolicy, Secrets};
 use super::settings::*;
+use super::{Vocabulary, identity};
 use crate::formats::yaml::{Entry, Fault, Node, Position, Reader, Value, unknown_key};
-use crate::model::Secret;
+use crate::model::{Secret, Span};
 
 const TOP: &[&str] = &["server", "storage", "defaults", "portals", "notify", "metrics"];
 /// Keys and kinds of the language whose capability is not built.
 const UNBUILT: &[&str] = &[
-    "identities",
     "hosts",
     "counts",
     "latency",
@@ -313,8 +312,9 @@ impl Build<'_> {
 
     fn portal(&mut self, entry: Entry, defaults: &Level) -> Option<Portal> {
         let path = format!("portals.{}", entry.key);
-        let mut entries = self.entries(entry.value, &path, &[PORTAL, LAYER, &["checks"]]);
+        let mut entries = self.entries(entry.value, &path, &[PORTAL, LAYER, &["identities", "checks"]]);
         let checks = part(&mut entries, "checks", &entry.at);
+        let identities = part(&mut entries, "identities", &entry.at);
         let level = self.level(&mut entries, &path, &entry.at, defaults);
         let keys = self.read::<PortalKeys>(&some(&mut entries, PORTAL, &entry.at), &path);
         let labels = keys.as_ref().map(|keys| keys.labels.clone()).unwrap_or_default();
@@ -322,14 +322,31 @@ impl Build<'_> {
         let checks = self.named(checks, &checks_path);
         let checks =
             checks.into_iter().filter_map(|check| self.check(check, &checks_path, &level, &labels)).collect();
-        let keys = keys?;
-        Some(Portal {
+        let identities = self.named(identities, &format!("{path}.identities"));
+        let (readable, keys) = (keys.is_some(), keys.unwrap_or_default());
+        let portal = Portal {
             name: entry.key,
             url: keys.url.map(|url| url.0),
-            private: keys.private,
+            // What cannot be read is no reason for more faults.
+            private: keys.private || !readable,
             labels: keys.labels,
+            identities: identities
+                .into_iter()
+                .map(|entry| Identity { name: entry.key, spec: entry.value })
+                .collect(),
             checks,
-        })
+        };
+        self.check_identities(&portal);
+        readable.then_some(portal)
+    }
+
+    /// What is wrong with identities whoever uses them; their secrets are not needed for that.
+    fn check_identities(&mut self, portal: &Portal) {
+        let policy = std::mem::replace(&mut self.secrets.policy, SecretPolicy::Leave);
+        for one in &portal.identities {
+            identity::read(portal, one, &mut self.secrets, &mut self.faults);
+        }
+        self.secrets.policy = policy;
     }
 
     fn check(

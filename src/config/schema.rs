@@ -16,6 +16,10 @@ pub fn schema(kinds: &[(&str, Value)], channels: &[(&str, Value)]) -> Value {
     let check = alternatives(joined([layer.clone(), properties::<CheckKeys>()]), kinds);
     let channel = alternatives(properties::<ChannelKeys>(), channels);
     let mut portal = joined([layer.clone(), properties::<PortalKeys>()]);
+    portal.insert(
+        "identities".into(),
+        names(&plain::<super::identity::IdentityKeys>(), "As whom its checks may act, by name."),
+    );
     portal.insert("checks".into(), names(&check, "The checks, by name."));
     let defaults =
         object(joined([layer, properties::<GlobalKeys>()]), "What holds where nothing else is said.");
@@ -123,6 +127,9 @@ mod tests {
         }
         assert_eq!(schema.pointer(&format!("{check}/additionalProperties")), Some(&json!(false)));
         assert!(schema.pointer("/$defs/X").is_some());
+        let identity = "/properties/portals/additionalProperties/properties/identities/additionalProperties";
+        assert!(schema.pointer(&format!("{identity}/properties/oauth2/properties/grant")).is_some());
+        assert_eq!(schema.pointer(&format!("{identity}/additionalProperties")), Some(&json!(false)));
         assert!(schema.pointer("/properties/defaults/properties/limits").is_some());
     }
 }

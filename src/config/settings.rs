@@ -150,8 +150,19 @@ pub struct Portal {
     pub private: bool,
     /// `labels`
     pub labels: Labels,
+    /// `identities`
+    pub identities: Vec<Identity>,
     /// `checks`
     pub checks: Vec<Check>,
+}
+
+/// `portals.NAME.identities.NAME`, to be read when a check uses it.
+#[derive(Debug)]
+pub struct Identity {
+    /// Its name.
+    pub name: String,
+    /// What stands under its name.
+    pub spec: Node,
 }
 
 /// `portals.NAME.checks.NAME`, with the portal's and the file's defaults already applied.

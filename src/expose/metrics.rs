@@ -1,12 +1,12 @@
 //! What the checks say, as metric families. Computed from the present state at each scrape, so a
 //! removed check's series are gone with the next one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prometheus::proto::{Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
 use super::labels;
-use crate::model::{CheckId, Finding, Labels, Severity, Verdict};
+use crate::model::{CheckId, Finding, Labels, Severity, StepTime, Verdict};
 use crate::record::live::Present;
 
 /// Above this many checks per-check series are written only if the config asks for them.
@@ -14,6 +14,8 @@ pub const PER_CHECK_LIMIT: usize = 5_000;
 /// Pairs of finding id and severity with a series of their own, per check. What goes beyond is
 /// counted under the id `other`, so that a check stays within its forty series.
 pub const FINDING_SERIES: usize = 16;
+/// Steps with a series of their own, per check.
+pub const STEP_SERIES: usize = 64;
 
 /// One family of gauges under construction.
 struct Gauges {
@@ -109,6 +111,7 @@ pub struct PerCheck {
     up: Gauges,
     duration: Gauges,
     phase: Gauges,
+    step: Gauges,
     last_run: Gauges,
     findings: Gauges,
     coverage: Gauges,
@@ -134,6 +137,10 @@ impl PerCheck {
             phase: Gauges::new(
                 "portalwatch_check_phase_seconds",
                 "Duration of each phase of the last run; absent if the phase did not happen.",
+            ),
+            step: Gauges::new(
+                "portalwatch_step_duration_seconds",
+                "Duration of each step of the last run; absent if the step was not begun.",
             ),
             last_run: Gauges::new(
                 "portalwatch_check_last_run_timestamp_seconds",
@@ -179,7 +186,17 @@ impl PerCheck {
         for (phase, took) in present.timings.iter() {
             self.phase.push(of(id, &[("phase", phase.as_str())]), took.as_secs_f64());
         }
+        self.steps(id, &present.steps);
         self.findings(id, &present.findings);
+    }
+
+    /// Names are unique in a check; masking may have made them equal, and one page must not have two
+    /// series of one name.
+    fn steps(&mut self, id: &CheckId, steps: &[StepTime]) {
+        let mut seen = BTreeSet::new();
+        for step in steps.iter().take(STEP_SERIES).filter(|step| seen.insert(&step.name)) {
+            self.step.push(of(id, &[("step", &step.name)]), step.took.as_secs_f64());
+        }
     }
 
     fn findings(&mut self, id: &CheckId, findings: &[Finding]) {
@@ -216,6 +233,7 @@ impl PerCheck {
             self.up,
             self.duration,
             self.phase,
+            self.step,
             self.last_run,
             self.findings,
             self.coverage,

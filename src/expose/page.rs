@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::health::{StoreState, Vitals};
-use crate::model::{CheckId, Finding, Incident, Severity, Verdict};
+use crate::model::{CheckId, Finding, Incident, Severity, StepTime, Verdict};
 use crate::record::live::Present;
 
 /// Rows of checks on the page.
@@ -21,6 +21,8 @@ const MAX_CHECKS: usize = 500;
 const MAX_INCIDENTS: usize = 200;
 /// Findings shown per check.
 const MAX_FINDINGS: usize = 5;
+/// Steps shown per check.
+const MAX_STEPS: usize = 50;
 /// Characters of one summary, subject or explanation.
 const MAX_TEXT: usize = 400;
 
@@ -197,11 +199,27 @@ fn check(view: &View<'_>, id: &CheckId, present: &Present) -> Markup {
             td {
                 @if let Some(at) = present.at { (since(view, at)) ", took " (milliseconds(present.took)) }
                 @if let Some(status) = present.status { ", status " (status) }
+                (steps(&present.steps))
             }
             td {
                 @if let Some(cause) = present.cause { p { "Cause: " (cause.as_str()) } }
                 @if let Some(why) = &present.why { p { (cut(why)) } }
                 (findings(&present.findings))
+            }
+        }
+    }
+}
+
+fn steps(steps: &[StepTime]) -> Markup {
+    let hidden = steps.len().saturating_sub(MAX_STEPS);
+    html! {
+        @if !steps.is_empty() {
+            details {
+                summary { "steps: " (steps.len()) }
+                ol {
+                    @for step in steps.iter().take(MAX_STEPS) { li { (cut(&step.name)) ", " (milliseconds(step.took)) } }
+                }
+                @if hidden > 0 { p { "and " (hidden) " more" } }
             }
         }
     }

@@ -9,7 +9,7 @@ use axum::http::Request;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
-use crate::model::{Cause, Severity, Timings, Verdict};
+use crate::model::{Cause, Severity, StepTime, Timings, Verdict};
 use crate::record::live::Present;
 use fixtures::{
     HOSTILE, ask, basic, finding, get, get_as, guarded, incident, now, present, samples, secret, surface,
@@ -33,6 +33,40 @@ async fn a_check_at_its_worst_stays_within_forty_series() {
     let total: f64 = found.map(|sample| sample.value).sum();
     assert_eq!(total, 100.0, "no finding is lost");
     assert_eq!(value(&samples, "portalwatch_coverage_ratio", &[("window", "1h")]), Some(0.5));
+}
+
+#[tokio::test]
+async fn each_step_has_one_series_and_a_removed_check_has_none() {
+    let surface = surface();
+    let id = CheckId::new("acme", "sign-in");
+    let step = |name: &str, millis| StepTime { name: name.into(), took: Duration::from_millis(millis) };
+    let steps = [step("sign in", 250), step(HOSTILE, 10), step("sign in", 999)].into();
+    surface.live.set(&id, Present { steps, ..present(Some(Verdict::Pass)) });
+    let live = Arc::clone(&surface.live);
+    let router = router(surface);
+    let found = samples(&router).await;
+    let name = "portalwatch_step_duration_seconds";
+    let labels = [("portal", "acme"), ("check", "sign-in"), ("step", "sign in")];
+    assert_eq!(value(&found, name, &labels), Some(0.25));
+    assert_eq!(value(&found, name, &[("step", HOSTILE)]), Some(0.01));
+    assert_eq!(found.iter().filter(|sample| sample.name == name).count(), 2, "no two of one name");
+    live.remove(&id);
+    assert_eq!(value(&samples(&router).await, name, &[]), None);
+}
+
+#[tokio::test]
+async fn the_page_says_how_long_each_step_took_and_takes_no_markup_from_its_name() {
+    let surface = surface();
+    let step = |name: &str| StepTime { name: name.into(), took: Duration::from_millis(250) };
+    let steps: Vec<_> =
+        std::iter::once(step(HOSTILE)).chain((1..60).map(|n| step(&format!("s{n}")))).collect();
+    let id = CheckId::new("acme", "sign-in");
+    surface.live.set(&id, Present { steps: steps.into(), ..present(Some(Verdict::Pass)) });
+    let router = router(surface);
+    let page = get(&router, "/").await.body;
+    assert!(page.contains("<li>s49, 250 ms</li>") && !page.contains("<li>s50,"), "{page}");
+    assert!(page.contains("steps: 60") && page.contains("and 10 more"), "{page}");
+    assert!(page.contains("&lt;script&gt;") && !page.contains("<script"), "{page}");
 }
 
 #[tokio::test]

@@ -2,4 +2,5 @@
 //! out, with the position of an error.
 
 pub mod har;
+pub mod set_cookie;
 pub mod yaml;

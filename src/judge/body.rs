@@ -32,6 +32,13 @@ pub struct BodyRule {
 }
 
 impl BodyRule {
+    /// The texts compared with, for whoever fills in what is known only at the time of a run.
+    pub fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        let lists = [&mut self.contains, &mut self.not_contains];
+        let lists = lists.into_iter().flatten().flat_map(|Texts(texts)| texts.iter_mut());
+        self.equals.iter_mut().chain(lists)
+    }
+
     /// Judges what was read of a body; `whole` says whether that is all of it, `digest` is asked
     /// for the SHA-256 in lower-case hex only where the rule names one.
     ///

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use jsonpath_rust::parser::model::JpQuery;
+use jsonpath_rust::parser::model::{JpQuery, Segment, Selector};
 use jsonpath_rust::parser::parse_json_path;
 use jsonpath_rust::query::js_path_process;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -57,6 +57,12 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, 
 impl JsonRule {
     fn of_value(value: Value) -> Self {
         Self { equals: Some(value), ..Self::default() }
+    }
+
+    fn values_mut(&mut self) -> impl Iterator<Item = &mut Value> {
+        [&mut self.equals, &mut self.not_equals, &mut self.contains, &mut self.not_contains]
+            .into_iter()
+            .flatten()
     }
 
     /// Judges the values a path selected.
@@ -144,24 +150,108 @@ fn contains(value: &Value, wanted: &Value) -> bool {
     }
 }
 
-/// A compiled path and how it was written.
+/// The bytes of member names and indices that one query may write down: the library notes the
+/// place of every value it passes, and a hostile document can have a long name above many values.
+const LONGEST_PLACES: usize = 128 << 20;
+
+/// A compiled JSONPath (RFC 9535) and how it was written.
 #[derive(Clone, Debug)]
-struct JsonPath {
+pub struct JsonPath {
     written: Box<str>,
     query: JpQuery,
 }
 
-impl<'de> Deserialize<'de> for JsonPath {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let written = String::deserialize(deserializer)?;
-        let query = parse_json_path(&written).map_err(|error| {
+impl JsonPath {
+    /// Compiles a path.
+    ///
+    /// # Errors
+    /// What is wrong with it and the way out.
+    pub fn new(written: &str) -> Result<Self, String> {
+        let query = parse_json_path(written).map_err(|error| {
             let error = error.to_string();
             let cause = error.lines().last().unwrap_or_default().trim();
-            de::Error::custom(format!(
+            format!(
                 "{written:?} is no JSONPath (RFC 9535), write for example $.status or $.items[0].id: {cause}"
-            ))
+            )
         })?;
         Ok(Self { written: written.into(), query })
+    }
+
+    /// The path as written.
+    pub fn as_str(&self) -> &str {
+        &self.written
+    }
+
+    /// The values it selects.
+    ///
+    /// # Errors
+    /// Why it cannot be asked of this document; names no value.
+    pub fn select<'a>(&self, document: &'a Value) -> Result<Vec<&'a Value>, &'static str> {
+        let mut left = LONGEST_PLACES;
+        if !self.query.segments.iter().all(is_one_step) && !fits(document, 0, &mut left) {
+            return Err("the names in the document are too long for a path that selects many values");
+        }
+        match js_path_process(&self.query, document) {
+            Ok(found) => Ok(found.into_iter().map(|found| found.val()).collect()),
+            Err(_) => Err("the path selects no values of the document"),
+        }
+    }
+
+    /// How far the document has what the path names: the place and the value there.
+    pub fn nearest<'a>(&self, document: &'a Value) -> (String, &'a Value) {
+        let mut place = String::from("$");
+        let mut value = document;
+        for segment in &self.query.segments {
+            let (step, next) = match segment {
+                Segment::Selector(Selector::Name(name)) => (format!(".{name}"), value.get(name.as_str())),
+                Segment::Selector(Selector::Index(index)) => {
+                    let at = usize::try_from(*index).ok();
+                    (format!("[{index}]"), at.and_then(|at| value.get(at)))
+                }
+                _ => break,
+            };
+            let Some(next) = next else { break };
+            place.push_str(&step);
+            value = next;
+        }
+        (place, value)
+    }
+}
+
+/// Whether a segment selects at most one value of each.
+fn is_one_step(segment: &Segment) -> bool {
+    matches!(segment, Segment::Selector(Selector::Name(_) | Selector::Index(_)))
+}
+
+/// Whether the places of all values, written out, fit. `above` is the length of this one's.
+fn fits(value: &Value, above: usize, left: &mut usize) -> bool {
+    const PUNCTUATION: usize = 8;
+    match left.checked_sub(above + PUNCTUATION) {
+        Some(rest) => *left = rest,
+        None => return false,
+    }
+    match value {
+        Value::Array(list) => list.iter().all(|value| fits(value, above + PUNCTUATION, left)),
+        Value::Object(members) => {
+            members.iter().all(|(name, value)| fits(value, above + name.len() + PUNCTUATION, left))
+        }
+        _ => true,
+    }
+}
+
+impl<'de> Deserialize<'de> for JsonPath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for JsonPath {
+    fn schema_name() -> Cow<'static, str> {
+        "JsonPath".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "description": "A JSONPath (RFC 9535) such as $.items[0].id." })
     }
 }
 
@@ -170,7 +260,12 @@ impl<'de> Deserialize<'de> for JsonPath {
 pub struct JsonRules(Box<[(JsonPath, JsonRule)]>);
 
 impl JsonRules {
-    /// How many paths there are.
+    /// The values compared with, for whoever fills in what is known only at the time of a run.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Value> {
+        self.0.iter_mut().flat_map(|(_, rule)| rule.values_mut())
+    }
+
+    /// The paths, as written.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(path, _)| &*path.written)
     }
@@ -182,8 +277,8 @@ impl JsonRules {
         document: &'a Value,
     ) -> impl Iterator<Item = (&'a str, Option<String>, Result<(), Unmet>)> {
         self.0.iter().map(move |(path, rule)| {
-            let values: Vec<&Value> = match js_path_process(&path.query, document) {
-                Ok(found) => found.into_iter().map(|found| found.val()).collect(),
+            let values = match path.select(document) {
+                Ok(values) => values,
                 Err(error) => return (&*path.written, None, Err(Unmet::No(format!("can be read: {error}")))),
             };
             let shown = match &*values {
@@ -341,5 +436,30 @@ mod tests {
             assert!(error.contains("JSONPath"), "{path}: {error}");
         }
         assert!(serde_json::from_value::<JsonRules>(json!({ "$.a": { "grater": 1 } })).is_err());
+    }
+    #[test]
+    fn how_far_a_document_has_what_a_path_names_is_known() {
+        let document = json!({ "data": { "items": [{ "id": 1 }] } });
+        for (path, selected, place) in [
+            ("$.data.items[0].id", 1, "$.data.items[0].id"),
+            ("$.data.items[0].name", 0, "$.data.items[0]"),
+            ("$.data.items[-1].id", 1, "$.data.items"),
+            ("$.data.items[1]", 0, "$.data.items"),
+            ("$..id", 1, "$"),
+            ("$.error", 0, "$"),
+        ] {
+            let read = JsonPath::new(path).unwrap();
+            assert_eq!(read.select(&document).unwrap().len(), selected, "{path}");
+            assert_eq!(read.nearest(&document).0, place, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_long_name_above_many_values_is_not_written_down_for_each() {
+        let document = json!({ "k".repeat(60_000): vec![0; 5_000] });
+        assert!(JsonPath::new("$.*[*]").unwrap().select(&document).is_err());
+        assert!(JsonPath::new("$.id").unwrap().select(&document).unwrap().is_empty());
+        let document = json!({ "k": vec![0; 5_000] });
+        assert_eq!(JsonPath::new("$.*[*]").unwrap().select(&document).unwrap().len(), 5_000);
     }
 }

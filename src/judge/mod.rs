@@ -8,7 +8,7 @@ mod text;
 
 pub use body::BodyRule;
 pub(crate) use body::body_rule;
-pub use json::{JsonRule, JsonRules};
+pub use json::{JsonPath, JsonRule, JsonRules};
 pub use status::StatusSet;
 pub(crate) use text::rule;
 pub use text::{Pattern, TextRule, Texts};

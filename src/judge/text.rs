@@ -32,6 +32,19 @@ impl Pattern {
         self.0.is_match(text)
     }
 
+    /// The matches in the text: what each captured (its group `value`, else its first group, else
+    /// all of it; `None` if that group took no part) and where it ends.
+    pub fn captures<'t>(&'t self, text: &'t str) -> impl Iterator<Item = (Option<&'t str>, usize)> {
+        self.0.captures_iter(text).map(|found| {
+            let value = match found.name("value") {
+                None if self.0.capture_names().flatten().any(|name| name == "value") => None,
+                None => found.get(usize::from(found.len() > 1)),
+                named => named,
+            };
+            (value.map(|value| value.as_str()), found.get(0).map_or(0, |all| all.end()))
+        })
+    }
+
     /// The pattern as written.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
@@ -185,6 +198,12 @@ impl TextRule {
         compare(self.lt, self.lte, self.gt, self.gte, number)
     }
 
+    /// The texts compared with, for whoever fills in what is known only at the time of a run.
+    pub fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        let lists = [&mut self.equals, &mut self.contains, &mut self.not_contains];
+        lists.into_iter().flatten().flat_map(|Texts(texts)| texts.iter_mut())
+    }
+
     fn presence(&self, values: &[&str]) -> Result<(), Unmet> {
         if let Some(absent) = self.absent {
             ensure(values.is_empty() == absent, || format!("absent {absent}"))?;
@@ -322,5 +341,21 @@ mod tests {
         let error = rule(json!({ "matches": "(" })).unwrap_err().to_string();
         assert!(error.contains("does not compile"), "{error}");
         assert!(rule(json!({ "contians": "x" })).is_err());
+    }
+
+    #[test]
+    fn a_pattern_captures_its_named_group_else_its_first_else_all() {
+        let taken = |pattern: &str, text: &str| {
+            let pattern = Pattern::new(pattern).unwrap();
+            let taken: Vec<_> =
+                pattern.captures(text).map(|(value, end)| (value.map(str::to_owned), end)).collect();
+            taken
+        };
+        let some = |text: &str, end| (Some(text.to_owned()), end);
+        assert_eq!(taken("a=.", "a=1 a=2"), [some("a=1", 3), some("a=2", 7)]);
+        assert_eq!(taken("(.)=(.)", "a=1"), [some("a", 3)]);
+        assert_eq!(taken("(.)=(?<value>.)", "a=1"), [some("1", 3)]);
+        assert_eq!(taken("a(?<value>x)?(.)", "a1"), [(None, 2)]);
+        assert_eq!(taken("a", "b"), []);
     }
 }

@@ -115,6 +115,30 @@ impl JsonSchema for HumanDuration {
     }
 }
 
+/// A duration that cannot be zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let HumanDuration(duration) = HumanDuration::deserialize(deserializer)?;
+        if duration.is_zero() {
+            return Err(de::Error::custom("zero makes no sense here; write a longer duration, such as 30s"));
+        }
+        Ok(Self(duration))
+    }
+}
+
+impl JsonSchema for Span {
+    fn schema_name() -> Cow<'static, str> {
+        "Span".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        HumanDuration::json_schema(generator)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

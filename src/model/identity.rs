@@ -53,7 +53,7 @@ pub enum Grant {
 
 impl Identity {
     /// Every secret of it, in every form in which it may come back: the secret of one-time codes also
-    /// as portals write it, without spaces and in capitals.
+    /// as portals keep it, without spaces and in capitals.
     pub fn secrets(&self) -> Vec<Secret> {
         let oauth2 = self.oauth2.as_ref();
         let totp = self.totp.as_ref();
@@ -70,14 +70,14 @@ impl Identity {
     }
 }
 
-/// Base32 without what people add or change for reading: spaces, lower case, padding.
+/// Base32 without what people add or change for reading: spaces, hyphens, lower case, padding.
 fn bare_base32(text: &str) -> String {
     let bare = text.trim_end_matches(|c: char| c == '=' || c.is_whitespace());
-    bare.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_ascii_uppercase()).collect()
+    bare.chars().filter(|c| !c.is_whitespace() && *c != '-').map(|c| c.to_ascii_uppercase()).collect()
 }
 
-/// The key that a base32 secret (RFC 4648 section 6) stands for. Spaces, lower case and missing padding
-/// are accepted; `None` for anything else, and where no whole byte is left.
+/// The key that a base32 secret (RFC 4648 section 6) stands for. Spaces, hyphens, lower case and missing
+/// padding are accepted; `None` for anything else, and where no whole byte is left.
 pub fn totp_key(secret: &str) -> Option<Vec<u8>> {
     let bare = bare_base32(secret);
     let (mut bits, mut held) = (0_u32, 0_u32);
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_secret_for_one_time_codes_is_read_as_people_copy_it() {
-        for text in ["MZXW6YTB", "mzxw 6ytb", " MZXW\t6YTB "] {
+        for text in ["MZXW6YTB", "mzxw 6ytb", "MZXW-6YTB", " MZXW\t6YTB "] {
             assert_eq!(totp_key(text).unwrap(), b"fooba", "{text}");
         }
         for (text, key) in [("MY======", &b"f"[..]), ("MY", b"f"), ("MZXQ====", b"fo"), ("MZXW6YQ", b"foob")]
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn what_is_no_base32_gives_no_key() {
-        for text in ["", "=", "M", "MZXW6YTB1", "MZ=XW6YTB", "MZX", "passw0rd", "MZXW-6YTB", "ÄÖ"] {
+        for text in ["", "=", "M", "MZXW6YTB1", "MZ=XW6YTB", "MZX", "passw0rd", "-", "ÄÖ"] {
             assert!(totp_key(text).is_none(), "{text}");
         }
     }

@@ -138,8 +138,8 @@ pub enum LedgerError {
 /// Where writes are entered. What a call did is on disk, synced, when it returns; the same file may
 /// be used by other processes at the same time.
 pub trait Ledger: Send + Sync {
-    /// Enters a write of `run`, before it is sent; the canary is held until `held_until`. A run may
-    /// enter as many as its budget allows. Refused while another canary of the check is open.
+    /// Enters a write of `run`, before it is sent; the canary is held until `held_until`, which is
+    /// not before the run's deadline. A run may enter as many as its budget allows. Refused while another canary of the check is open.
     fn enter<'a>(
         &'a self,
         check: &'a CheckId,
@@ -165,7 +165,7 @@ pub trait Ledger: Send + Sync {
     ) -> BoxFuture<'a, Result<(), LedgerError>>;
 
     /// Takes the check's open canaries that nobody holds and whose time has come, oldest first. They
-    /// are held until `until`, so that two instances never sweep the same one, and their runs can
+    /// are held until `until` (not before the sweep must have ended), so that two instances never sweep the same one, and their runs can
     /// enter nothing more.
     fn take<'a>(
         &'a self,

@@ -226,3 +226,41 @@ pub struct Outcome {
     /// through a guard.
     pub transport: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(steps: Vec<StepTime>) -> Outcome {
+        Outcome {
+            check: CheckId::new("acme", "home"),
+            at: Timestamp::UNIX_EPOCH,
+            took: Duration::from_millis(3),
+            verdict: Verdict::Pass,
+            cause: None,
+            why: None,
+            findings: Vec::new(),
+            status: None,
+            timings: Timings::default(),
+            steps,
+            facts: None,
+            transport: false,
+        }
+    }
+
+    #[test]
+    fn an_outcome_from_before_there_were_steps_still_reads() {
+        let text = serde_json::to_string(&outcome(Vec::new())).unwrap();
+        assert!(!text.contains("steps"), "{text}");
+        let read: Outcome = serde_json::from_str(&text).unwrap();
+        assert_eq!((read.took, read.steps), (Duration::from_millis(3), Vec::new()));
+    }
+
+    #[test]
+    fn steps_keep_their_order() {
+        let step = |name: &str, millis| StepTime { name: name.into(), took: Duration::from_millis(millis) };
+        let steps = vec![step("sign in", 30), step("create", 20)];
+        let text = serde_json::to_string(&outcome(steps.clone())).unwrap();
+        assert_eq!(serde_json::from_str::<Outcome>(&text).unwrap().steps, steps);
+    }
+}

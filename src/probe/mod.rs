@@ -168,4 +168,6 @@ pub struct Judgement<K: Kind> {
     pub findings: Vec<Finding>,
     /// What it wants to remember.
     pub memory: K::Memory,
+    /// The run says nothing of the target after all: why. The facts and the memory are kept.
+    pub unknown: Option<Unmeasured>,
 }

@@ -16,7 +16,7 @@ use crate::model::{Confirm, Finding, FindingDoc, StepTime, Timings};
 
 /// All kinds, in the order of the docs. An explicit list is greppable and ordered.
 pub fn kinds() -> &'static [KindEntry] {
-    const { &[KindEntry::of::<super::http::Http>()] }
+    const { &[KindEntry::of::<super::http::Http>(), KindEntry::of::<super::journey::Journey>()] }
 }
 
 /// What a kind remembers, serialized; `None` is its default.
@@ -39,7 +39,8 @@ pub struct KindEntry {
 }
 
 impl KindEntry {
-    const fn of<K: Kind>() -> Self {
+    /// The entry of a kind.
+    pub const fn of<K: Kind>() -> Self {
         Self {
             name: K::NAME,
             example: K::EXAMPLE,
@@ -60,6 +61,8 @@ pub struct ProbeOutput {
     pub findings: Vec<Finding>,
     /// The protocol's status.
     pub status: Option<u16>,
+    /// The run says nothing of the target after all: why.
+    pub unknown: Option<Unmeasured>,
     /// How long the phases took.
     pub timings: Timings,
     /// How long the steps took.
@@ -173,6 +176,7 @@ impl<K: Kind> Probe for Typed<K> {
             Ok(ProbeOutput {
                 findings,
                 status: observed.status,
+                unknown: judgement.unknown,
                 timings: observed.timings,
                 steps: observed.steps,
                 transport: observed.transport,

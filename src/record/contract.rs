@@ -1,5 +1,7 @@
 //! What every store must do, run over each of them; and the values the tests write.
 
+pub(super) mod ledger;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,7 +11,7 @@ use super::{Gap, Recorded, Settled, Store, Transition};
 use crate::alert;
 use crate::model::{
     Cause, CheckId, Finding, FindingId, Incident, IncidentId, Labels, Notice, OutboxRow, Outcome, Phase,
-    Reason, Severity, Timings, Verdict,
+    Reason, Severity, StepTime, Timings, Verdict,
 };
 
 pub(super) const LEASE: Duration = Duration::from_secs(30);
@@ -131,6 +133,7 @@ pub(super) async fn claim(store: &dyn Store, now: i64) -> Vec<String> {
 /// Runs all of it; `store` is empty.
 pub(super) async fn holds(store: &dyn Store) {
     results_read_back(store).await;
+    steps_read_back_in_their_order(store).await;
     facts_and_memory_survive(store).await;
     incidents_keep_their_order(store).await;
     rows_are_claimed_in_order(store).await;
@@ -174,6 +177,19 @@ async fn results_read_back(store: &dyn Store) {
         resumed.iter().find(|resumed| resumed.check.as_str() == name).unwrap().last.as_ref().unwrap().at
     };
     assert_eq!((last("r/one"), last("r/two")), (time(3_000), time(2_000)));
+}
+
+async fn steps_read_back_in_their_order(store: &dyn Store) {
+    let step = |name: &str, micros| StepTime { name: name.into(), took: Duration::from_micros(micros) };
+    let steps = vec![step("sign in", 120_007), step("créer", 0), step("read it back", 9_000_000)];
+    let with = Outcome { steps: steps.clone(), ..outcome("s/one", 2_000) };
+    store.commit(&[ran(outcome("s/one", 1_000)), ran(with)]).await.unwrap();
+    let rows = store.history(&"s/one".into(), time(0), time(9_000), 9).await.unwrap();
+    assert_eq!((&*rows[0].steps, &*rows[1].steps), (&[][..], &*steps));
+    assert_eq!(rows[1].timings, rows[0].timings);
+    let resumed = store.resume().await.unwrap();
+    let resumed = resumed.into_iter().find(|resumed| resumed.check.as_str() == "s/one").unwrap();
+    assert_eq!(&*resumed.last.unwrap().steps, &*steps);
 }
 
 fn state_with(incident: Incident) -> alert::State {

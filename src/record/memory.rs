@@ -4,6 +4,8 @@
 //! incidents, and new messages once the outbox is full.
 
 mod held;
+#[cfg(test)]
+pub mod ledger;
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};

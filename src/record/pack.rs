@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use crate::model::{Cause, Finding, Outcome, Phase, Timings, Verdict};
+use crate::model::{Cause, Finding, Outcome, Phase, StepTime, Timings, Verdict};
+
+/// Steps of one result, and bytes of one name: what is read back is bounded by what is written.
+const STEPS: usize = 1_000;
+const NAME: usize = 1_000;
 
 const CAUSES: [Cause; 6] = [
     Cause::LocalNetwork,
@@ -54,8 +58,8 @@ fn micros(took: Duration) -> u64 {
     u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Duration and phases, in microseconds.
-pub fn times(took: Duration, timings: &Timings) -> Vec<u8> {
+/// Duration, phases and steps, in microseconds. A result without steps has nothing of them.
+pub fn times(took: Duration, timings: &Timings, steps: &[StepTime]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(20);
     put(&mut bytes, micros(took));
     let present = timings.iter().fold(0u8, |bits, (phase, _)| bits | 1 << (phase as u8));
@@ -63,11 +67,25 @@ pub fn times(took: Duration, timings: &Timings) -> Vec<u8> {
     for (_, took) in timings.iter() {
         put(&mut bytes, micros(took));
     }
+    for step in steps.iter().take(STEPS) {
+        let name = step.name.get(..step.name.floor_char_boundary(NAME)).unwrap_or_default();
+        put(&mut bytes, name.len() as u64);
+        bytes.extend_from_slice(name.as_bytes());
+        put(&mut bytes, micros(step.took));
+    }
     bytes
 }
 
+fn step(bytes: &mut &[u8]) -> Option<StepTime> {
+    let length = usize::try_from(take(bytes)?).ok().filter(|length| *length <= NAME)?;
+    let (name, rest) = bytes.split_at_checked(length)?;
+    *bytes = rest;
+    let name = std::str::from_utf8(name).ok()?.into();
+    Some(StepTime { name, took: Duration::from_micros(take(bytes)?) })
+}
+
 /// The reverse of [`times`]; a damaged value reads as far as it goes.
-pub fn unpack_times(mut bytes: &[u8]) -> (Duration, Timings) {
+pub fn unpack_times(mut bytes: &[u8]) -> (Duration, Timings, Box<[StepTime]>) {
     let mut timings = Timings::default();
     let took = Duration::from_micros(take(&mut bytes).unwrap_or(0));
     let present = take(&mut bytes).unwrap_or(0);
@@ -77,7 +95,8 @@ pub fn unpack_times(mut bytes: &[u8]) -> (Duration, Timings) {
             timings.add(phase, Duration::from_micros(value));
         }
     }
-    (took, timings)
+    let steps = std::iter::from_fn(|| step(&mut bytes)).take(STEPS).collect();
+    (took, timings, steps)
 }
 
 /// The findings to keep: whole when the row is kept in full, else ids, subjects and what the
@@ -116,11 +135,27 @@ mod tests {
         assert_eq!(unpack_verdict(-1), (Verdict::Unknown, None));
     }
 
+    #[test]
+    fn a_result_without_steps_takes_not_one_byte_for_them() {
+        let mut timings = Timings::default();
+        timings.add(Phase::Dns, Duration::from_micros(100));
+        assert_eq!(times(Duration::from_micros(100), &timings, &[]), [100, 1, 100]);
+    }
+
+    #[test]
+    fn a_name_longer_than_what_is_kept_costs_no_other_step() {
+        let step = |name: String| StepTime { name: name.into(), took: Duration::from_micros(7) };
+        let steps = [step("é".repeat(900)), step("next".into())];
+        let (.., kept) = unpack_times(&times(Duration::ZERO, &Timings::default(), &steps));
+        assert_eq!((kept[0].name.len(), &*kept[1].name), (1_000, "next"));
+    }
+
     proptest! {
         #[test]
         fn durations_read_back_to_the_microsecond(
             took in 0u64..10_000_000_000,
             phases in proptest::array::uniform5(proptest::option::of(0u64..4_000_000_000)),
+            steps in proptest::collection::vec((".{0,40}", 0u64..4_000_000_000), 0..6),
         ) {
             let mut timings = Timings::default();
             for (phase, value) in Phase::ALL.into_iter().zip(phases) {
@@ -129,7 +164,9 @@ mod tests {
                 }
             }
             let took = Duration::from_micros(took);
-            prop_assert_eq!(unpack_times(&times(took, &timings)), (took, timings));
+            let step = |(name, took): (String, u64)| StepTime { name: name.into(), took: Duration::from_micros(took) };
+            let steps: Box<[StepTime]> = steps.into_iter().map(step).collect();
+            prop_assert_eq!(unpack_times(&times(took, &timings, &steps)), (took, timings, steps));
         }
 
         #[test]

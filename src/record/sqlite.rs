@@ -11,6 +11,7 @@
 
 mod commit;
 mod error;
+pub mod ledger;
 mod outbox;
 mod past;
 
@@ -207,19 +208,28 @@ fn lock(path: &Path) -> Result<File, StoreError> {
 }
 
 async fn refuse_newer(path: &Path, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
-    let table =
-        sqlx::query_scalar::<_, i64>("SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'");
-    let table = table.fetch_one(&mut *connection).await.map_err(|why| error::of(path, &why))?;
-    if table == 0 {
-        return Ok(());
-    }
-    let found = sqlx::query_scalar::<_, Option<i64>>("SELECT max(version) FROM _sqlx_migrations");
-    let found = found.fetch_one(connection).await.map_err(|why| error::of(path, &why))?.unwrap_or(0);
+    let (found, known) = (schema(path, connection).await?, known_schema());
     if found > known {
         return Err(StoreError::Newer { path: path.display().to_string(), found, known });
     }
     Ok(())
+}
+
+/// The schema this version writes.
+fn known_schema() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
+/// The schema of the file; 0 for an empty one.
+async fn schema(path: &Path, connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+    let table =
+        sqlx::query_scalar::<_, i64>("SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'");
+    let table = table.fetch_one(&mut *connection).await.map_err(|why| error::of(path, &why))?;
+    if table == 0 {
+        return Ok(0);
+    }
+    let found = sqlx::query_scalar::<_, Option<i64>>("SELECT max(version) FROM _sqlx_migrations");
+    Ok(found.fetch_one(connection).await.map_err(|why| error::of(path, &why))?.unwrap_or(0))
 }
 
 async fn known(connection: &mut SqliteConnection) -> Result<HashMap<CheckId, Known>, sqlx::Error> {

@@ -1,6 +1,9 @@
 //! What the daemon remembers of each check between runs, and what a result does to it: the alert
 //! step, the transition to record, and what is shown.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 

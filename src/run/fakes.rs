@@ -16,7 +16,7 @@ use super::Surroundings;
 use super::guard::OwnNetwork;
 use crate::alert::Policy;
 use crate::clock::Clock;
-use crate::model::{CheckId, Confirm, Finding, FindingDoc, Masker, Severity, Timings};
+use crate::model::{CheckId, Confirm, Finding, FindingDoc, Masker, Severity, StepTime, Timings};
 use crate::net::{Net, NetOptions};
 use crate::plan::PlannedCheck;
 use crate::probe::{Ctx, Memory, PortalScope, Probe, ProbeOutput, Problem, Scope, Unmeasured};
@@ -43,6 +43,8 @@ pub struct Fake {
     now: AtomicUsize,
     /// The most runs there were at once.
     pub most: AtomicUsize,
+    /// Whether its last run might write, and had a ledger to enter it in.
+    pub might_write: Mutex<(bool, bool)>,
 }
 
 impl Fake {
@@ -53,6 +55,7 @@ impl Fake {
             runs: Mutex::default(),
             now: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
+            might_write: Mutex::default(),
         })
     }
 
@@ -105,12 +108,13 @@ impl Probe for Fake {
 
     fn run<'a>(
         &'a self,
-        _: Ctx<'a>,
+        ctx: Ctx<'a>,
         _: &'a Memory,
         _: Timestamp,
     ) -> BoxFuture<'a, Result<ProbeOutput, Unmeasured>> {
         async move {
             self.runs.lock().unwrap().push(Instant::now());
+            *self.might_write.lock().unwrap() = (ctx.writes, ctx.ledger.is_some());
             let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
             self.most.fetch_max(now, Ordering::SeqCst);
             let (does, takes) = *self.does.lock().unwrap();
@@ -122,9 +126,10 @@ impl Probe for Fake {
                 findings: bad.then(|| Finding::of(&BAD, "it", "bad".to_owned())).into_iter().collect(),
                 status: None,
                 timings: Timings::default(),
-                steps: Vec::new(),
+                steps: vec![StepTime { name: "only".into(), took: takes }],
                 transport: does == Does::Refused,
                 facts: RawValue::NULL.to_owned(),
+                unknown: None,
                 memory: None,
             })
         }

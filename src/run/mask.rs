@@ -16,6 +16,11 @@ pub(super) fn outcome(outcome: &mut Outcome, masker: &Masker) {
     for finding in &mut outcome.findings {
         mask_finding(finding, masker);
     }
+    for step in &mut outcome.steps {
+        if let std::borrow::Cow::Owned(masked) = masker.mask(&step.name) {
+            step.name = masked.into();
+        }
+    }
     if let Some(facts) = &mut outcome.facts {
         mask_facts(facts, masker);
     }
@@ -67,7 +72,7 @@ fn text(text: &mut String, masker: &Masker) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{CheckId, FindingDoc, Secret, Severity, Timings, Verdict};
+    use crate::model::{CheckId, FindingDoc, Secret, Severity, StepTime, Timings, Verdict};
 
     const DOC: FindingDoc = FindingDoc {
         id: "http.json",
@@ -93,7 +98,7 @@ mod tests {
             findings: vec![finding],
             status: None,
             timings: Timings::default(),
-            steps: Vec::new(),
+            steps: vec![StepTime { name: "as hunter2-hunter2".into(), took: std::time::Duration::ZERO }],
             facts: Some(RawValue::from_string(facts.to_owned()).unwrap()),
             transport: false,
         }
@@ -110,7 +115,7 @@ mod tests {
         let facts = r#"{"matches":[{"value":"hunter2-hunter2"}],"size":7,"redirects":[]}"#;
         let shown = masked(leaking(facts), &["hunter2-hunter2"]);
         assert!(!shown.contains("hunter2"), "{shown}");
-        assert_eq!(shown.matches("<file:a").count(), 5, "{shown}");
+        assert_eq!(shown.matches("<file:a").count(), 6, "{shown}");
         assert!(shown.contains(r#""size":7"#), "{shown}");
     }
 

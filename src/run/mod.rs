@@ -105,6 +105,7 @@ fn late(deadline: Duration) -> ProbeOutput {
     ProbeOutput {
         findings: vec![Finding::of(&DEADLINE, "run", summary)],
         status: None,
+        unknown: None,
         timings: Timings::default(),
         steps: Vec::new(),
         transport: true,
@@ -114,13 +115,14 @@ fn late(deadline: Duration) -> ProbeOutput {
 }
 
 fn measured(check: &PlannedCheck, at: Timestamp, took: Duration, output: ProbeOutput) -> Outcome {
+    let verdict = output.unknown.as_ref().map_or_else(|| Verdict::of(&output.findings), |_| Verdict::Unknown);
     Outcome {
         check: check.scope.check.clone(),
         at,
         took,
-        verdict: Verdict::of(&output.findings),
-        cause: None,
-        why: None,
+        verdict,
+        cause: output.unknown.as_ref().map(|unknown| unknown.cause),
+        why: output.unknown.map(|unknown| unknown.why),
         findings: output.findings,
         status: output.status,
         timings: output.timings,
@@ -144,5 +146,38 @@ fn unknown(check: &PlannedCheck, at: Timestamp, took: Duration, unmeasured: Unme
         steps: Vec::new(),
         facts: None,
         transport: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fakes::{Does, Fake, planned, surroundings};
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::record::memory::ledger::MemoryLedger;
+
+    #[tokio::test]
+    async fn a_run_may_write_only_where_its_surroundings_say_so() {
+        let fake = Fake::new(Does::Pass, Duration::ZERO);
+        let check = planned("front", Duration::from_secs(60), false, Arc::clone(&fake));
+        let mut around = surroundings(&[], Arc::new(SystemClock));
+        pass(&check, &None, &around, false).await;
+        assert_eq!(*fake.might_write.lock().unwrap(), (false, false));
+        around.ledger = Some(Arc::new(MemoryLedger::default()));
+        around.writes = true;
+        pass(&check, &None, &around, false).await;
+        assert_eq!(*fake.might_write.lock().unwrap(), (true, true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn steps_reach_the_outcome_and_a_run_cut_off_has_none() {
+        let fake = Fake::new(Does::Pass, Duration::from_secs(3));
+        let mut check = planned("front", Duration::from_secs(60), false, fake);
+        let around = surroundings(&[], Arc::new(SystemClock));
+        let steps = pass(&check, &None, &around, false).await.outcome.steps;
+        assert_eq!(steps, [crate::model::StepTime { name: "only".into(), took: Duration::from_secs(3) }]);
+        check.scope.deadline = Duration::from_secs(2);
+        let late = pass(&check, &None, &around, false).await.outcome;
+        assert_eq!((late.findings[0].id.as_str(), late.steps.len()), ("run.deadline", 0));
     }
 }

@@ -360,7 +360,6 @@ fn what_is_not_built_is_refused_and_not_ignored() {
         say(&check(&format!("{kind}: {{}}")), kind);
     }
     say(&check("http: {}, latency: {p95: 1s}"), "latency");
-    say("portals: {a: {url: 'https://a.example', identities: {}, checks: {c: {http: {}}}}}", "identities");
     for key in ["maintenance", "heartbeat_out"] {
         say(&beside(&format!("notify: {{{key}: []}}")), key);
     }
@@ -462,4 +461,83 @@ fn ten_thousand_checks_in_one_file_are_a_plan_and_so_are_their_mistakes() {
             .unwrap()
             .starts_with("monitor.yaml:10004: portals.acme.checks.c9999.http: unknown key")
     );
+}
+
+/// A config whose portal has this identity, and a check that does not use it.
+fn identity(keys: &str) -> String {
+    with_identities(&format!("staff: {{{keys}}}"), false)
+}
+
+fn with_identities(identities: &str, private: bool) -> String {
+    format!(
+        "portals:\n  acme:\n    url: https://a.example\n    private: {private}\n    identities: {{{identities}}}\n    checks: {{home: {{http: {{}}}}}}\n"
+    )
+}
+
+#[test]
+fn an_identity_that_cannot_sign_in_is_refused_also_where_nobody_uses_it() {
+    let at = |key: &str| format!("monitor.yaml:5: portals.acme.identities.staff{key}");
+    let bad = |keys: &str, key: &str, message: &str| {
+        refused(&identity(keys), &[&format!("{}: … {message}", at(key))]);
+    };
+    bad("", "", "the identity is empty; give it username and password");
+    bad("usrname: a", "", "unknown key \"usrname\", did you mean \"username\"?");
+    bad("username: ''", ".username", "is empty");
+    bad(&format!("username: a, password: {SECRET}"), ".password", "expected a secret");
+    bad("totp: {env: T}", ".totp", "goes with a sign-in; add username");
+    bad("client: {cert: a.pem}", ".client", "missing key \"key\"");
+    let oauth2 =
+        |more: &str| format!("oauth2: {{token_url: 'https://id.example/token', client_id: x{more}}}");
+    let secret = ", client_secret: {env: S}";
+    bad(&format!("token: {{env: T}}, {}", oauth2(secret)), ".token", "keep one of the two");
+    bad(&oauth2(""), ".oauth2", "grant client_credentials needs client_secret");
+    bad(&oauth2(", grant: password"), ".oauth2.grant", "needs username and password");
+    bad(&format!("username: a, {}", oauth2(", grant: password")), ".oauth2.grant", "needs username and");
+    bad(&oauth2(", grant: refresh_token"), ".oauth2.grant", "needs oauth2.refresh_token");
+    bad(&oauth2(", grant: pasword"), ".oauth2.grant", "did you mean \"password\"?");
+    let kept = format!("{secret}, refresh_token: {{env: R}}");
+    bad(&oauth2(&kept), ".oauth2.refresh_token", "only grant refresh_token uses it");
+    bad(&oauth2(&format!("{secret}, scopes: [a, 'b c']")), ".oauth2.scopes[1]", "is no scope");
+}
+
+#[test]
+fn credentials_are_sent_in_the_clear_only_where_nobody_listens() {
+    let token = |url: &str| {
+        format!("staff: {{oauth2: {{token_url: '{url}', client_id: x, client_secret: {{env: S}}}}}}")
+    };
+    let at = "monitor.yaml:5: portals.acme.identities.staff.oauth2.token_url";
+    for url in ["http://id.example/token", "http://192.0.2.1/token", "http://localhost.example/token"] {
+        let said = format!("{at}: credentials would be sent in clear text; use https");
+        refused(&with_identities(&token(url), false), &[&said]);
+        validate_with(&with_identities(&token(url), true), &[]).ended(0);
+    }
+    for url in ["http://127.0.0.1:1/t", "http://[::1]/t", "http://localhost:8080/t", "https://id.example/t"] {
+        validate_with(&with_identities(&token(url), false), &[]).ended(0);
+    }
+    refused(
+        &with_identities(&token("https://u:p@id.example/t"), false),
+        &[&format!("{at}: credentials do not belong in an address")],
+    );
+    refused(
+        &with_identities(&token("https://id.example/t#x"), false),
+        &[&format!("{at}: a token endpoint has no fragment")],
+    );
+    refused(&with_identities(&token("id.example"), false), &[&format!("{at}: \"id.example\" is no URL")]);
+}
+
+#[test]
+fn identities_nobody_uses_need_no_secret_and_are_shown_without_one() {
+    let text = with_identities(
+        &format!(
+            "staff: {{username: a, password: {{env: UNSET}}, totp: {{insecure_literal: {SECRET}}}}}, device: {{client: {{cert: none.pem, key: {{file: none.key}}}}}}"
+        ),
+        false,
+    );
+    let folder = TempDir::new().unwrap();
+    std::fs::write(folder.path().join("monitor.yaml"), &text).unwrap();
+    let shown = portalwatch_with(folder.path(), &[], &["config", "show"]).ended(0).stdout;
+    assert!(shown.contains("username: a") && shown.contains("UNSET"), "{shown}");
+    assert!(!shown.contains(SECRET), "{shown}");
+    validate_with(&text, &[]).ended(0);
+    refused(&with_identities("Staff: {username: a}", false), &["monitor.yaml:5: … the name \"Staff\""]);
 }

@@ -136,6 +136,17 @@ fn json_stands_on_standard_output_alone() {
 }
 
 #[test]
+fn a_check_by_hand_leaves_no_database_unless_it_writes() {
+    let nginx = server();
+    let folder = mixed(&nginx);
+    for arguments in [&["acme/good"] as &[&str], &["acme/good", "--write"]] {
+        check(&folder, arguments).ended(0);
+        assert!(!folder.path().join("portalwatch.db").exists(), "{arguments:?} wrote nothing in a portal");
+    }
+    assert!(check(&folder, &["--help"]).stdout.contains("entered in the store's ledger first"));
+}
+
+#[test]
 fn text_has_no_colours_in_a_pipe() {
     let nginx = server();
     let folder = mixed(&nginx);

@@ -11,6 +11,7 @@ mod disk;
 mod dns;
 mod end;
 mod hook;
+mod ledger;
 mod locked;
 mod machine;
 mod resolver;

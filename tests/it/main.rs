@@ -12,6 +12,7 @@ mod layers;
 mod metrics;
 mod peers;
 mod plans;
+mod portals;
 mod reload;
 mod resume;
 mod secrets;

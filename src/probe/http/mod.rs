@@ -71,7 +71,7 @@ http:
     }
 
     fn judge(spec: &Spec, facts: &Facts, _: &Past<Self>, _: Timestamp) -> Judgement<Self> {
-        Judgement { findings: verdict::findings(spec, facts), memory: () }
+        Judgement { findings: verdict::findings(spec, facts), memory: (), unknown: None }
     }
 
     fn reproduce(spec: &Spec, scope: &Scope) -> Vec<String> {

@@ -31,10 +31,10 @@ pub async fn observe(spec: &Spec, ctx: &Ctx<'_>) -> Result<Observed<Facts>, Unme
     let subject = subject(&target);
     let token = match spec.auth.as_deref() {
         Some(Auth::Oauth2(client)) => {
-            match oauth::token(client, token_via(spec, ctx), ctx).await.map_err(unmeasured)? {
-                Ok(token) => Some(token),
-                Err(why) => {
-                    let facts = Facts { subject, auth: Some(clip(&why)), ..Facts::default() };
+            match oauth::token(client.into(), token_via(spec, ctx), ctx).await.map_err(unmeasured)? {
+                Ok(token) => Some(token.access),
+                Err(refusal) => {
+                    let facts = Facts { subject, auth: Some(clip(&refusal.why)), ..Facts::default() };
                     return Ok(observed(facts));
                 }
             }

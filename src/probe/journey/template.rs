@@ -10,6 +10,9 @@ mod error;
 mod expression;
 mod json;
 mod lint;
+mod parts;
+mod program;
+mod shared;
 mod sheet;
 mod totp;
 mod vars;
@@ -20,15 +23,17 @@ mod tests;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use self_cell::self_cell;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
-use self::engine::ENGINE;
 pub use self::error::{Refusal, RenderError};
 pub use self::expression::Expression;
 pub use self::json::JsonTemplate;
+use self::parts::Part;
+use self::program::Program;
+use self::shared::Shared;
 use self::sheet::Sheet;
 pub use self::totp::{check_totp_secret, totp_step};
 pub use self::vars::{IdentityVars, Vars, check_name};
@@ -58,22 +63,13 @@ pub struct Template(Body);
 enum Body {
     /// No template syntax at all.
     Plain(Box<str>),
-    /// Nothing but one `{{ … }}`: keeps the type of its value in JSON.
-    Lone { source: Box<str>, expression: minijinja::Expression<'static, 'static> },
+    /// Literal text and names.
+    Names { source: Box<str>, parts: Box<[Part]> },
     /// Anything else.
-    Mixed(Compiled),
+    Program(Arc<Program>),
 }
 
-type Parsed<'source> = minijinja::Template<'source, 'source>;
-
-self_cell!(
-    /// A compiled template beside the text it borrows from.
-    struct Compiled {
-        owner: Box<str>,
-        #[covariant]
-        dependent: Parsed,
-    }
-);
+static PROGRAMS: Shared<Program> = Shared::new();
 
 impl Template {
     /// Compiles a text.
@@ -81,25 +77,19 @@ impl Template {
     /// # Errors
     /// What is wrong with its syntax, and where if it has several lines.
     pub fn new(text: &str) -> Result<Self, String> {
-        if !["{{", "{%", "{#"].iter().any(|start| text.contains(start)) {
-            return Ok(Self(Body::Plain(text.into())));
-        }
-        let wrong = |error| error::syntax(&error, text);
-        let compiled =
-            Compiled::try_new(text.into(), |text| ENGINE.template_from_str(text)).map_err(wrong)?;
-        lint::unknown_names(text)?;
-        let lone = lone(text).and_then(|inner| ENGINE.compile_expression_owned(inner.to_owned()).ok());
-        Ok(Self(match lone {
-            Some(expression) => Body::Lone { source: text.into(), expression },
-            None => Body::Mixed(compiled),
+        let parts = parts::parts(text);
+        Ok(Self(match parts.as_deref() {
+            Some([] | [Part::Literal(_)]) => Body::Plain(text.into()),
+            Some(_) => Body::Names { source: text.into(), parts: parts.unwrap_or_default() },
+            None => Body::Program(PROGRAMS.get(text, || Program::new(text))?),
         }))
     }
 
     /// The text as written; what may be shown in place of a rendered one.
     pub fn source(&self) -> &str {
         match &self.0 {
-            Body::Plain(source) | Body::Lone { source, .. } => source,
-            Body::Mixed(compiled) => compiled.borrow_owner(),
+            Body::Plain(source) | Body::Names { source, .. } => source,
+            Body::Program(program) => program.source(),
         }
     }
 
@@ -113,10 +103,8 @@ impl Template {
     pub fn variables(&self) -> BTreeSet<String> {
         match &self.0 {
             Body::Plain(_) => BTreeSet::new(),
-            Body::Lone { expression, .. } => engine::variables(expression.undeclared_variables(true)),
-            Body::Mixed(compiled) => {
-                engine::variables(compiled.borrow_dependent().undeclared_variables(true))
-            }
+            Body::Names { parts, .. } => parts.iter().filter_map(Part::name).map(Into::into).collect(),
+            Body::Program(program) => program.variables(),
         }
     }
 
@@ -126,28 +114,25 @@ impl Template {
     /// A variable that is not there, a value that must not stand in that place, or a template that
     /// cannot be evaluated. No error holds a value.
     pub fn render(&self, place: Place, vars: &Vars) -> Result<Cow<'_, str>, RenderError> {
-        let mut sheet = Sheet::new(place);
         match &self.0 {
             Body::Plain(source) => {
                 sheet::check_literal(place, source).map_err(|why| self.refused(why, vars))?;
-                return Ok(Cow::Borrowed(source));
+                Ok(Cow::Borrowed(source))
             }
-            Body::Lone { .. } => {
-                let value = self.evaluate(vars)?;
-                engine::text_of(&value)
-                    .and_then(|text| sheet.value(&text))
-                    .map_err(|why| self.refused(why, vars))?;
-            }
-            Body::Mixed(compiled) => {
-                let written = compiled.borrow_dependent().render_captured_to(vars.context(), &mut sheet);
-                if let Err(error) = written {
-                    return Err(match sheet.refusal() {
-                        Some(why) => self.refused(why, vars),
-                        None => self.explain(&error, vars),
-                    });
-                }
-            }
+            Body::Names { parts, .. } => self
+                .fill(place, vars, |sheet| parts.iter().try_for_each(|part| self.write(part, sheet, vars))),
+            Body::Program(program) => self.fill(place, vars, |sheet| program.write(sheet, vars)),
         }
+    }
+
+    fn fill(
+        &self,
+        place: Place,
+        vars: &Vars,
+        write: impl FnOnce(&mut Sheet) -> Result<(), RenderError>,
+    ) -> Result<Cow<'_, str>, RenderError> {
+        let mut sheet = Sheet::new(place, self.source().len());
+        write(&mut sheet)?;
         sheet.finish().map(Cow::Owned).map_err(|why| self.refused(why, vars))
     }
 
@@ -156,46 +141,38 @@ impl Template {
     /// # Errors
     /// As [`Template::render`].
     pub fn value(&self, vars: &Vars) -> Result<serde_json::Value, RenderError> {
-        if !matches!(self.0, Body::Lone { .. }) {
-            return Ok(serde_json::Value::String(self.render(Place::Text, vars)?.into_owned()));
+        let value = match &self.0 {
+            Body::Names { parts, .. } => match &**parts {
+                [Part::Name(name)] => Some(self.lookup(name, vars)?),
+                _ => None,
+            },
+            Body::Program(program) => program.lone_value(vars)?,
+            Body::Plain(_) => None,
+        };
+        match value {
+            Some(value) => engine::to_json(&value).map_err(|why| RenderError::other(self.source(), why)),
+            None => Ok(self.render(Place::Text, vars)?.into_owned().into()),
         }
-        let value = self.evaluate(vars)?;
-        serde_json::to_value(&value)
-            .map_err(|_| RenderError::other(self.source(), "its value has no JSON form"))
     }
 
-    /// The value of a lone expression. Only called for such.
-    fn evaluate(&self, vars: &Vars) -> Result<minijinja::Value, RenderError> {
-        let Body::Lone { expression, .. } = &self.0 else {
-            return Ok(minijinja::Value::UNDEFINED);
-        };
-        let value = expression.eval(vars.context()).map_err(|error| self.explain(&error, vars))?;
-        if value.is_undefined() {
-            return Err(error::without_value(self.source(), &self.variables(), vars));
+    fn write(&self, part: &Part, sheet: &mut Sheet, vars: &Vars) -> Result<(), RenderError> {
+        match part {
+            Part::Literal(text) => sheet.literal(text).map_err(|why| self.refused(why, vars)),
+            Part::Name(name) => {
+                let value = self.lookup(name, vars)?;
+                let written = engine::text_of(&value).and_then(|text| sheet.value(&text));
+                written.map_err(|why| RenderError::refused(self.source(), Some(name), why))
+            }
         }
-        Ok(value)
+    }
+
+    fn lookup(&self, name: &str, vars: &Vars) -> Result<minijinja::Value, RenderError> {
+        vars.lookup(name).ok_or_else(|| RenderError::undefined(self.source(), name))
     }
 
     fn refused(&self, why: Refusal, vars: &Vars) -> RenderError {
         error::refused(self.source(), &self.variables(), vars, why)
     }
-
-    fn explain(&self, error: &minijinja::Error, vars: &Vars) -> RenderError {
-        // The engine's positions count from where its own text begins.
-        let parsed = match &self.0 {
-            Body::Lone { source, .. } => lone(source).unwrap_or(source),
-            _ => self.source(),
-        };
-        error::explain(error, self.source(), parsed, &self.variables(), vars)
-    }
-}
-
-/// What stands between the braces if a text begins with `{{` and ends with `}}`, without the signs
-/// for whitespace. The engine decides whether it is one expression.
-fn lone(text: &str) -> Option<&str> {
-    let inner = text.strip_prefix("{{")?.strip_suffix("}}")?;
-    let inner = inner.strip_prefix(['-', '+']).unwrap_or(inner);
-    Some(inner.strip_suffix(['-', '+']).unwrap_or(inner))
 }
 
 impl fmt::Debug for Template {

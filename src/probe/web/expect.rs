@@ -11,7 +11,7 @@ use crate::formats::yaml::NotYet;
 use crate::judge::{BodyRule, JsonRules, StatusSet, TextRule, Texts};
 
 /// What the answer should be. Everything given must hold.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Expect {
     /// The statuses; 200–299 by default. Redirects are followed until one of these comes.
@@ -36,6 +36,30 @@ pub struct Expect {
 }
 
 impl Expect {
+    /// The texts compared with, for whoever fills in what is known only at the time of a run.
+    pub fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        let headers = self.headers.iter_mut().flat_map(|rules| rules.0.iter_mut());
+        let headers = headers.flat_map(|(_, rule)| rule.texts_mut());
+        let body = self.body.iter_mut().flat_map(|body| body.texts_mut());
+        let url = self.final_url.iter_mut().flat_map(|rule| rule.texts_mut());
+        headers.chain(body).chain(url)
+    }
+
+    /// Writes the addresses of `final_url` as the URL standard does, once they are filled in.
+    pub fn tidy_final_url(&mut self) {
+        let wanted = self.final_url.iter_mut().filter_map(|rule| rule.equals.as_mut());
+        for text in wanted.flat_map(|Texts(wanted)| wanted.iter_mut()) {
+            if let Ok(url) = url::Url::parse(text) {
+                *text = url.into();
+            }
+        }
+    }
+
+    /// The JSON values compared with, for the same.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut serde_json::Value> {
+        self.json.iter_mut().flat_map(|rules| rules.values_mut())
+    }
+
     /// Whether the body's content matters.
     pub fn wants_body(&self) -> bool {
         self.body.is_some() || self.json.is_some()
@@ -78,7 +102,8 @@ fn at_most_ten<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Erro
 fn final_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<TextRule>>, D::Error> {
     let mut rule = crate::judge::rule(deserializer)?;
     if let Some(Texts(wanted)) = &mut rule.equals {
-        for text in wanted {
+        // A template is read once it is filled in.
+        for text in wanted.iter_mut().filter(|text| !text.contains("{{")) {
             let url = url::Url::parse(text).map_err(|error| {
                 de::Error::custom(format!("{text:?} is no address, write https://host/path: {error}"))
             })?;
@@ -114,7 +139,7 @@ impl JsonSchema for HeaderRule {
 }
 
 /// Header names and their rules.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct HeaderRules(pub Box<[(http::HeaderName, TextRule)]>);
 
 struct RulesVisitor;

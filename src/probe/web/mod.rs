@@ -12,6 +12,7 @@ pub mod oauth;
 pub mod redirect;
 pub mod scalars;
 pub mod shell;
+pub mod tls;
 pub mod values;
 pub mod walk;
 pub mod words;

@@ -43,9 +43,8 @@ pub struct Trip<'a> {
 
 /// Whoever keeps something from hop to hop, such as cookies.
 pub trait Traveller {
-    /// Dresses a request that is about to be sent. `from` is the page that led here by a redirect;
-    /// `None` is the start.
-    fn leaving(&mut self, _request: &mut Request, _from: Option<&Url>) {}
+    /// Dresses a request that is about to be sent.
+    fn leaving(&mut self, _request: &mut Request) {}
     /// Sees an answer, redirects included.
     fn seen(&mut self, _url: &Url, _response: &Response) {}
 }
@@ -89,11 +88,10 @@ pub async fn walk(
     let mut way = Way::new(asked.method.clone(), asked.url.clone(), trip.rules, trip.secret_body);
     let mut hops = Vec::new();
     let mut timings = Timings::default();
-    let mut from: Option<Url> = None;
     let end = loop {
         let left = (trip.ends + waited()).saturating_duration_since(Instant::now());
         asked.timeout = trip.timeout.min(left.max(Duration::from_millis(1)));
-        traveller.leaving(&mut asked, from.as_ref());
+        traveller.leaving(&mut asked);
         let response = match trip.net.exchange(&asked, &via).await {
             Ok(response) => response,
             Err(error) => {
@@ -125,7 +123,7 @@ pub async fn walk(
             drop_body(&mut asked);
         }
         asked.method = step.method;
-        from = Some(std::mem::replace(&mut asked.url, step.url));
+        asked.url = step.url;
     };
     Walked { hops, final_url: shown(&asked.url, trip), url: asked.url, timings, end }
 }

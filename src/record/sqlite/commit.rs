@@ -186,7 +186,7 @@ fn row(check: i64, outcome: &Outcome, in_full: bool) -> Row {
         check,
         verdict: pack::verdict(outcome.verdict, outcome.cause),
         status: outcome.status,
-        times: pack::times(outcome.took, &outcome.timings),
+        times: pack::times(outcome.took, &outcome.timings, &outcome.steps),
         findings: if findings.is_empty() { None } else { json(&findings).ok() },
     }
 }

@@ -19,6 +19,8 @@ const PRUNE: i64 = 5_000;
 /// How long settled outbox rows stay, for looking back and against repeated keys. Those of an open
 /// incident stay as long as it is open: its next message replies to the first one.
 const SETTLED: Duration = Duration::from_hours(7 * 24);
+/// How far back a budget of writes may reach ([`Budget::since`](crate::model::ledger::Budget)).
+const BUDGET: Duration = Duration::from_hours(48);
 
 type Columns = (i64, i64, i64, Option<u16>, Vec<u8>, Option<String>);
 type CheckColumns = (i64, String, Option<String>, Option<String>, Option<i64>);
@@ -34,9 +36,9 @@ fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, sqlx::Error> {
 fn result(row: Columns) -> Result<ResultRow, sqlx::Error> {
     let (at, _, packed, status, times, findings) = row;
     let (verdict, cause) = pack::unpack_verdict(packed);
-    let (took, timings) = pack::unpack_times(&times);
+    let (took, timings, steps) = pack::unpack_times(&times);
     let findings = findings.as_deref().map(parsed).transpose()?.unwrap_or_default();
-    Ok(ResultRow { at: time(at), verdict, cause, status, took, timings, steps: Box::default(), findings })
+    Ok(ResultRow { at: time(at), verdict, cause, status, took, timings, steps, findings })
 }
 
 impl Sqlite {
@@ -190,7 +192,23 @@ impl Sqlite {
                 incidents,
             )
             .await?;
+        dropped += self.drop_ended(results).await?;
         Ok(dropped + self.drop_settled().await?)
+    }
+
+    /// Canaries that have ended go with the results, but not while they count for a budget; what is
+    /// open stays. The age counts from the newest end: the store has no clock.
+    async fn drop_ended(&self, before: i64) -> Result<u64, StoreError> {
+        let newest = sqlx::query_scalar::<_, Option<i64>>("SELECT max(ended) FROM canaries");
+        let newest = newest.fetch_one(&self.readers).await.map_err(|why| self.fault(&why))?;
+        let Some(newest) = newest else { return Ok(0) };
+        let counted = newest.saturating_sub(i64::try_from(BUDGET.as_millis()).unwrap_or(i64::MAX));
+        self.drop_some(
+            "DELETE FROM canaries WHERE run IN \
+             (SELECT run FROM canaries WHERE ended < ? ORDER BY ended LIMIT ?)",
+            before.min(counted),
+        )
+        .await
     }
 
     /// Settled messages count from the newest one: the store has no clock.

@@ -10,16 +10,24 @@
 mod daemon;
 mod http;
 mod nginx;
+mod node_red;
+mod portal;
 mod process;
 mod prometheus;
+mod roundup;
 mod smtp;
 mod tests;
+mod wagtail;
 
 pub use daemon::Daemon;
-pub use http::{Response, get};
+pub use http::{Response, get, send};
 pub use nginx::{Authority, Nginx};
+pub use node_red::NodeRed;
+pub use portal::Portal;
 pub use prometheus::{Prometheus, promtool_check};
+pub use roundup::Roundup;
 pub use smtp::{Mailbox, SmtpServer};
+pub use wagtail::Wagtail;
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};

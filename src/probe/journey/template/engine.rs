@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
+use std::io;
 use std::sync::LazyLock;
 
 use base64::Engine as _;
@@ -14,7 +15,7 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, Undefi
 
 use super::error::{Fault, Refusal};
 use super::sheet;
-use super::totp;
+use super::{LARGEST, totp};
 
 /// What one render may do: about as many instructions, or 64 bytes of data each.
 const FUEL: u64 = 40_000;
@@ -27,6 +28,9 @@ pub(super) const CLOCK: &str = "\0clock";
 
 /// Functions, which are no variables.
 pub(super) const FUNCTIONS: &[&str] = &["uuid", "totp", "now", "range", "dict"];
+
+/// Why a value is no JSON.
+const NO_JSON: &str = "the value has no JSON form of at most 1 MiB";
 
 /// The longest format of `now`, in bytes.
 const LONGEST_FORMAT: usize = 256;
@@ -68,7 +72,9 @@ pub(super) fn variables(names: HashSet<String>) -> BTreeSet<String> {
 pub(super) fn text_of(value: &Value) -> Result<Cow<'_, str>, Refusal> {
     match value.kind() {
         ValueKind::String => Ok(Cow::Borrowed(value.as_str().unwrap_or_default())),
-        ValueKind::Bool | ValueKind::Number => Ok(Cow::Owned(value.to_string())),
+        // As JSON spells it; the engine would write True.
+        ValueKind::Bool => Ok(Cow::Borrowed(if value.is_true() { "true" } else { "false" })),
+        ValueKind::Number => Ok(Cow::Owned(value.to_string())),
         ValueKind::None => Err(Refusal::Null),
         ValueKind::Undefined => Err(Refusal::NoValue),
         _ => Err(Refusal::Structured),
@@ -94,7 +100,38 @@ fn json(value: &Value) -> Result<String, Error> {
     if value.is_undefined() {
         return Err(ErrorKind::UndefinedError.into());
     }
-    Ok(serde_json::to_string(value).map_err(|_| Fault::Why("the value has no JSON form".into()))?)
+    let mut text = Bounded(Vec::new());
+    let written = serde_json::to_writer(&mut text, value).ok().and_then(|()| String::from_utf8(text.0).ok());
+    Ok(written.ok_or(Fault::Why(NO_JSON.into()))?)
+}
+
+/// The value as JSON. Lists and maps go by their text: a template can make one far larger than what
+/// it is made of.
+pub(super) fn to_json(value: &Value) -> Result<serde_json::Value, &'static str> {
+    match value.kind() {
+        ValueKind::Seq | ValueKind::Map | ValueKind::Iterable => {
+            let text = json(value).map_err(|_| NO_JSON)?;
+            serde_json::from_str(&text).map_err(|_| NO_JSON)
+        }
+        _ => serde_json::to_value(value).map_err(|_| NO_JSON),
+    }
+}
+
+/// Takes no more than a template may render to.
+struct Bounded(Vec<u8>);
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > LARGEST {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A random UUID (RFC 9562, version 4).

@@ -9,11 +9,12 @@ use thiserror::Error;
 
 use super::Vars;
 
-/// Why a template was not rendered. It names the template by its source and never holds a value.
+/// Why a template was not rendered. It names the template by its source, clipped if it is long, and
+/// never holds a value.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RenderError {
     /// It names something that is not there.
-    #[error("{name} is not there: the template {template:?} needs it, and no step has set it")]
+    #[error("{name} is not there and the template {template:?} needs it; {}", way_out(name))]
     Undefined {
         /// The template as written.
         template: Box<str>,
@@ -41,8 +42,24 @@ pub enum RenderError {
 }
 
 impl RenderError {
+    pub(super) fn undefined(template: &str, name: &str) -> Self {
+        Self::Undefined { template: clipped(template), name: name.into() }
+    }
+
+    pub(super) fn refused(template: &str, name: Option<&str>, why: Refusal) -> Self {
+        Self::Refused { template: clipped(template), name: name.map(Into::into), why }
+    }
+
     pub(super) fn other(template: &str, why: impl Into<Box<str>>) -> Self {
-        Self::Other { template: template.into(), why: why.into() }
+        Self::Other { template: clipped(template), why: why.into() }
+    }
+}
+
+fn way_out(name: &str) -> &'static str {
+    if name.starts_with("identity.") {
+        "add it to the identity that `as` names"
+    } else {
+        "capture it in an earlier step"
     }
 }
 
@@ -53,7 +70,7 @@ pub enum Refusal {
     #[error("is empty, which would change the path; the request was not sent")]
     Empty,
     /// Null where a text is needed.
-    #[error("is null where a text is needed; check for it with `when` or use `default`")]
+    #[error("is null where a text is needed; check for it with `when`, or use `default(\"\", true)`")]
     Null,
     /// An `if` without `else` whose condition is false.
     #[error("has no value here; give the `if` an `else`")]
@@ -125,7 +142,7 @@ pub(super) fn syntax(error: &Error, text: &str) -> String {
 /// An expression came to nothing: a variable is missing, or a branch.
 pub(super) fn without_value(source: &str, variables: &BTreeSet<String>, vars: &Vars) -> RenderError {
     match variables.iter().find(|name| !vars.has(name)) {
-        Some(name) => RenderError::Undefined { template: source.into(), name: name.as_str().into() },
+        Some(name) => RenderError::undefined(source, name),
         None => refused(source, variables, vars, Refusal::NoValue),
     }
 }
@@ -133,7 +150,17 @@ pub(super) fn without_value(source: &str, variables: &BTreeSet<String>, vars: &V
 /// A value is refused; the first variable with such a value is named.
 pub(super) fn refused(source: &str, variables: &BTreeSet<String>, vars: &Vars, why: Refusal) -> RenderError {
     let name = variables.iter().find(|name| vars.lookup(name).is_some_and(|value| why.fits(&value)));
-    RenderError::Refused { template: source.into(), name: name.map(|name| name.as_str().into()), why }
+    RenderError::refused(source, name.map(String::as_str), why)
+}
+
+/// A template as far as a message needs it: a body may be long.
+fn clipped(source: &str) -> Box<str> {
+    /// The longest that is shown whole, in characters.
+    const LONGEST: usize = 160;
+    match source.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", source.get(..end).unwrap_or_default()).into(),
+        None => source.into(),
+    }
 }
 
 /// Turns the engine's error into ours. The engine's own words are left out: they quote values.
@@ -153,11 +180,13 @@ pub(super) fn explain(
     let part = error.range().and_then(|range| parsed.get(range)).map(str::trim);
     match error.kind() {
         ErrorKind::UndefinedError => {
-            let missing = || variables.iter().filter(|name| !vars.has(name));
-            let there = |name: &&String| part.is_some_and(|part| part.contains(name.as_str()));
-            let name = missing().find(there).or_else(|| missing().next()).map(String::as_str);
-            let name = name.or(part).unwrap_or("a value").into();
-            RenderError::Undefined { template: source.into(), name }
+            let missing = || variables.iter().filter(|name| !vars.has(name)).map(String::as_str);
+            // The failing part may be an attribute of a loop's variable, or but a filter's name.
+            let within =
+                |part: &str| missing().filter(|name| part.contains(name)).max_by_key(|name| name.len());
+            let path = part.filter(|part| part.contains('.'));
+            let name = part.and_then(within).or(path).or_else(|| missing().next()).or(part);
+            RenderError::undefined(source, name.unwrap_or("a value"))
         }
         ErrorKind::OutOfFuel => {
             RenderError::other(source, "it takes more work than a template may; make it simpler")

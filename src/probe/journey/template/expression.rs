@@ -3,19 +3,23 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer};
 
 use super::engine::{self, ENGINE};
 use super::error::{self, RenderError};
+use super::shared::Shared;
 use super::{ScalarVisitor, Vars, lint};
 
 /// A condition of `when` or `until`, such as `ticket is defined`.
 pub struct Expression {
     source: Box<str>,
-    compiled: minijinja::Expression<'static, 'static>,
+    compiled: Arc<minijinja::Expression<'static, 'static>>,
 }
+
+static CONDITIONS: Shared<minijinja::Expression<'static, 'static>> = Shared::new();
 
 impl Expression {
     /// Compiles an expression.
@@ -29,9 +33,12 @@ impl Expression {
         if text.trim().is_empty() {
             return Err("a condition is empty; write one such as: ticket is defined".into());
         }
-        let compiled =
-            ENGINE.compile_expression_owned(text.to_owned()).map_err(|error| error::syntax(&error, text))?;
-        lint::unknown_names_of_expression(text)?;
+        let compiled = CONDITIONS.get(text, || {
+            lint::long_expression(text)?;
+            let compiled = ENGINE.compile_expression_owned(text.to_owned());
+            let compiled = compiled.map_err(|error| error::syntax(&error, text))?;
+            lint::unknown_names_of_expression(text).map(|()| compiled)
+        })?;
         Ok(Self { source: text.into(), compiled })
     }
 

@@ -1,11 +1,17 @@
-//! Filters and tests that no template knows, found when the config is read: the engine looks them up
-//! only when it gets to them.
+//! What the engine does not refuse when the config is read: filters and tests that it does not know,
+//! and what would take more stack to read than there is.
 
 use std::sync::LazyLock;
 
 use minijinja::{Expression, Value};
 
 use super::engine::ENGINE;
+
+/// The longest expression, in bytes: far above what anyone writes, far below what overflows a stack.
+const LONGEST: usize = 1000;
+
+/// The most statements in a template: each may stand within the one before.
+const MOST: usize = 100;
 
 /// Whether the engine knows a filter, and a test, of a name.
 static KNOWN: LazyLock<Option<(Expression<'static, 'static>, Expression<'static, 'static>)>> =
@@ -17,7 +23,7 @@ static KNOWN: LazyLock<Option<(Expression<'static, 'static>, Expression<'static,
 fn is_known(name: &str, filter: bool) -> bool {
     let Some((of_filter, of_test)) = KNOWN.as_ref() else { return true };
     let asked = if filter { of_filter } else { of_test };
-    asked.eval([("name", name)].into_iter().collect::<Value>()).map_or(true, |known| known.is_true())
+    asked.eval(Value::from_pairs([("name", name)])).map_or(true, |known| known.is_true())
 }
 
 /// Refuses an expression that uses an unknown filter or test.
@@ -39,30 +45,58 @@ pub(super) fn unknown_names_of_expression(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Refuses a template that uses an unknown filter or test. It sees less than the engine: what stands
-/// behind `}}` within a map is taken for literal text, and a template with `raw` is left alone.
+/// Refuses a template that uses an unknown filter or test. One with comments or `raw` is left alone:
+/// what looks like a tag in it may be none.
 pub(super) fn unknown_names(text: &str) -> Result<(), String> {
     if text.contains("{#") || text.contains("raw") {
         return Ok(());
     }
-    let mut rest = text;
-    while let Some(start) = rest.find("{{").into_iter().chain(rest.find("{%")).min() {
-        let inside = rest.get(start + 2..).unwrap_or_default();
-        let end = end_of_tag(inside);
-        unknown_names_of_expression(inside.get(..end).unwrap_or_default())?;
-        rest = inside.get(end..).unwrap_or_default();
+    tags(text).try_for_each(unknown_names_of_expression)
+}
+
+/// Refuses a template that may nest too deep; to be asked before the engine reads it.
+pub(super) fn too_deep(text: &str) -> Result<(), String> {
+    if text.matches("{%").count() > MOST {
+        return Err(format!("a template has more than {MOST} statements; make it simpler"));
+    }
+    tags(text).try_for_each(long_expression)
+}
+
+/// Refuses an expression that is too long.
+pub(super) fn long_expression(text: &str) -> Result<(), String> {
+    if text.len() > LONGEST {
+        return Err(format!("an expression is longer than {LONGEST} bytes; make it simpler"));
     }
     Ok(())
 }
 
-/// Where a tag ends, strings within it skipped.
+/// What stands within `{{ … }}` and `{% … %}`.
+fn tags(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let start = rest.find("{{").into_iter().chain(rest.find("{%")).min()?;
+        let inside = rest.get(start + 2..)?;
+        let (tag, after) = inside.split_at_checked(end_of_tag(inside))?;
+        rest = after;
+        Some(tag)
+    })
+}
+
+/// Where a tag ends; strings and maps within it are skipped.
 fn end_of_tag(inside: &str) -> usize {
     let mut at = 0;
+    let mut maps = 0_u32;
     while let Some(rest) = inside.get(at..).filter(|rest| !rest.is_empty()) {
-        if rest.starts_with("}}") || rest.starts_with("%}") {
+        if maps == 0 && (rest.starts_with("}}") || rest.starts_with("%}")) {
             return at;
         }
-        at += piece(rest).len();
+        let piece = piece(rest);
+        match piece {
+            "{" => maps += 1,
+            "}" => maps = maps.saturating_sub(1),
+            _ => {}
+        }
+        at += piece.len();
     }
     inside.len()
 }

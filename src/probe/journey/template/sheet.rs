@@ -56,8 +56,16 @@ pub(super) struct Sheet {
 }
 
 impl Sheet {
-    pub fn new(place: Place) -> Self {
-        Self { text: String::new(), place, segment: 0, filled: false, refusal: None }
+    /// An empty one for a template of that length.
+    pub fn new(place: Place, length: usize) -> Self {
+        // Identifiers and tokens are mostly longer than their names.
+        Self {
+            text: String::with_capacity(length.min(LARGEST) + 32),
+            place,
+            segment: 0,
+            filled: false,
+            refusal: None,
+        }
     }
 
     /// Why writing ended, if it was refused.
@@ -87,7 +95,8 @@ impl Sheet {
         }
     }
 
-    fn literal(&mut self, text: &str) -> Result<(), Refusal> {
+    /// Adds literal text.
+    pub fn literal(&mut self, text: &str) -> Result<(), Refusal> {
         check_literal(self.place, text)?;
         let mut rest = text;
         while self.place == Place::Path {

@@ -15,7 +15,7 @@ use crate::model::Secret;
 const OWN: &[&str] = &["identity", "run", "repeat", "item"];
 
 /// Words of the language that stand for themselves inside an expression.
-const WORDS: &[&str] = &[
+pub(super) const WORDS: &[&str] = &[
     "true", "false", "none", "True", "False", "None", "not", "and", "or", "in", "is", "if", "else", "loop",
     "self",
 ];
@@ -71,13 +71,15 @@ impl Vars {
             ("totp", identity.totp.map(Secret::expose)),
             ("token", identity.token.map(Secret::expose)),
         ];
-        let identity: Value =
-            fields.into_iter().filter_map(|(key, text)| Some((key, Value::from(text?)))).collect();
-        let started_text = started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        let run: Value = [("id", run), ("started", &started_text)].into_iter().collect();
-        let names = [("identity", identity), ("run", run)];
+        let identity = Value::from_pairs(fields.into_iter().filter_map(|(key, text)| Some((key, text?))));
+        let names = [("identity", identity), ("run", run_value(run, started))];
         let names = names.into_iter().map(|(name, value)| (name.into(), value)).collect();
         Self(Arc::new(Root { names, at: started }))
+    }
+
+    /// Puts another run in the place of this one: what it left behind is to be swept.
+    pub fn set_run(&mut self, run: &str, started: Timestamp) {
+        self.insert("run", run_value(run, started));
     }
 
     /// Sets the clock of `totp()` and `now()`.
@@ -97,7 +99,7 @@ impl Vars {
 
     /// Sets `repeat.index`, which counts from 1.
     pub fn set_repeat(&mut self, index: u32) {
-        self.insert("repeat", [("index", index)].into_iter().collect());
+        self.insert("repeat", Value::from_pairs([("index", index)]));
     }
 
     /// Sets `item`, what a sweep has found.
@@ -128,6 +130,12 @@ impl Vars {
     fn insert(&mut self, name: &str, value: Value) {
         Arc::make_mut(&mut self.0).names.insert(name.into(), value);
     }
+}
+
+/// `run.id` and `run.started`.
+fn run_value(run: &str, started: Timestamp) -> Value {
+    let started = started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    Value::from_pairs([("id", run), ("started", &started)])
 }
 
 impl Object for Root {

@@ -1,0 +1,67 @@
+//! The way out, and the proof that the session is dead after it.
+
+use super::Run;
+use super::attempt::trouble;
+use crate::probe::journey::facts::{SignedOut, StepFacts};
+use crate::probe::journey::html::looks_like_login;
+use crate::probe::journey::step::Step;
+use crate::probe::web::walk::End;
+use crate::probe::web::words;
+
+impl Run<'_> {
+    /// Signs out, and shows the old cookies and token to a page that only a session opens.
+    pub(super) async fn sign_out(&mut self) {
+        let spec = self.spec;
+        let Some(sign_out) = spec.sign_out.as_deref().filter(|_| self.is_signed_in()) else { return };
+        let step = &sign_out.step;
+        let old = self.session.clone();
+        let mut seen = StepFacts {
+            name: step.name.as_deref().unwrap_or("sign out").to_owned(),
+            request: step.written(),
+            ..StepFacts::default()
+        };
+        self.repeated(step, &mut seen, self.all_end).await;
+        let mut signed_out = SignedOut { step: seen, still_opens: None, unproven: None };
+        if signed_out.step.trouble.is_some() {
+            signed_out.unproven = Some("the sign-out itself failed".to_owned());
+        } else if let Some(page) = spec.replayed() {
+            self.session = old;
+            match self.still_opens(page).await {
+                Ok(status) => signed_out.still_opens = status.map(|status| (page.written(), status)),
+                Err(why) => signed_out.unproven = Some(why),
+            }
+        }
+        self.facts.sign_out = Some(signed_out);
+    }
+
+    /// All steps that show a credential went well.
+    fn is_signed_in(&self) -> bool {
+        let last = self.spec.signing_in().map_or(0, |(_, last)| last);
+        let seen = self.facts.steps.get(..=last);
+        let stopped = self.facts.our_side.is_some() || self.facts.blocked.is_some();
+        !stopped && seen.is_some_and(|seen| seen.iter().all(|step| step.trouble.is_none()))
+    }
+
+    /// Whether the session opens a page: gets the page itself, not the way to the sign-in. The status,
+    /// if so.
+    ///
+    /// Why it is not known otherwise.
+    async fn still_opens(&mut self, page: &Step) -> Result<Option<u16>, String> {
+        let rendered = self.render(page)?;
+        let expect = page.expect.fill(&self.vars).map_err(|error| error.to_string())?.into_owned();
+        let asked = rendered.url.clone();
+        let walked = self.send(page, rendered, &expect, self.all_end).await;
+        match walked.end {
+            End::Answer(response) => {
+                let there = walked.url.origin() == asked.origin() && walked.url.path() == asked.path();
+                let opens = there
+                    && !looks_like_login(&response.body)
+                    && trouble(&expect, &walked.url, &response).is_none();
+                Ok(opens.then_some(response.status))
+            }
+            End::Astray(..) => Ok(None),
+            End::Failed(failure) => Err(words::failure(&failure, None)),
+            End::Skipped(skipped) => Err(skipped.why),
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! The ledger of writes, in the database's own file.
+//!
+//! It has a connection of its own that syncs every commit, whatever `storage.synchronous` says: a
+//! write must be on disk before it is sent. SQLite's locks make it safe for several processes;
+//! `check --write` uses it beside the daemon.
+//!
+//! The connection is opened at the first use and again when the file was replaced. Nothing is held
+//! in memory: what the file refuses is an error, and then nothing may be written in a portal.
+
+mod entries;
+mod fault;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection};
+use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
+use tokio::time::Instant;
+
+use self::entries::{Kept, Outcome, Write};
+use super::{BUSY, Mode, Sqlite, error, identity, known_schema, reading, refuse_newer, schema};
+use crate::model::CheckId;
+use crate::model::ledger::{Budget, Canary, CanaryState, Entry, Ledger, LedgerError, Tally};
+use crate::record::{Store as _, StoreError};
+use crate::telemetry::telemetry;
+
+/// How large the kept captures of one run may be, as JSON.
+const KEPT: usize = 64 * 1024;
+/// How often a file that another process is about to prepare is looked at.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Who uses the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holder {
+    /// The daemon, which is alone on its store.
+    Daemon,
+    /// A command, beside the daemon or without one.
+    Command,
+}
+
+impl Holder {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Daemon => "daemon",
+            Self::Command => "command",
+        }
+    }
+}
+
+/// The ledger on disk.
+#[derive(Debug)]
+pub struct SqliteLedger {
+    path: PathBuf,
+    holder: Holder,
+    desk: Mutex<Desk>,
+}
+
+#[derive(Debug, Default)]
+struct Desk {
+    /// The store of this process is open, or this is a command.
+    allowed: bool,
+    /// What a daemon before this one held is free.
+    released: bool,
+    seat: Option<Seat>,
+}
+
+#[derive(Debug)]
+struct Seat {
+    connection: SqliteConnection,
+    identity: (u64, u64),
+    /// A statement failed: the next use begins with a new connection.
+    failed: bool,
+}
+
+impl SqliteLedger {
+    /// The daemon's. It refuses everything until [`SqliteLedger::allow`].
+    pub fn of_daemon(path: &Path) -> Self {
+        Self { path: path.to_owned(), holder: Holder::Daemon, desk: Mutex::default() }
+    }
+
+    /// A command's. Makes the database at the first use if there is none.
+    pub fn of_command(path: &Path) -> Self {
+        let desk = Desk { allowed: true, released: true, seat: None };
+        Self { path: path.to_owned(), holder: Holder::Command, desk: Mutex::new(desk) }
+    }
+
+    /// The daemon has opened the store, so that the file is prepared and no other daemon uses it.
+    /// What an earlier daemon held is let go of before the first use.
+    pub async fn allow(&self) {
+        self.desk.lock().await.allowed = true;
+    }
+
+    /// Closes the connection. The next use opens it again.
+    pub async fn close(&self) {
+        if let Some(seat) = self.desk.lock().await.seat.take() {
+            seat.connection.close().await.ok();
+        }
+    }
+
+    /// The connection, for one transaction.
+    async fn seat(&self) -> Result<MappedMutexGuard<'_, Seat>, LedgerError> {
+        let mut desk = self.desk.lock().await;
+        if !desk.allowed {
+            return Err(fault::closed(&self.path));
+        }
+        if !desk.is_seated(&self.path).await {
+            desk.seat = None;
+            let mut seat = self.connect().await.map_err(|why| fault::of(&self.path, why))?;
+            if !desk.released {
+                let released = entries::release(&mut seat.connection, self.holder.as_str()).await;
+                released.map_err(|why| self.fault(&why))?;
+                desk.released = true;
+            }
+            desk.seat = Some(seat);
+        }
+        MutexGuard::try_map(desk, |desk| desk.seat.as_mut()).map_err(|_| fault::closed(&self.path))
+    }
+
+    async fn connect(&self) -> Result<Seat, StoreError> {
+        if self.holder == Holder::Command {
+            self.prepare().await?;
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(&self.path)
+            .busy_timeout(BUSY)
+            .disable_statement_logging()
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full);
+        let mut connection = options.connect().await.map_err(|why| error::of(&self.path, &why))?;
+        refuse_newer(&self.path, &mut connection).await?;
+        let identity = identity(&self.path).map_err(|why| error::io(&self.path, &why))?;
+        Ok(Seat { connection, identity, failed: false })
+    }
+
+    /// Makes the file or brings it up to date, as the daemon would: under its lock.
+    async fn prepare(&self) -> Result<(), StoreError> {
+        if self.is_prepared().await? {
+            return Ok(());
+        }
+        let patience = Instant::now() + BUSY;
+        loop {
+            match Sqlite::open(&self.path, Mode::Daemon { full_sync: true }).await {
+                Ok(store) => {
+                    store.close().await;
+                    return Ok(());
+                }
+                // Another command, or a daemon that starts, may be doing the same.
+                Err(StoreError::Locked { .. }) if Instant::now() < patience => {
+                    tokio::time::sleep(LOOK).await;
+                    if self.is_prepared().await? {
+                        return Ok(());
+                    }
+                }
+                Err(why) => return Err(why),
+            }
+        }
+    }
+
+    async fn is_prepared(&self) -> Result<bool, StoreError> {
+        // Without a file there is nothing to read; what else is wrong is said by who writes.
+        let Ok(mut connection) = reading(&self.path).connect().await else { return Ok(false) };
+        Ok(schema(&self.path, &mut connection).await? >= known_schema())
+    }
+
+    fn fault(&self, why: &sqlx::Error) -> LedgerError {
+        fault::of(&self.path, error::of(&self.path, why))
+    }
+
+    fn done<T>(&self, seat: &mut Seat, done: Result<T, sqlx::Error>) -> Result<T, LedgerError> {
+        done.map_err(|why| {
+            seat.failed = true;
+            self.fault(&why)
+        })
+    }
+
+    fn file(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn not_entered(&self, run: &str) -> LedgerError {
+        LedgerError::NotEntered { file: self.file(), run: run.to_owned() }
+    }
+
+    /// Counts what ended or failed; what had ended before is not counted twice.
+    fn counted(&self, run: &str, outcome: Outcome, name: &str) -> Result<(), LedgerError> {
+        match outcome {
+            Outcome::Changed => telemetry().canaries.with_label_values(&[name]).inc(),
+            Outcome::Over => {}
+            Outcome::Unknown => return Err(self.not_entered(run)),
+        }
+        Ok(())
+    }
+}
+
+impl Desk {
+    /// Whether there is a connection that can be used: to this very file, and in no transaction. One
+    /// that was dropped in the middle is rolled back before the ping.
+    async fn is_seated(&mut self, path: &Path) -> bool {
+        let Some(seat) = &mut self.seat else { return false };
+        if seat.failed || identity(path).ok() != Some(seat.identity) {
+            return false;
+        }
+        if seat.connection.is_in_transaction() && seat.connection.ping().await.is_err() {
+            return false;
+        }
+        !seat.connection.is_in_transaction()
+    }
+}
+
+impl Ledger for SqliteLedger {
+    fn enter<'a>(
+        &'a self,
+        check: &'a CheckId,
+        run: &'a str,
+        now: Timestamp,
+        held_until: Timestamp,
+        budget: Budget,
+    ) -> BoxFuture<'a, Result<Entry, LedgerError>> {
+        let write = Write { check, run, now, held_until, holder: self.holder.as_str(), budget };
+        Box::pin(async move {
+            let mut seat = self.seat().await?;
+            let entered = entries::enter(&mut seat.connection, &write).await;
+            self.done(&mut seat, entered)
+        })
+    }
+
+    fn keep<'a>(
+        &'a self,
+        run: &'a str,
+        kept: &'a Map<String, Value>,
+    ) -> BoxFuture<'a, Result<(), LedgerError>> {
+        Box::pin(async move {
+            let mut seat = self.seat().await?;
+            let done = entries::keep(&mut seat.connection, run, kept, KEPT).await;
+            match self.done(&mut seat, done)? {
+                Kept::Done => Ok(()),
+                Kept::NotEntered => Err(self.not_entered(run)),
+                Kept::TooLarge(size) => {
+                    let (file, run) = (self.file(), run.to_owned());
+                    Err(LedgerError::TooLarge { file, run, size, limit: KEPT })
+                }
+            }
+        })
+    }
+
+    fn settle<'a>(
+        &'a self,
+        run: &'a str,
+        state: CanaryState,
+        at: Timestamp,
+    ) -> BoxFuture<'a, Result<(), LedgerError>> {
+        Box::pin(async move {
+            let mut seat = self.seat().await?;
+            let done = entries::settle(&mut seat.connection, run, state, at).await;
+            let outcome = self.done(&mut seat, done)?;
+            self.counted(run, outcome, state.as_str())
+        })
+    }
+
+    fn take<'a>(
+        &'a self,
+        check: &'a CheckId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> BoxFuture<'a, Result<Vec<Canary>, LedgerError>> {
+        Box::pin(async move {
+            let mut seat = self.seat().await?;
+            let taken = entries::take(&mut seat.connection, check, now, until, self.holder.as_str()).await;
+            self.done(&mut seat, taken)
+        })
+    }
+
+    fn failed<'a>(&'a self, run: &'a str, not_before: Timestamp) -> BoxFuture<'a, Result<(), LedgerError>> {
+        Box::pin(async move {
+            let mut seat = self.seat().await?;
+            let done = entries::failed(&mut seat.connection, run, not_before).await;
+            let outcome = self.done(&mut seat, done)?;
+            self.counted(run, outcome, "failed")
+        })
+    }
+
+    fn open<'a>(&'a self, check: &'a CheckId) -> BoxFuture<'a, Result<Vec<Canary>, LedgerError>> {
+        Box::pin(async move {
+            let mut seat = self.seat().await?;
+            let open = entries::open(&mut seat.connection, check).await;
+            self.done(&mut seat, open)
+        })
+    }
+
+    fn tally<'a>(&'a self, check: &'a CheckId) -> BoxFuture<'a, Result<Tally, LedgerError>> {
+        Box::pin(async move {
+            let mut seat = self.seat().await?;
+            let tally = entries::tally(&mut seat.connection, check).await;
+            self.done(&mut seat, tally)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

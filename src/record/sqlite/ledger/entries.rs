@@ -1,0 +1,259 @@
+//! The statements of the ledger: each function is one transaction.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+use sqlx::{Connection, SqliteConnection};
+
+use crate::model::CheckId;
+use crate::model::ledger::{Budget, Canary, CanaryState, Entry, Tally};
+
+/// Canaries handed out at once.
+const MOST: i64 = 100;
+
+/// A write that wants to be entered.
+pub struct Write<'a> {
+    pub check: &'a CheckId,
+    pub run: &'a str,
+    pub now: Timestamp,
+    pub held_until: Timestamp,
+    pub holder: &'static str,
+    pub budget: Budget,
+}
+
+/// What became of a canary that was to end or to be let go of.
+pub enum Outcome {
+    /// It did.
+    Changed,
+    /// It had ended before.
+    Over,
+    /// There is none.
+    Unknown,
+}
+
+/// What became of captures to keep.
+pub enum Kept {
+    Done,
+    NotEntered,
+    /// They would take so many bytes.
+    TooLarge(usize),
+}
+
+type Columns = (String, String, i64, u32, u32, Option<i64>, Option<String>);
+
+const COLUMNS: &str = "run, check_name, entered, writes, attempts, not_before, kept";
+
+fn time(milliseconds: i64) -> Timestamp {
+    Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+fn parsed(kept: Option<String>) -> Result<Map<String, Value>, sqlx::Error> {
+    let Some(kept) = kept else { return Ok(Map::new()) };
+    serde_json::from_str(&kept).map_err(|why| sqlx::Error::Decode(why.into()))
+}
+
+fn canary(row: Columns) -> Result<Canary, sqlx::Error> {
+    let (run, check, entered, writes, attempts, not_before, kept) = row;
+    Ok(Canary {
+        run,
+        check: CheckId::from(check.as_str()),
+        entered: time(entered),
+        writes,
+        attempts,
+        not_before: not_before.map(time),
+        kept: parsed(kept)?,
+    })
+}
+
+pub async fn enter(connection: &mut SqliteConnection, write: &Write<'_>) -> Result<Entry, sqlx::Error> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let refused = match own(&mut transaction, write).await? {
+        Some(refused) => Some(refused),
+        None => match another(&mut transaction, write).await? {
+            Some(refused) => Some(refused),
+            None => spent(&mut transaction, write).await?,
+        },
+    };
+    if let Some(refused) = refused {
+        transaction.rollback().await?;
+        return Ok(refused);
+    }
+    insert(&mut transaction, write).await?;
+    transaction.commit().await?;
+    Ok(Entry::Entered)
+}
+
+/// What the run's own canary has against another write: a sweep took it, or its clean-up failed.
+async fn own(connection: &mut SqliteConnection, write: &Write<'_>) -> Result<Option<Entry>, sqlx::Error> {
+    let sql = "SELECT entered, taken, attempts > 0 AND ended IS NULL FROM canaries WHERE run = ?";
+    let found = sqlx::query_as::<_, (i64, bool, bool)>(sql).bind(write.run);
+    let Some((entered, taken, failed)) = found.fetch_optional(connection).await? else { return Ok(None) };
+    let run = write.run.to_owned();
+    Ok(match (taken, failed) {
+        (true, _) => Some(Entry::Busy { run }),
+        (_, true) => Some(Entry::Unswept { run, entered: time(entered) }),
+        _ => None,
+    })
+}
+
+async fn another(connection: &mut SqliteConnection, write: &Write<'_>) -> Result<Option<Entry>, sqlx::Error> {
+    let sql = "SELECT run, entered, coalesce(held_until > ?, 0) FROM canaries \
+               WHERE check_name = ? AND ended IS NULL AND run <> ? ORDER BY entered, run LIMIT 1";
+    let found = sqlx::query_as::<_, (String, i64, bool)>(sql)
+        .bind(write.now.as_millisecond())
+        .bind(write.check.as_str())
+        .bind(write.run)
+        .fetch_optional(connection)
+        .await?;
+    Ok(found.map(
+        |(run, entered, held)| {
+            if held { Entry::Busy { run } } else { Entry::Unswept { run, entered: time(entered) } }
+        },
+    ))
+}
+
+async fn spent(connection: &mut SqliteConnection, write: &Write<'_>) -> Result<Option<Entry>, sqlx::Error> {
+    let sql = "SELECT coalesce(sum(writes), 0) FROM canaries WHERE check_name = ? AND written >= ?";
+    let written = sqlx::query_scalar::<_, i64>(sql)
+        .bind(write.check.as_str())
+        .bind(write.budget.since.as_millisecond())
+        .fetch_one(connection)
+        .await?;
+    let written = u64::try_from(written).unwrap_or(0);
+    Ok((written >= write.budget.limit).then_some(Entry::Spent { written }))
+}
+
+async fn insert(connection: &mut SqliteConnection, write: &Write<'_>) -> Result<(), sqlx::Error> {
+    let sql = "INSERT INTO canaries (run, check_name, entered, written, writes, holder, held_until) \
+               VALUES (?1, ?2, ?3, ?3, 1, ?4, ?5) ON CONFLICT (run) DO UPDATE SET written = ?3, \
+               writes = writes + 1, holder = ?4, held_until = ?5, ended = NULL, outcome = NULL \
+               WHERE check_name = ?2";
+    let done = sqlx::query(sql)
+        .bind(write.run)
+        .bind(write.check.as_str())
+        .bind(write.now.as_millisecond())
+        .bind(write.holder)
+        .bind(write.held_until.as_millisecond())
+        .execute(connection)
+        .await?;
+    if done.rows_affected() == 0 {
+        return Err(sqlx::Error::Protocol(format!("the run {} belongs to another check", write.run)));
+    }
+    Ok(())
+}
+
+pub async fn keep(
+    connection: &mut SqliteConnection,
+    run: &str,
+    kept: &Map<String, Value>,
+    limit: usize,
+) -> Result<Kept, sqlx::Error> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let found = sqlx::query_scalar::<_, Option<String>>("SELECT kept FROM canaries WHERE run = ?");
+    let Some(found) = found.bind(run).fetch_optional(&mut *transaction).await? else {
+        transaction.rollback().await?;
+        return Ok(Kept::NotEntered);
+    };
+    let mut all = parsed(found)?;
+    all.extend(kept.clone());
+    let text = super::super::commit::json(&all)?;
+    if text.len() > limit {
+        transaction.rollback().await?;
+        return Ok(Kept::TooLarge(text.len()));
+    }
+    let set = sqlx::query("UPDATE canaries SET kept = ? WHERE run = ?");
+    set.bind(text).bind(run).execute(&mut *transaction).await?;
+    transaction.commit().await?;
+    Ok(Kept::Done)
+}
+
+pub async fn settle(
+    connection: &mut SqliteConnection,
+    run: &str,
+    state: CanaryState,
+    at: Timestamp,
+) -> Result<Outcome, sqlx::Error> {
+    let sql = "UPDATE canaries SET ended = ?, outcome = ?, holder = NULL, held_until = NULL, not_before = NULL \
+               WHERE run = ? AND ended IS NULL";
+    let done = sqlx::query(sql).bind(at.as_millisecond()).bind(state.as_str()).bind(run);
+    let done = done.execute(&mut *connection).await?;
+    outcome(connection, run, done.rows_affected()).await
+}
+
+pub async fn failed(
+    connection: &mut SqliteConnection,
+    run: &str,
+    not_before: Timestamp,
+) -> Result<Outcome, sqlx::Error> {
+    let sql = "UPDATE canaries SET attempts = attempts + 1, not_before = ?, holder = NULL, held_until = NULL \
+               WHERE run = ? AND ended IS NULL";
+    let done = sqlx::query(sql).bind(not_before.as_millisecond()).bind(run);
+    let done = done.execute(&mut *connection).await?;
+    outcome(connection, run, done.rows_affected()).await
+}
+
+async fn outcome(connection: &mut SqliteConnection, run: &str, changed: u64) -> Result<Outcome, sqlx::Error> {
+    if changed > 0 {
+        return Ok(Outcome::Changed);
+    }
+    let found = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM canaries WHERE run = ?");
+    let found = found.bind(run).fetch_one(connection).await?;
+    Ok(if found > 0 { Outcome::Over } else { Outcome::Unknown })
+}
+
+pub async fn take(
+    connection: &mut SqliteConnection,
+    check: &CheckId,
+    now: Timestamp,
+    until: Timestamp,
+    holder: &'static str,
+) -> Result<Vec<Canary>, sqlx::Error> {
+    let sql = format!(
+        "UPDATE canaries SET taken = 1, holder = ?1, held_until = ?2 WHERE run IN \
+         (SELECT run FROM canaries WHERE check_name = ?3 AND ended IS NULL AND coalesce(held_until <= ?4, 1) \
+          AND coalesce(not_before <= ?4, 1) ORDER BY entered, run LIMIT ?5) RETURNING {COLUMNS}"
+    );
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let rows = sqlx::query_as::<_, Columns>(sqlx::AssertSqlSafe(sql))
+        .bind(holder)
+        .bind(until.as_millisecond())
+        .bind(check.as_str())
+        .bind(now.as_millisecond())
+        .bind(MOST)
+        .fetch_all(&mut *transaction)
+        .await?;
+    let mut taken = rows.into_iter().map(canary).collect::<Result<Vec<_>, _>>()?;
+    transaction.commit().await?;
+    taken.sort_by(|a, b| (a.entered, &a.run).cmp(&(b.entered, &b.run)));
+    Ok(taken)
+}
+
+pub async fn open(connection: &mut SqliteConnection, check: &CheckId) -> Result<Vec<Canary>, sqlx::Error> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM canaries WHERE check_name = ? AND ended IS NULL ORDER BY entered, run LIMIT ?"
+    );
+    let rows = sqlx::query_as::<_, Columns>(sqlx::AssertSqlSafe(sql)).bind(check.as_str()).bind(MOST);
+    rows.fetch_all(connection).await?.into_iter().map(canary).collect()
+}
+
+pub async fn tally(connection: &mut SqliteConnection, check: &CheckId) -> Result<Tally, sqlx::Error> {
+    let sql =
+        "SELECT iif(ended IS NULL, '', outcome), count(*) FROM canaries WHERE check_name = ? GROUP BY 1";
+    let rows = sqlx::query_as::<_, (String, i64)>(sql).bind(check.as_str()).fetch_all(connection).await?;
+    let count = |state: &str| {
+        let found = rows.iter().find(|(found, _)| found == state);
+        found.map_or(0, |(_, count)| u64::try_from(*count).unwrap_or(0))
+    };
+    Ok(Tally {
+        open: count(""),
+        cleaned: count(CanaryState::Cleaned.as_str()),
+        swept: count(CanaryState::Swept.as_str()),
+        absent: count(CanaryState::Absent.as_str()),
+    })
+}
+
+/// Lets go of what a dead process held.
+pub async fn release(connection: &mut SqliteConnection, holder: &'static str) -> Result<(), sqlx::Error> {
+    let sql = "UPDATE canaries SET holder = NULL, held_until = NULL WHERE ended IS NULL AND holder = ?";
+    sqlx::query(sql).bind(holder).execute(connection).await?;
+    Ok(())
+}
