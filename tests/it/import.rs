@@ -36,6 +36,20 @@ fn a_recorded_sign_in_becomes_a_draft_without_its_secrets() {
 }
 
 #[test]
+fn a_draft_is_a_config_without_faults() {
+    let (_, folder) = import(&recording(), &["-o", "monitor.yaml"]);
+    let validate = |folder: &Path| {
+        portalwatch_with(folder, &[("PORTAL_PASSWORD", "from the environment")], &["config", "validate"])
+    };
+    let said = validate(folder.path()).ended(0);
+    assert!(said.stdout.contains("1 checks, no faults"), "{said:?}");
+    let draft = std::fs::read_to_string(folder.path().join("monitor.yaml")).unwrap();
+    std::fs::write(folder.path().join("monitor.yaml"), draft.replace("submit: login", "submit: other"))
+        .unwrap();
+    validate(folder.path()).ended(78);
+}
+
+#[test]
 fn the_origin_decides_what_belongs_to_the_portal() {
     let (said, _folder) = import(&recording(), &["--origin", "https://login.other.example/x"]);
     assert!(said.ended(0).stdout.contains("url: \"https://login.other.example\"\n"));

@@ -1,5 +1,8 @@
 //! Recordings as browsers write them.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
 use serde_json::{Value, json};
 
 use super::super::{Made, build::Names, draft};
@@ -98,16 +101,25 @@ pub fn made(exchanges: Vec<Exchange>) -> Made {
     draft(&recording(exchanges), None, Names { portal: None, check: None }).unwrap()
 }
 
-/// The draft's text, which reads as YAML.
+/// The draft's text, which is a config without faults.
 pub fn imported(exchanges: Vec<Exchange>) -> String {
     let yaml = made(exchanges).yaml;
     valid(&yaml);
     yaml
 }
 
-/// Panics at what is no YAML.
+/// Panics at what `config validate` would refuse once the variables are set.
 pub fn valid(yaml: &str) {
-    readable(yaml);
+    static VARIABLE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\{ env: [A-Z0-9_]+ \}").unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("draft.yaml");
+    // The environment of a test cannot be set. The value is base32, as a TOTP secret must be.
+    let set = VARIABLE.replace_all(yaml, "{ insecure_literal: GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ }");
+    std::fs::write(&path, set.as_bytes()).unwrap();
+    if let Err(faults) = crate::app::plan(&path) {
+        let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        panic!("{}\n{yaml}", lines.join("\n"));
+    }
 }
 
 /// The draft as a value; panics at what is no YAML.
