@@ -278,3 +278,6 @@ fn boundary(parts: &[Ready<'_>]) -> String {
     let text = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest.as_ref());
     format!("portalwatch{}", text.replace(['-', '_'], "x"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -445,3 +445,6 @@ impl Known {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

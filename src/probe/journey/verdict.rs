@@ -114,7 +114,11 @@ fn refuses(spec: &Spec, facts: &Facts, index: usize, seen: &StepFacts) -> bool {
     if shown.without(accepted).signs_in() {
         return !(by_status && is_of_the_request(status));
     }
-    if by_status && status == 401 && (facts.token_shown || shown.any()) {
+    let unauthorized = by_status && status == 401;
+    if shown.any() {
+        return unauthorized;
+    }
+    if unauthorized && facts.token_shown {
         return true;
     }
     let no_session =
@@ -271,3 +275,6 @@ fn signed_out(facts: &Facts) -> Option<Finding> {
     };
     Some(Finding::of(&docs::SIGN_OUT, "sign out", format!("{}: {why}", signed_out.step.request)))
 }
+
+#[cfg(test)]
+mod tests;
