@@ -7,6 +7,7 @@ mod cli;
 mod command;
 mod contracts;
 mod faults;
+mod import;
 mod journeys_docs;
 mod layers;
 mod metrics;
