@@ -8,6 +8,7 @@ mod command;
 mod contracts;
 mod faults;
 mod import;
+mod journeys_docs;
 mod layers;
 mod metrics;
 mod peers;
