@@ -246,31 +246,40 @@ impl Problems {
     fn variables(&mut self, spec: &Spec, identity: Option<&Identity>) {
         let later: BTreeSet<&str> =
             spec.steps.iter().flat_map(|step| step.capture.keys()).map(|name| &**name).collect();
-        let mut known = Known::of(identity);
+        let known = self.list(&["steps"], &spec.steps, Known::of(identity), &later);
+        self.list(&["cleanup"], &spec.cleanup, known.clone(), &later);
+        // What a crash left behind is swept where the first write would be sent, with what the ledger
+        // kept.
+        let mut before = Known::of(identity);
         for (index, step) in spec.steps.iter().enumerate() {
-            let path = vec!["steps".to_owned(), format!("[{index}]")];
-            self.known(&path, step, &known, &later);
-            known.learn(step);
+            before.learn(step, |keep| keep || spec.first_write().is_none_or(|first| index < first));
         }
-        for (path, step) in all_steps(spec).filter(|(path, _)| !is_main(path)) {
-            let mut here = known.clone();
-            if path.iter().any(|key| key == "then") {
-                here.values.insert("item".to_owned());
-            }
-            if path.first().is_some_and(|key| key == "sweep") {
-                // What a crash left behind is swept with what the ledger kept.
-                let kept =
-                    spec.steps.iter().flat_map(|step| &step.capture).filter(|(_, capture)| capture.keep);
-                here.values.retain(|name| !later.contains(name.as_str()));
-                here.values.extend(kept.map(|(name, _)| name.to_string()));
-                let before = spec.steps.iter().take(spec.first_write().unwrap_or_default());
-                here.values.extend(before.flat_map(|step| step.capture.keys()).map(|name| name.to_string()));
-            }
-            self.known(&path, step, &here, &later);
+        for (index, rule) in spec.sweep.iter().enumerate() {
+            let index = format!("[{index}]");
+            self.known(&["sweep".to_owned(), index.clone()], &rule.search, &before, &later);
+            let mut here = before.clone();
+            here.values.insert("item".to_owned());
+            self.list(&["sweep", &index, "then"], &rule.then.0, here, &later);
+        }
+        for step in spec.sign_out.iter().flat_map(|out| std::iter::once(&out.step).chain(&out.replay)) {
+            self.known(&["sign_out".to_owned()], step, &known, &later);
         }
         if let Some(bearer) = spec.bearer.as_deref().filter(|bearer| !later.contains(bearer)) {
             self.say(&["bearer"], unknown(bearer, &later));
         }
+    }
+
+    /// Steps that are done one after the other: each knows what those before it captured. What is
+    /// known after the last.
+    fn list(&mut self, path: &[&str], steps: &[Step], known: Known, later: &BTreeSet<&str>) -> Known {
+        let mut known = known;
+        for (index, step) in steps.iter().enumerate() {
+            let mut path: Vec<String> = path.iter().map(|key| (*key).to_owned()).collect();
+            path.push(format!("[{index}]"));
+            self.known(&path, step, &known, later);
+            known.learn(step, |_| true);
+        }
+        known
     }
 
     fn known(&mut self, path: &[String], step: &Step, known: &Known, later: &BTreeSet<&str>) {
@@ -364,8 +373,9 @@ impl Known {
         Self { values, forms: BTreeSet::new(), links: BTreeSet::new(), identity }
     }
 
-    fn learn(&mut self, step: &Step) {
-        for (name, capture) in &step.capture {
+    /// Learns the captures of a step of which the condition holds, given whether they are kept.
+    fn learn(&mut self, step: &Step, learns: impl Fn(bool) -> bool) {
+        for (name, capture) in step.capture.iter().filter(|(_, capture)| learns(capture.keep)) {
             match capture.source {
                 Source::Form(_) => self.forms.insert(name.to_string()),
                 Source::Link(_) => self.links.insert(name.to_string()),
