@@ -103,7 +103,7 @@ struct Run<'a> {
     steps_end: Instant,
     /// When everything must have.
     all_end: Instant,
-    /// What earlier runs left behind and this run took on.
+    /// What earlier runs left behind and this run took on, at the place of its first write.
     leftovers: Vec<Leftover>,
     /// Something of this run stands in the ledger.
     entered: bool,
@@ -161,7 +161,6 @@ impl<'a> Run<'a> {
     }
 
     async fn go(&mut self, memory: &Memory) {
-        self.take_leftovers().await;
         if self.authorize().await {
             self.steps(memory).await;
         }
