@@ -7,6 +7,7 @@ mod cli;
 mod command;
 mod contracts;
 mod faults;
+mod import;
 mod journeys;
 mod layers;
 mod metrics;
