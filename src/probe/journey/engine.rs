@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::rand;
+use http::HeaderValue;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep_until};
@@ -103,6 +104,8 @@ struct Run<'a> {
     steps_end: Instant,
     /// When everything must have.
     all_end: Instant,
+    /// What the last request, or a redirect of it, was told of waiting.
+    retry_after: Option<HeaderValue>,
     /// What earlier runs left behind and this run took on, at the place of its first write.
     leftovers: Vec<Leftover>,
     /// Something of this run stands in the ledger.
@@ -150,6 +153,7 @@ impl<'a> Run<'a> {
             began,
             steps_end: all_end - wanted.min(deadline / 3),
             all_end,
+            retry_after: None,
             leftovers: Vec::new(),
             entered: false,
         }

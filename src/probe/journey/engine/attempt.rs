@@ -1,7 +1,7 @@
 //! One request of a step: sent, judged, and what is kept of its answer.
 
-use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, ORIGIN, REFERER};
-use http::{HeaderMap, HeaderName};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, ORIGIN, REFERER, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use tokio::time::Instant;
 use url::Url;
@@ -110,10 +110,12 @@ impl Run<'_> {
             csrf: self.spec.csrf.as_ref().map(|csrf| csrf.header.clone()),
             hops: Vec::new(),
             cookies: Vec::new(),
+            retry_after: None,
             at: self.ctx.at,
             began: self.began,
         };
         let walked = walk(request, self.via.clone(), &trip, &mut browser).await;
+        self.retry_after = browser.retry_after;
         let room = MOST_COOKIES.saturating_sub(self.facts.cookies.len());
         let cookies = browser.cookies.into_iter().take(room);
         self.facts.cookies.extend(cookies.map(|cookie| CookieSeen { signing_in, ..cookie }));
@@ -210,7 +212,11 @@ impl Run<'_> {
     /// What helps whoever looks into a failed step.
     fn evidence(&mut self, step: &Step, response: &Response, seen: &mut StepFacts) {
         let credentials = step.shows_credential() || self.session.bearer().is_some();
-        let found = blocked(response.status, &response.headers, &response.body, credentials, self.now());
+        let mut headers = response.headers.clone();
+        if let Some(wait) = self.retry_after.clone() {
+            headers.entry(RETRY_AFTER).or_insert(wait);
+        }
+        let found = blocked(response.status, &headers, &response.body, credentials, self.now());
         if let Some(found) = found {
             self.facts.blocked = Some(BlockedAt::at(&seen.name, found));
         }
@@ -269,6 +275,8 @@ struct Browser<'a> {
     csrf: Option<HeaderName>,
     hops: Vec<Url>,
     cookies: Vec<CookieSeen>,
+    /// What an answer on the way said of waiting: some portals redirect to the page that tells why.
+    retry_after: Option<HeaderValue>,
     at: Timestamp,
     began: Instant,
 }
@@ -292,5 +300,7 @@ impl Traveller for Browser<'_> {
         let now = self.at.checked_add(self.began.elapsed()).unwrap_or(self.at);
         self.cookies.extend(self.session.seen(url, &response.headers, now));
         self.hops.push(url.clone());
+        let wait = response.headers.get(RETRY_AFTER).cloned();
+        self.retry_after = wait.or(self.retry_after.take());
     }
 }
