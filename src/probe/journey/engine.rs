@@ -94,6 +94,8 @@ struct Run<'a> {
     session: Session,
     /// The page that a person would be looking at.
     page: Option<Url>,
+    /// What the last request, or a redirect of it, was told of waiting.
+    retry_after: Option<HeaderValue>,
     /// Captures that are not kept, and tokens.
     secrets: Vec<Secret>,
     /// Captures marked `keep`.
@@ -104,8 +106,6 @@ struct Run<'a> {
     steps_end: Instant,
     /// When everything must have.
     all_end: Instant,
-    /// What the last request, or a redirect of it, was told of waiting.
-    retry_after: Option<HeaderValue>,
     /// What earlier runs left behind and this run took on, at the place of its first write.
     leftovers: Vec<Leftover>,
     /// Something of this run stands in the ledger.
@@ -147,13 +147,13 @@ impl<'a> Run<'a> {
             links: BTreeMap::new(),
             session: Session::new(portal, spec.csrf.as_deref().cloned()),
             page: None,
+            retry_after: None,
             secrets: Vec::new(),
             kept: Map::new(),
             facts: Facts { run: id, ..Facts::default() },
             began,
             steps_end: all_end - wanted.min(deadline / 3),
             all_end,
-            retry_after: None,
             leftovers: Vec::new(),
             entered: false,
         }
