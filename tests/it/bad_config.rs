@@ -578,7 +578,7 @@ fn the_steps_of_a_clean_up_and_of_a_sweep_know_what_those_before_them_captured()
             "monitor.yaml:11: portals.acme.checks.work.journey.cleanup[0].submit: no step before captures a form as \"gone\"",
             "monitor.yaml:12: portals.acme.checks.work.journey.sweep[0].then[0].submit: no step before captures a form as \"gone\"",
             "monitor.yaml:12: portals.acme.checks.work.journey.sweep[0].then[1].submit: no step before captures a form as \"behind\"",
-            "monitor.yaml:12: portals.acme.checks.work.journey.sweep[0].then[2]: \"late\" is captured only by a later step",
+            "monitor.yaml:12: portals.acme.checks.work.journey.sweep[0].then[2] … \"late\" is captured only by a later step",
         ],
     );
     refused(

@@ -275,7 +275,10 @@ impl Problems {
         let mut known = known;
         for (index, step) in steps.iter().enumerate() {
             let mut path: Vec<String> = path.iter().map(|key| (*key).to_owned()).collect();
-            path.push(format!("[{index}]"));
+            // What removes an item may be written as one step that is no list.
+            if steps.len() > 1 || path.last().is_none_or(|key| key != "then") {
+                path.push(format!("[{index}]"));
+            }
             self.known(&path, step, &known, later);
             known.learn(step, |_| true);
         }
