@@ -10,7 +10,7 @@ use crate::command::{Said, portalwatch_with};
 
 const SECRET: &str = "s3cr3t-that-nobody-may-see";
 
-fn validate_with(text: &str, environment: &[(&str, &str)]) -> Said {
+pub fn validate_with(text: &str, environment: &[(&str, &str)]) -> Said {
     let folder = TempDir::new().unwrap();
     std::fs::write(folder.path().join("monitor.yaml"), text).unwrap();
     let said = portalwatch_with(folder.path(), environment, &["config", "validate"]);
@@ -22,12 +22,12 @@ fn validate_with(text: &str, environment: &[(&str, &str)]) -> Said {
 /// The faults, which must be as many as expected; each line must start as its expectation says
 /// and hold what stands after ` … `.
 #[track_caller]
-fn refused(text: &str, expected: &[&str]) {
+pub fn refused(text: &str, expected: &[&str]) {
     refused_with(text, &[], expected);
 }
 
 #[track_caller]
-fn refused_with(text: &str, environment: &[(&str, &str)], expected: &[&str]) {
+pub fn refused_with(text: &str, environment: &[(&str, &str)], expected: &[&str]) {
     let said = validate_with(text, environment).ended(78);
     let lines: Vec<&str> = said.stdout.lines().collect();
     assert_eq!(lines.len(), expected.len(), "{text}\n{lines:#?}");

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod bad_config;
+mod bad_journeys;
 mod bad_servers;
 mod cli;
 mod command;

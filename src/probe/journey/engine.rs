@@ -420,3 +420,6 @@ fn run_id() -> Result<String, Unmeasured> {
 const fn of_the_config(why: String) -> Skipped {
     Skipped { cause: Cause::Config, why, no_route: false }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use super::capture::Source;
 use super::request::literal_origin;
 use super::spec::{MOST_STEPS, Spec};
 use super::step::{Action, MOST_REPEATS, Shown, Step};
-use super::template::{check_name, check_totp_secret};
+use super::template::check_name;
 use crate::formats::yaml::nearest;
 use crate::model::Identity;
 use crate::probe::web::tls;
@@ -93,10 +93,6 @@ impl Problems {
 
     fn identity(&mut self, spec: &Spec, identity: Option<&Identity>) {
         let Some(identity) = identity else { return };
-        let totp = identity.totp.as_ref().map(|secret| check_totp_secret(secret.expose()));
-        if let Some(Err(why)) = totp {
-            self.say(&["as"], format!("the totp of identity {:?}: {why}", identity.name));
-        }
         if spec.bearer.is_some() && (identity.token.is_some() || identity.oauth2.is_some()) {
             let message = "the identity brings a token of its own; leave bearer out";
             self.say(&["bearer"], message);
