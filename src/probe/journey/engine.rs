@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::rand;
+use http::HeaderValue;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep_until};
@@ -97,6 +98,8 @@ struct Run<'a> {
     session: Session,
     /// The page that a person would be looking at.
     page: Option<Url>,
+    /// What the last request, or a redirect of it, was told of waiting.
+    retry_after: Option<HeaderValue>,
     /// Captures that are not kept, and tokens.
     secrets: Vec<Secret>,
     /// Captures marked `keep`.
@@ -107,7 +110,7 @@ struct Run<'a> {
     steps_end: Instant,
     /// When everything must have.
     all_end: Instant,
-    /// What earlier runs left behind and this run took on.
+    /// What earlier runs left behind and this run took on, at the place of its first write.
     leftovers: Vec<Leftover>,
     /// Something of this run stands in the ledger.
     entered: bool,
@@ -148,6 +151,7 @@ impl<'a> Run<'a> {
             links: BTreeMap::new(),
             session: Session::new(portal, spec.csrf.as_deref().cloned()),
             page: None,
+            retry_after: None,
             secrets: Vec::new(),
             kept: Map::new(),
             facts: Facts { run: id, ..Facts::default() },
@@ -171,7 +175,6 @@ impl<'a> Run<'a> {
     }
 
     async fn go(&mut self, memory: &Memory) {
-        self.take_leftovers().await;
         if self.authorize().await {
             self.steps(memory).await;
         }

@@ -29,7 +29,9 @@ impl Selector {
     /// What is wrong with it and the way out.
     pub fn new(written: &str) -> Result<Self, String> {
         let compiled = scraper::Selector::parse(written).map_err(|error| {
-            format!("{written:?} is no CSS selector, write for example form#login or a[rel=next]: {error}")
+            // Some of its messages have several lines.
+            let why = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+            format!("{written:?} is no CSS selector, write for example form#login or a[rel=next]: {why}")
         })?;
         Ok(Self { written: written.into(), compiled })
     }

@@ -16,6 +16,7 @@ use super::session::Csrf;
 use super::step::{Shown, Step};
 use super::template::Template;
 use crate::model::Span;
+use crate::probe::web::scalars::Size;
 
 /// What a person does in the portal, from signing in to signing out.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -97,6 +98,11 @@ struct SweepKeys {
     query: Option<Box<WordFields>>,
     /// Request headers of the search.
     headers: Option<Box<HeaderFields>>,
+    /// Bounds the search; the check's `timeout` if not set.
+    timeout: Option<Span>,
+    /// Reading what the search answers stops after this many bytes, and a part cannot be searched.
+    #[serde(default)]
+    max_body: Size,
     /// What of the answer are the items.
     each: Each,
     /// What removes one `item`.
@@ -105,8 +111,14 @@ struct SweepKeys {
 
 impl From<SweepKeys> for Sweep {
     fn from(keys: SweepKeys) -> Self {
-        let search =
-            Step { get: Some(keys.get), query: keys.query, headers: keys.headers, ..Step::default() };
+        let search = Step {
+            get: Some(keys.get),
+            query: keys.query,
+            headers: keys.headers,
+            timeout: keys.timeout,
+            max_body: keys.max_body,
+            ..Step::default()
+        };
         Self { search, each: keys.each, then: keys.then }
     }
 }
@@ -220,5 +232,21 @@ impl Spec {
         let last = new.iter().rposition(|shown| shown.signs_in());
         let by_token = || new.iter().position(|shown| shown.token).map(|only| (only, only));
         first.zip(last).or_else(by_token)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_may_be_slower_and_larger_than_other_requests() {
+        let sweep = serde_json::json!({
+            "get": "/flows", "each": "$[*].id", "then": { "delete": "/flow/{{ item }}" },
+            "timeout": "20s", "max_body": "8MiB",
+        });
+        let sweep: Sweep = serde_json::from_value(sweep).unwrap();
+        assert_eq!(sweep.search.timeout, Some(Span(Duration::from_secs(20))));
+        assert_eq!(sweep.search.max_body.0, 8 << 20);
     }
 }

@@ -8,7 +8,7 @@ use super::capture::Source;
 use super::request::literal_origin;
 use super::spec::{MOST_STEPS, Spec};
 use super::step::{Action, MOST_REPEATS, Shown, Step};
-use super::template::{check_name, check_totp_secret};
+use super::template::check_name;
 use crate::formats::yaml::nearest;
 use crate::model::Identity;
 use crate::probe::web::tls;
@@ -93,10 +93,6 @@ impl Problems {
 
     fn identity(&mut self, spec: &Spec, identity: Option<&Identity>) {
         let Some(identity) = identity else { return };
-        let totp = identity.totp.as_ref().map(|secret| check_totp_secret(secret.expose()));
-        if let Some(Err(why)) = totp {
-            self.say(&["as"], format!("the totp of identity {:?}: {why}", identity.name));
-        }
         if spec.bearer.is_some() && (identity.token.is_some() || identity.oauth2.is_some()) {
             let message = "the identity brings a token of its own; leave bearer out";
             self.say(&["bearer"], message);
@@ -275,31 +271,42 @@ impl Problems {
     fn variables(&mut self, spec: &Spec, identity: Option<&Identity>) {
         let later: BTreeSet<&str> =
             spec.steps.iter().flat_map(|step| step.capture.keys()).map(|name| &**name).collect();
-        let mut known = Known::of(identity);
-        for (index, step) in spec.steps.iter().enumerate() {
-            let path = vec!["steps".to_owned(), format!("[{index}]")];
-            self.known(&path, step, &known, &later);
-            known.learn(step);
-        }
-        let mut sweeping = Known::when_sweeping(spec, identity);
+        let known = self.list(&["steps"], &spec.steps, Known::of(identity), &later);
+        self.list(&["cleanup"], &spec.cleanup, known.clone(), &later);
+        let sweeping = Known::when_sweeping(spec, identity);
         for (index, rule) in spec.sweep.iter().enumerate() {
             let path = ["sweep".to_owned(), format!("[{index}]")];
             for name in rule.each.variables().iter().filter(|name| !sweeping.has(name)) {
                 self.at(&path, "each", sweeping.missing(name, &later));
             }
+            self.known(&path, &rule.search, &sweeping, &later);
+            let mut here = sweeping.clone();
+            here.values.insert("item".to_owned());
+            let [sweep, index] = &path;
+            self.list(&[sweep, index, "then"], &rule.then.0, here, &later);
         }
-        for (path, step) in all_steps(spec).filter(|(path, _)| !is_main(path)) {
-            let here =
-                if path.first().is_some_and(|key| key == "sweep") { &mut sweeping } else { &mut known };
-            if path.iter().any(|key| key == "then") {
-                here.values.insert("item".to_owned());
-            }
-            self.known(&path, step, here, &later);
-            here.values.remove("item");
+        for step in spec.sign_out.iter().flat_map(|out| std::iter::once(&out.step).chain(&out.replay)) {
+            self.known(&["sign_out".to_owned()], step, &known, &later);
         }
         if let Some(bearer) = spec.bearer.as_deref().filter(|bearer| !later.contains(bearer)) {
             self.say(&["bearer"], unknown(bearer, &later));
         }
+    }
+
+    /// Steps that are done one after the other: each knows what those before it captured. What is
+    /// known after the last.
+    fn list(&mut self, path: &[&str], steps: &[Step], known: Known, later: &BTreeSet<&str>) -> Known {
+        let mut known = known;
+        for (index, step) in steps.iter().enumerate() {
+            let mut path: Vec<String> = path.iter().map(|key| (*key).to_owned()).collect();
+            // What removes an item may be written as one step that is no list.
+            if steps.len() > 1 || path.last().is_none_or(|key| key != "then") {
+                path.push(format!("[{index}]"));
+            }
+            self.known(&path, step, &known, later);
+            known.learn(step);
+        }
+        known
     }
 
     fn known(&mut self, path: &[String], step: &Step, known: &Known, later: &BTreeSet<&str>) {

@@ -225,6 +225,7 @@ fn swept(facts: &Facts) -> Vec<Finding> {
     let done: Vec<_> = facts.swept.iter().filter(|swept| gone(&swept.end)).collect();
     if !done.is_empty() {
         let told = done.iter().map(|swept| match swept.end {
+            SweepEnd::Removed(1) => format!("1 thing of run {} was found and removed", swept.run),
             SweepEnd::Removed(count) => format!("{count} things of run {} were found and removed", swept.run),
             _ => format!("nothing of run {} was there", swept.run),
         });

@@ -1,7 +1,7 @@
 //! One request of a step: sent, judged, and what is kept of its answer.
 
-use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, ORIGIN, REFERER};
-use http::{HeaderMap, HeaderName};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, ORIGIN, REFERER, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -116,10 +116,12 @@ impl Run<'_> {
             csrf: self.spec.csrf.as_ref().map(|csrf| csrf.header.clone()),
             hops: Vec::new(),
             cookies: Vec::new(),
+            retry_after: None,
             at: self.ctx.at,
             began: self.began,
         };
         let walked = walk(request, self.via.clone(), &trip, &mut browser).await;
+        self.retry_after = browser.retry_after;
         let room = MOST_COOKIES.saturating_sub(self.facts.cookies.len());
         let cookies = browser.cookies.into_iter().take(room);
         self.facts.cookies.extend(cookies.map(|cookie| CookieSeen { signing_in, ..cookie }));
@@ -275,6 +277,8 @@ struct Browser<'a> {
     csrf: Option<HeaderName>,
     hops: Vec<Url>,
     cookies: Vec<CookieSeen>,
+    /// What an answer on the way said of waiting: some portals redirect to the page that tells why.
+    retry_after: Option<HeaderValue>,
     at: Timestamp,
     began: Instant,
 }
@@ -298,5 +302,7 @@ impl Traveller for Browser<'_> {
         let now = self.at.checked_add(self.began.elapsed()).unwrap_or(self.at);
         self.cookies.extend(self.session.seen(url, &response.headers, now));
         self.hops.push(url.clone());
+        let wait = response.headers.get(RETRY_AFTER).cloned();
+        self.retry_after = wait.or(self.retry_after.take());
     }
 }

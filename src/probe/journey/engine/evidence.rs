@@ -1,6 +1,8 @@
 //! What is kept of an answer that failed a step: for whoever looks into it, and for telling a refused
 //! credential from a throttle or a broken form.
 
+use http::header::RETRY_AFTER;
+
 use super::Run;
 use super::attempt::is_page;
 use crate::judge::clip;
@@ -20,7 +22,11 @@ impl Run<'_> {
     pub(super) fn evidence(&self, step: &Step, response: &Response, seen: &mut StepFacts) {
         let token = self.session.bearer().is_some();
         let credentials = token || step.shown().any();
-        let found = blocked(response.status, &response.headers, &response.body, credentials, self.now());
+        let mut headers = response.headers.clone();
+        if let Some(wait) = self.retry_after.clone() {
+            headers.entry(RETRY_AFTER).or_insert(wait);
+        }
+        let found = blocked(response.status, &headers, &response.body, credentials, self.now());
         seen.blocked = found.map(|found| BlockedAt::at(&seen.name, found));
         for (name, value) in response.headers.iter().take(MOST_HEADERS) {
             let shown = mask::header(name, &String::from_utf8_lossy(value.as_bytes()));

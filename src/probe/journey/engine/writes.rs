@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::attempt::page;
 use super::{Next, Run};
-use crate::model::{Budget, Canary, CanaryState, Entry, Phase};
+use crate::model::{Budget, Canary, CanaryState, Entry, Ledger, Phase};
 use crate::probe::journey::capture::{Items, each};
 use crate::probe::journey::facts::{NotWritten, StepFacts, SweepEnd, Swept, Trouble, Written};
 use crate::probe::journey::spec::Sweep;
@@ -29,31 +29,37 @@ const MOST_PER_WRITE: usize = 3;
 /// What an earlier run left behind and this one took on.
 pub(super) struct Leftover {
     canary: Canary,
-    /// How the sweep ended; none was tried yet.
-    end: Option<SweepEnd>,
+    /// How the sweep ended.
+    end: SweepEnd,
 }
 
-impl Run<'_> {
-    /// Takes on what earlier runs left behind. It stays with this run until it gives it back.
-    pub(super) async fn take_leftovers(&mut self) {
-        let Some(ledger) = self.ctx.ledger.filter(|_| self.ctx.writes && self.spec.first_write().is_some())
-        else {
-            return;
-        };
-        let check = &self.ctx.scope.check;
+impl<'a> Run<'a> {
+    /// The ledger, if this run may write.
+    fn ledger(&self) -> Option<&'a dyn Ledger> {
+        self.ctx.ledger.filter(|_| self.ctx.writes && self.spec.first_write().is_some())
+    }
+
+    /// Takes on what earlier runs left behind, and sweeps it in the session of this run: at the place of
+    /// its first write. A portal that nobody can sign in to is no failed sweep, and postpones none.
+    pub(super) async fn sweep_leftovers(&mut self) {
+        let Some(ledger) = self.ledger() else { return };
+        let ctx = self.ctx;
         // Whoever cannot read the ledger cannot enter a write either, which is told then.
-        let open = ledger.open(check).await.unwrap_or_default();
-        if open.is_empty() {
-            return;
-        }
-        let until = self.held_until();
-        let taken = ledger.take(check, self.now(), until).await.unwrap_or_default();
-        for canary in open {
-            if !taken.iter().any(|mine| mine.run == canary.run) {
-                self.facts.swept.push(swept(&canary, SweepEnd::Waiting));
+        let taken = ledger.take(&ctx.scope.check, self.now(), self.held_until()).await.unwrap_or_default();
+        for canary in taken {
+            let mut end = self.sweep(&canary).await;
+            let state = match end {
+                SweepEnd::Removed(_) => Some(CanaryState::Swept),
+                SweepEnd::Absent => Some(CanaryState::Absent),
+                SweepEnd::Failed(_) | SweepEnd::Waiting => None,
+            };
+            if let Some(state) = state
+                && let Err(error) = ledger.settle(&canary.run, state, self.now()).await
+            {
+                end = SweepEnd::Failed(error.to_string());
             }
+            self.leftovers.push(Leftover { canary, end });
         }
-        self.leftovers = taken.into_iter().map(|canary| Leftover { canary, end: None }).collect();
     }
 
     /// Until when others leave alone what this run holds.
@@ -62,35 +68,23 @@ impl Run<'_> {
         self.now().checked_add(left).unwrap_or(Timestamp::MAX)
     }
 
-    /// Sweeps what was taken on, in the session of this run: at the place of its first write.
-    pub(super) async fn sweep_leftovers(&mut self) {
-        for mut leftover in std::mem::take(&mut self.leftovers) {
-            let end = self.sweep(&leftover.canary).await;
-            let state = match end {
-                SweepEnd::Removed(_) => Some(CanaryState::Swept),
-                SweepEnd::Absent => Some(CanaryState::Absent),
-                SweepEnd::Failed(_) | SweepEnd::Waiting => None,
-            };
-            if let (Some(ledger), Some(state)) = (self.ctx.ledger, state)
-                && let Err(error) = ledger.settle(&leftover.canary.run, state, self.now()).await
-            {
-                leftover.end = Some(SweepEnd::Failed(error.to_string()));
-            } else {
-                leftover.end = Some(end);
-            }
-            self.leftovers.push(leftover);
-        }
-    }
-
-    /// Gives back what could not be swept, so that a later run tries again.
+    /// Gives back what could not be swept, so that a later run tries again; what this run did not come
+    /// to is told.
     pub(super) async fn give_back_leftovers(&mut self) {
         for Leftover { mut canary, end } in std::mem::take(&mut self.leftovers) {
-            let end = end.unwrap_or_else(|| SweepEnd::Failed("the journey did not come so far".to_owned()));
             if let SweepEnd::Failed(_) = end {
                 self.give_back(&canary.run, canary.attempts).await;
                 canary.attempts += 1;
             }
             self.facts.swept.push(swept(&canary, end));
+        }
+        let Some(ledger) = self.ledger() else { return };
+        let open = ledger.open(&self.ctx.scope.check).await.unwrap_or_default();
+        for canary in open {
+            let is_told = self.facts.swept.iter().any(|swept| swept.run == canary.run);
+            if !is_told && canary.run != self.facts.run {
+                self.facts.swept.push(swept(&canary, SweepEnd::Waiting));
+            }
         }
     }
 

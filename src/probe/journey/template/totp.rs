@@ -17,14 +17,6 @@ pub fn totp_step(at: Timestamp) -> u64 {
     seconds(at) / STEP
 }
 
-/// Checks that a TOTP secret is base32. Spaces, hyphens, lower case and missing padding are fine.
-///
-/// # Errors
-/// That it is none, without the secret.
-pub fn check_totp_secret(secret: &str) -> Result<(), String> {
-    read(secret).map(drop)
-}
-
 /// The code of an instant.
 pub(super) fn code(secret: &str, at: Timestamp) -> Result<String, String> {
     // Secrets shorter than the RFC asks for are in use, and the portal chose it, not we.
@@ -32,15 +24,11 @@ pub(super) fn code(secret: &str, at: Timestamp) -> Result<String, String> {
         .with_algorithm(Algorithm::SHA1)
         .with_digits(6)
         .with_step_duration(STEP)
-        .with_secret(read(secret)?)
+        .with_secret(totp_key(secret).map(Secret::from).ok_or(NO_BASE32)?)
         .build_noncompliant();
     Ok(totp.generate(seconds(at)).to_string())
 }
 
 fn seconds(at: Timestamp) -> u64 {
     u64::try_from(at.as_second()).unwrap_or(0)
-}
-
-fn read(secret: &str) -> Result<Secret, String> {
-    totp_key(secret).map(Secret::from).ok_or_else(|| NO_BASE32.into())
 }
