@@ -7,6 +7,7 @@ mod cli;
 mod command;
 mod contracts;
 mod faults;
+mod journeys_writes;
 mod layers;
 mod metrics;
 mod peers;

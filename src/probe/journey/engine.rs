@@ -2,6 +2,7 @@
 
 mod attempt;
 mod sign_out;
+mod sweep;
 mod writes;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep_until};
 use url::Url;
 
-use self::writes::Leftover;
+use self::attempt::is_over;
 use super::Memory;
 use super::blocked::blocked;
 use super::capture::Form;
@@ -38,7 +39,8 @@ const TOTP_WINDOW: u64 = 30;
 /// Our side failed before anything was sent.
 pub async fn observe(spec: &Spec, ctx: &Ctx<'_>, memory: &Memory) -> Result<Observed<Facts>, Unmeasured> {
     if let Some(held) = held(memory, ctx.at) {
-        return Ok(observed(Facts { held: Some(held), ..Facts::default() }));
+        let swept = sweep::left_over(spec, ctx, ctx.at, "nothing is sent before the time named").await;
+        return Ok(observed(Facts { held: Some(held), swept, ..Facts::default() }));
     }
     let Some(portal) = ctx.scope.portal.url.as_ref() else {
         let why = "the portal has no url; give it one".to_owned();
@@ -103,8 +105,10 @@ struct Run<'a> {
     steps_end: Instant,
     /// When everything must have.
     all_end: Instant,
-    /// What earlier runs left behind and this run took on.
-    leftovers: Vec<Leftover>,
+    /// Until when nobody else touches what this run wrote or sweeps: nothing is sent after it.
+    hold: Option<Instant>,
+    /// Captures marked `keep` that are not in the ledger yet.
+    unnoted: bool,
     /// Something of this run stands in the ledger.
     entered: bool,
 }
@@ -150,7 +154,8 @@ impl<'a> Run<'a> {
             began,
             steps_end: all_end - wanted.min(deadline / 3),
             all_end,
-            leftovers: Vec::new(),
+            hold: None,
+            unnoted: false,
             entered: false,
         }
     }
@@ -161,12 +166,11 @@ impl<'a> Run<'a> {
     }
 
     async fn go(&mut self, memory: &Memory) {
-        self.take_leftovers().await;
         if self.authorize().await {
             self.steps(memory).await;
         }
         self.clean_up().await;
-        self.give_back_leftovers().await;
+        self.note_leftovers().await;
         self.sign_out().await;
     }
 
@@ -251,8 +255,17 @@ impl<'a> Run<'a> {
                 return self.note(seen);
             }
         }
-        if step.write && !self.enter().await {
-            return Next::Over;
+        if step.write {
+            if is_over(self.steps_end) {
+                seen.trouble = Some(Trouble::OutOfTime);
+                return self.note(seen);
+            }
+            if !self.enter().await {
+                return Next::Over;
+            }
+            if let Next::Over = self.note_kept().await {
+                return Next::Over;
+            }
         }
         if step.shows_code() {
             self.next_code(memory).await;
@@ -286,7 +299,7 @@ impl<'a> Run<'a> {
             let seconds = u64::try_from(now.as_second()).unwrap_or_default();
             let left = Duration::from_secs(TOTP_WINDOW - seconds % TOTP_WINDOW);
             let next = Instant::now() + left;
-            if next < self.steps_end {
+            if next < self.steps_end + waited() {
                 sleep_until(next).await;
             }
         }
@@ -330,7 +343,7 @@ impl<'a> Run<'a> {
             let (Some(again), Some(trouble)) = (step.eventually, &seen.trouble) else { return };
             let next = Instant::now() + again.every.0;
             let hopeless = matches!(trouble, Trouble::NotSent(_) | Trouble::OutOfTime);
-            let over = next > began + again.within.0 || next > ends;
+            let over = next > began + again.within.0 || next > ends + waited();
             if hopeless || over || self.facts.our_side.is_some() || self.facts.blocked.is_some() {
                 return;
             }

@@ -3,13 +3,13 @@
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, ORIGIN, REFERER};
 use http::{HeaderMap, HeaderName};
 use jiff::Timestamp;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::Run;
 use crate::judge::clip;
-use crate::model::Secret;
-use crate::net::{Request, Response};
+use crate::model::{Cause, Phase, Secret, Timings};
+use crate::net::{Request, Response, waited};
 use crate::probe::journey::blocked::blocked;
 use crate::probe::journey::capture::{Answer, Captured, Page, capture};
 use crate::probe::journey::cookies::CookieSeen;
@@ -20,7 +20,7 @@ use crate::probe::journey::session::Session;
 use crate::probe::journey::spec::Evidence;
 use crate::probe::journey::step::Step;
 use crate::probe::web::expect::Expect;
-use crate::probe::web::facts::{Held, failure};
+use crate::probe::web::facts::{Failure, Held, Skipped, failure};
 use crate::probe::web::walk::{End, Traveller, Trip, Walked, walk};
 use crate::probe::web::{mask, matches};
 
@@ -32,7 +32,7 @@ const MOST_COOKIES: usize = 100;
 impl Run<'_> {
     /// Sends the request of a step once and judges its answer.
     pub(super) async fn attempt(&mut self, step: &Step, seen: &mut StepFacts, ends: Instant) {
-        if Instant::now() >= ends {
+        if is_over(ends) {
             seen.trouble = Some(Trouble::OutOfTime);
             return;
         }
@@ -58,6 +58,9 @@ impl Run<'_> {
             End::Astray(response, problem) => {
                 seen.status = response.map(|response| response.status);
                 seen.trouble = Some(Trouble::Redirect(problem));
+            }
+            End::Failed(failure) if is_over(ends) && is_sent(&failure) => {
+                seen.trouble = Some(Trouble::OutOfTime);
             }
             End::Failed(failure) => seen.trouble = Some(Trouble::Transport(failure)),
             End::Skipped(skipped) => self.facts.our_side = Some(skipped),
@@ -113,7 +116,11 @@ impl Run<'_> {
             at: self.ctx.at,
             began: self.began,
         };
-        let walked = walk(request, self.via.clone(), &trip, &mut browser).await;
+        let walking = walk(request, self.via.clone(), &trip, &mut browser);
+        let walked = match self.hold {
+            None => walking.await,
+            Some(end) => timeout_at(end, walking).await.unwrap_or_else(|_| too_late(self.portal)),
+        };
         let room = MOST_COOKIES.saturating_sub(self.facts.cookies.len());
         let cookies = browser.cookies.into_iter().take(room);
         self.facts.cookies.extend(cookies.map(|cookie| CookieSeen { signing_in, ..cookie }));
@@ -202,6 +209,7 @@ impl Run<'_> {
         self.vars.set(name, &value);
         if keep {
             self.kept.insert(name.to_owned(), value);
+            self.unnoted = true;
         } else {
             self.secrets.push(Secret::new(text, name));
         }
@@ -223,6 +231,28 @@ impl Run<'_> {
         let before_sign_in = self.spec.signing_in().is_some_and(|(first, _)| self.facts.steps.len() < first);
         let told = before_sign_in || self.spec.evidence == Evidence::Body;
         seen.excerpt = told.then(|| clip(String::from_utf8_lossy(&response.body).trim()));
+    }
+}
+
+/// Whether a time is over, not counting what the run has waited on our own account.
+pub(super) fn is_over(ends: Instant) -> bool {
+    Instant::now() >= ends + waited()
+}
+
+/// Whether the request was on its way when it failed.
+fn is_sent(failure: &Failure) -> bool {
+    matches!(failure.phase, Phase::Ttfb | Phase::Transfer)
+}
+
+/// A request that was not sent, or not to its end, because others may take over what this run holds.
+fn too_late(portal: &Url) -> Walked {
+    let why = "the run waited so long for a free connection that it could hold its write no longer";
+    Walked {
+        hops: Vec::new(),
+        url: portal.clone(),
+        final_url: String::new(),
+        timings: Timings::default(),
+        end: End::Skipped(Skipped { cause: Cause::Overload, why: why.to_owned(), no_route: false }),
     }
 }
 
