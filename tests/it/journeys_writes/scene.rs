@@ -87,7 +87,8 @@ impl Scene {
         results(&self.bench.database(), CHECK)
     }
 
-    /// Waits for a result that began at or after `since` and has the finding; the summary.
+    /// Waits for a result that began at or after `since` and has the finding; its summary, which results
+    /// that pass are kept without.
     #[track_caller]
     pub fn wait_found(&self, finding: &str, since: Timestamp) -> String {
         let summary = |row: &ResultRow| {

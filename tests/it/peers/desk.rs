@@ -53,7 +53,7 @@ pub enum Writes {
 pub enum Refusal {
     /// 429 with `Retry-After: 1`, for every request.
     Throttled,
-    /// A page that says that the account is locked.
+    /// A sign-in is answered with a page that says that the account is locked.
     LockedOut,
 }
 
@@ -280,7 +280,7 @@ fn wait_while(state: &Mutex<State>, stream: &TcpStream, holds: impl Fn(&Ways) ->
 fn answer(state: &mut State, request: &Request) -> Option<Answer> {
     match state.ways.refusal {
         Some(Refusal::Throttled) => return Some(Answer::new(429, "slow down").with("Retry-After", "1")),
-        Some(Refusal::LockedOut) if request.path == "/login" => {
+        Some(Refusal::LockedOut) if request.method == "POST" && request.path == "/login" => {
             let page = "Your account has been locked due to too many failed login attempts.";
             return Some(Answer::new(403, page).with("Content-Type", "text/html"));
         }
