@@ -224,8 +224,10 @@ impl<'a> Run<'a> {
     async fn steps(&mut self, memory: &Memory) {
         let first_write = self.spec.first_write();
         for (index, step) in self.spec.steps.iter().enumerate() {
-            if Some(index) == first_write {
-                self.sweep_leftovers().await;
+            if Some(index) == first_write
+                && let Next::Over = self.sweep_leftovers().await
+            {
+                return;
             }
             if let Next::Over = self.step(step, memory).await {
                 return;
@@ -373,3 +375,6 @@ fn run_id() -> String {
     let digit = |byte: &u8| char::from(DIGITS.get(usize::from(byte & 31)).copied().unwrap_or(b'0'));
     format!("pw-{}", bytes.iter().map(digit).collect::<String>())
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,12 +11,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::attempt::{is_over, page};
-use super::writes::ask;
-use super::{Run, run_id};
+use super::writes::{HOLD_MARGIN, ask};
+use super::{Next, Run, run_id};
 use crate::model::{Canary, CanaryState};
 use crate::probe::Ctx;
 use crate::probe::journey::capture::{Items, each};
-use crate::probe::journey::facts::{SweepEnd, Swept};
+use crate::probe::journey::facts::{NotWritten, SweepEnd, Swept};
 use crate::probe::journey::html::looks_like_login;
 use crate::probe::journey::spec::{Spec, Sweep};
 use crate::probe::web::walk::End;
@@ -31,16 +31,23 @@ const LONGEST_WAIT: Duration = Duration::from_secs(6 * 60 * 60);
 const MOST_PER_WRITE: usize = 3;
 
 impl Run<'_> {
-    /// Sweeps what is open and held by nobody. Whoever cannot read the ledger cannot enter a write
-    /// either, which is told then.
-    pub(super) async fn sweep_leftovers(&mut self) {
-        let Some(ledger) = self.ctx.ledger.filter(|_| self.ctx.writes) else { return };
+    /// Sweeps what is open and held by nobody.
+    pub(super) async fn sweep_leftovers(&mut self) -> Next {
+        let Some(ledger) = self.ctx.ledger.filter(|_| self.ctx.writes) else { return Next::On };
         let until = self.hold();
         let taken = ask(ledger.take(&self.ctx.scope.check, self.now(), until)).await;
-        for canary in taken.unwrap_or_default() {
+        let taken = match taken {
+            Ok(taken) => taken,
+            Err(why) => {
+                self.facts.not_written = Some(NotWritten::NoLedger(why));
+                return Next::Over;
+            }
+        };
+        for canary in taken {
             let end = self.sweep(&canary).await;
             self.put_down(canary, end).await;
         }
+        Next::On
     }
 
     /// Notes how a sweep ended, and lets go of the canary.
@@ -73,7 +80,10 @@ impl Run<'_> {
 
     /// Adds what is left and was not swept in this run.
     pub(super) async fn note_leftovers(&mut self) {
-        let why = "no sweep was tried: the journey did not come to its first write";
+        let why = match self.hold {
+            None => "no sweep was tried: the journey did not come to its first write",
+            Some(_) => "another run holds it",
+        };
         let left = left_over(self.spec, self.ctx, self.now(), why).await;
         let known: Vec<_> = self.facts.swept.iter().map(|swept| swept.run.clone()).collect();
         let others = left.into_iter().filter(|left| left.run != self.facts.run && !known.contains(&left.run));
@@ -209,8 +219,9 @@ pub(super) async fn left_over(spec: &Spec, ctx: &Ctx<'_>, now: Timestamp, why: &
         if canary.not_before.is_some_and(|from| from > now) {
             return Some(swept(canary, SweepEnd::Waiting));
         }
-        // Another instance may be in the middle of it.
-        let in_hand = canary.attempts == 0 && age.is_ok_and(|age| age <= ctx.scope.deadline);
+        // Another instance may be in the middle of it, and has done nothing wrong.
+        let held = ctx.scope.deadline.saturating_add(HOLD_MARGIN);
+        let in_hand = canary.attempts == 0 && age.is_ok_and(|age| age <= held);
         (!in_hand).then(|| swept(canary, SweepEnd::NotTried(why.to_owned())))
     });
     left.collect()

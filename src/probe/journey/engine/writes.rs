@@ -22,7 +22,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the ledger may take. It gives up by itself before.
 const LEDGER_PATIENCE: Duration = Duration::from_secs(30);
 /// A run holds what it wrote for longer than it may take: it may also have to wait for a connection.
-const HOLD_MARGIN: Duration = Duration::from_secs(60);
+pub(super) const HOLD_MARGIN: Duration = Duration::from_secs(60);
 /// It sends nothing any more so long before others may take over.
 const HOLD_SLACK: Duration = Duration::from_secs(5);
 
