@@ -7,6 +7,8 @@ mod cli;
 mod command;
 mod contracts;
 mod faults;
+mod import;
+mod journeys_docs;
 mod journeys_writes;
 mod layers;
 mod metrics;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::attempt::{is_over, page};
+use super::attempt::page;
 use super::writes::{HOLD_MARGIN, ask};
 use super::{Next, Run, run_id};
 use crate::model::{Canary, CanaryState};
@@ -92,12 +92,13 @@ impl Run<'_> {
 
     /// Looks for what a run wrote and removes it.
     async fn sweep(&mut self, canary: &Canary) -> SweepEnd {
-        if is_over(self.steps_end) {
+        if self.is_over(self.steps_end) {
             return SweepEnd::NotTried("no sweep was tried: the time of the journey was up".to_owned());
         }
         let own = self.vars.clone();
         let mut removed = 0;
         let mut failed = None;
+        self.skipped = false;
         for rule in &self.spec.sweep {
             self.vars = own.clone();
             self.stand_in(canary);
@@ -112,7 +113,7 @@ impl Run<'_> {
         self.vars = own;
         match failed {
             // Our own fault is no try.
-            Some(why) if self.facts.our_side.is_some() => SweepEnd::NotTried(why),
+            Some(why) if self.skipped => SweepEnd::NotTried(why),
             Some(why) => SweepEnd::Failed(why),
             None if removed < wrote(canary) && self.may_still_land(canary) => SweepEnd::Later(
                 "the portal may still be at a write whose answer nobody waited for".to_owned(),
@@ -149,7 +150,8 @@ impl Run<'_> {
                 canary.writes
             ));
         }
-        self.vars.set_run(&run_id(), canary.entered);
+        let stranger = run_id().map_err(|unmeasured| unmeasured.why)?;
+        self.vars.set_run(&stranger, canary.entered);
         let strangers = count(&self.search(rule).await?);
         if strangers > 0 {
             return Err(format!(
@@ -174,7 +176,7 @@ impl Run<'_> {
     async fn search(&mut self, rule: &Sweep) -> Result<Items, String> {
         let step = &rule.search;
         let source = step.written();
-        if is_over(self.steps_end) {
+        if self.is_over(self.steps_end) {
             return Err(format!("{source}: the time of the journey was up"));
         }
         self.vars.set_time(self.now());
@@ -190,9 +192,8 @@ impl Run<'_> {
             }
             End::Failed(failure) => return Err(format!("{source}: {}", words::failure(&failure, None))),
             End::Skipped(skipped) => {
-                let why = format!("{source}: {}", skipped.why);
-                self.facts.our_side = Some(skipped);
-                return Err(why);
+                self.skipped = true;
+                return Err(format!("{source}: {}", skipped.why));
             }
         };
         // Neither a part of a list nor a page that asks who we are shows that nothing is there.

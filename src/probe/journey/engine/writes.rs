@@ -140,28 +140,18 @@ impl Run<'_> {
 
     /// A step of a clean-up or sweep: whether it went through, or why it failed.
     pub(super) async fn removal(&mut self, step: &Step, what: &str, ends: Instant) -> Result<bool, String> {
-        let mut seen = StepFacts {
-            name: step.name.as_deref().unwrap_or(what).to_owned(),
-            request: step.written(),
-            optional: step.optional,
-            ..StepFacts::default()
-        };
-        // A fault of our own that came before says nothing of this step.
-        let before = self.facts.our_side.take();
+        let mut seen = StepFacts::of(step, what);
         match self.wanted(step) {
             Ok(true) => self.repeated(step, &mut seen, ends).await,
             Ok(false) => seen.left_out = Some("not wanted".to_owned()),
             Err(why) => seen.trouble = Some(Trouble::NotSent(why)),
         }
-        let skipped = self.facts.our_side.take();
-        let why = match (&seen.trouble, &skipped) {
-            (Some(trouble), _) => Some(super::super::verdict::sentence(trouble, &seen)),
-            (None, Some(skipped)) => Some(skipped.why.clone()),
-            (None, None) => None,
-        };
-        self.facts.our_side = before.or(skipped);
-        let done = why.is_none() && seen.left_out.is_none();
-        let failed = why.filter(|_| !step.optional).map(|why| format!("{}: {why}", seen.request));
+        self.skipped |= matches!(seen.trouble, Some(Trouble::OurSide(_)));
+        let done = seen.trouble.is_none() && seen.left_out.is_none();
+        let failed =
+            seen.trouble.as_ref().filter(|_| !step.optional).map(|trouble| {
+                format!("{}: {}", seen.request, super::super::verdict::sentence(trouble, &seen))
+            });
         self.facts.cleanup.push(seen);
         failed.map_or(Ok(done), Err)
     }
@@ -187,7 +177,7 @@ fn is_known(seen: &StepFacts) -> bool {
 /// Whether a write cannot have reached the portal: it was not sent, or found no connection.
 fn was_not_sent(seen: &StepFacts) -> bool {
     match &seen.trouble {
-        Some(Trouble::NotSent(_) | Trouble::OutOfTime) => seen.requests == 0,
+        Some(Trouble::NotSent(_) | Trouble::OutOfTime | Trouble::OurSide(_)) => seen.requests == 0,
         Some(Trouble::Transport(failure)) => {
             seen.requests == 1
                 && seen.redirects.is_empty()
@@ -196,3 +186,6 @@ fn was_not_sent(seen: &StepFacts) -> bool {
         _ => seen.left_out.is_some(),
     }
 }
+
+#[cfg(test)]
+mod tests;
