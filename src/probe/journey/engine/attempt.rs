@@ -112,6 +112,9 @@ impl Run<'_> {
             timeout,
             max_body: usize::try_from(step.max_body.0).unwrap_or(usize::MAX),
         };
+        if self.hold.is_some_and(|end| Instant::now() >= end) {
+            return too_late(self.portal);
+        }
         let mut browser = Browser {
             session: &mut self.session,
             from: self.page.as_ref(),

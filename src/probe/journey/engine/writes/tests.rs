@@ -184,15 +184,13 @@ fn spec(changes: Value) -> Spec {
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A run at second 1000.
-async fn run(spec: &Spec, portal: &Portal, ledger: &dyn Ledger, deadline: Duration) -> Facts {
-    let net = Net::new(NetOptions {
-        per_host: 16,
-        global: 64,
-        user_agent: "portalwatch/test".into(),
-        hosts: BTreeMap::new(),
-    });
-    let scope = Scope {
+fn net() -> Net {
+    let user_agent = "portalwatch/test".into();
+    Net::new(NetOptions { per_host: 16, global: 64, user_agent, hosts: BTreeMap::new() })
+}
+
+fn scope(portal: &Portal, deadline: Duration) -> Scope {
+    Scope {
         check: check(),
         portal: Arc::new(PortalScope {
             url: Some(portal.url.clone()),
@@ -205,15 +203,14 @@ async fn run(spec: &Spec, portal: &Portal, ledger: &dyn Ledger, deadline: Durati
         resolvers: Arc::new(["127.0.0.1:1".to_owned()]),
         tls: Arc::new(TlsOptions::default()),
         identity: None,
-    };
-    let ctx = Ctx {
-        scope: &scope,
-        net: &net,
-        at: at(1_000),
-        everything: false,
-        ledger: Some(ledger),
-        writes: true,
-    };
+    }
+}
+
+/// A run at second 1000.
+async fn run(spec: &Spec, portal: &Portal, ledger: &dyn Ledger, deadline: Duration) -> Facts {
+    let (scope, net) = (scope(portal, deadline), net());
+    let ledger = Some(ledger);
+    let ctx = Ctx { scope: &scope, net: &net, at: at(1_000), everything: false, ledger, writes: true };
     let (ended, _) = within(deadline, observe(spec, &ctx, &Memory::default())).await;
     ended.expect("the journey ends by itself").unwrap().facts
 }
@@ -283,6 +280,32 @@ async fn a_slow_disk_of_ours_is_not_the_portals_time() {
     let facts = run(&spec, &portal, &ledger, Duration::from_secs(2)).await;
     assert_eq!(ids(&verdict::findings(&spec, &facts)), <[&str; 0]>::default());
     assert_eq!(facts.written, Some(Written::Cleaned));
+}
+
+#[tokio::test]
+async fn nothing_is_sent_any_more_once_others_may_take_over() {
+    let portal = Portal::start(works).await;
+    let (ledger, spec) = (MemoryLedger::default(), spec(json!({})));
+    let (scope, net) = (scope(&portal, DEADLINE), net());
+    let ctx = Ctx {
+        scope: &scope,
+        net: &net,
+        at: at(1_000),
+        everything: false,
+        ledger: Some(&ledger),
+        writes: true,
+    };
+    let mut run = Run::new(&spec, &ctx, &portal.url, "pw-own".into());
+    assert!(run.enter().await);
+    let step = &spec.steps[0];
+    // The run waited for a connection until its hold was over.
+    run.hold = Some(Instant::now());
+    let mut seen = StepFacts::of(step, "");
+    run.repeated(step, &mut seen, run.all_end).await;
+    assert!(matches!(seen.trouble, Some(Trouble::OurSide(_))), "{seen:#?}");
+    run.hold();
+    run.repeated(step, &mut seen, run.all_end).await;
+    assert_eq!((&seen.trouble, portal.asked("POST")), (&None, 1));
 }
 
 #[tokio::test]
