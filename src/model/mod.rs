@@ -21,7 +21,7 @@ pub use duration::{HumanDuration, Span};
 pub use finding::{Confirm, Finding, FindingDoc, FindingId, Severity};
 pub use identity::{Grant, Identity, OAuth2, totp_key};
 pub use incident::{Closed, Incident, IncidentId};
-pub use ledger::{Budget, Canary, CanaryState, Entry, Ledger, LedgerError};
+pub use ledger::{Budget, Canary, CanaryState, Entry, LONGEST_WAIT, Ledger, LedgerError};
 pub use matcher::Matcher;
 pub use notification::{Delivery, HttpMessage, Mail, Notice, Notification, OutboxRow, Outgoing, Reason};
 pub use outcome::{Cause, Outcome, Phase, StepTime, Timings, Verdict};

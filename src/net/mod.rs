@@ -33,7 +33,7 @@ use bytes::Bytes;
 pub use self::client::{Connected, HttpCall, HttpReply};
 pub use self::dns::check_resolver;
 pub use self::limits::Permit;
-pub use self::waits::{waited, within};
+pub use self::waits::{aside, waited, within};
 use tokio::time::Instant;
 
 use crate::model::{Phase, Secret, Timings};

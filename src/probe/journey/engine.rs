@@ -3,6 +3,7 @@
 mod attempt;
 mod evidence;
 mod sign_out;
+mod sweep;
 mod writes;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,6 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep_until};
 use url::Url;
 
-use self::writes::Leftover;
 use super::Memory;
 use super::blocked::blocked;
 use super::capture::Form;
@@ -41,7 +41,8 @@ const TOTP_WINDOW: u64 = 30;
 /// Our side failed before anything was sent.
 pub async fn observe(spec: &Spec, ctx: &Ctx<'_>, memory: &Memory) -> Result<Observed<Facts>, Unmeasured> {
     if let Some(held) = held(memory, ctx.at) {
-        return Ok(observed(Facts { held: Some(held), ..Facts::default() }));
+        let swept = sweep::left_over(spec, ctx, ctx.at, "nothing is sent before the time named").await;
+        return Ok(observed(Facts { held: Some(held), swept, ..Facts::default() }));
     }
     let Some(portal) = ctx.scope.portal.url.as_ref() else {
         let why = "the portal has no url; give it one".to_owned();
@@ -110,8 +111,12 @@ struct Run<'a> {
     steps_end: Instant,
     /// When everything must have.
     all_end: Instant,
-    /// What earlier runs left behind and this run took on, at the place of its first write.
-    leftovers: Vec<Leftover>,
+    /// Until when nobody else touches what this run wrote or sweeps: nothing is sent after it.
+    hold: Option<Instant>,
+    /// Our own side failed at something that is no step of the journey itself.
+    skipped: bool,
+    /// Captures marked `keep` that are not in the ledger yet.
+    unnoted: bool,
     /// Something of this run stands in the ledger.
     entered: bool,
 }
@@ -158,7 +163,9 @@ impl<'a> Run<'a> {
             began,
             steps_end: all_end - wanted.min(deadline / 3),
             all_end,
-            leftovers: Vec::new(),
+            hold: None,
+            skipped: false,
+            unnoted: false,
             entered: false,
         }
     }
@@ -179,7 +186,7 @@ impl<'a> Run<'a> {
             self.steps(memory).await;
         }
         self.clean_up().await;
-        self.give_back_leftovers().await;
+        self.note_leftovers().await;
         self.sign_out().await;
     }
 
@@ -248,8 +255,10 @@ impl<'a> Run<'a> {
     async fn steps(&mut self, memory: &Memory) {
         let first_write = self.spec.first_write();
         for (index, step) in self.spec.steps.iter().enumerate() {
-            if Some(index) == first_write {
-                self.sweep_leftovers().await;
+            if Some(index) == first_write
+                && let Next::Over = self.sweep_leftovers().await
+            {
+                return;
             }
             if let Next::Over = self.step(step, memory).await {
                 return;
@@ -276,8 +285,13 @@ impl<'a> Run<'a> {
             seen.trouble = Some(Trouble::OutOfTime);
             return self.note(seen);
         }
-        if step.write && !self.enter().await {
-            return Next::Over;
+        if step.write {
+            if !self.enter().await {
+                return Next::Over;
+            }
+            if let Next::Over = self.note_kept().await {
+                return Next::Over;
+            }
         }
         match self.next_code(step, memory).await {
             Ok(()) => self.repeated(step, &mut seen, self.steps_end).await,

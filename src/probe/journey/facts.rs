@@ -158,8 +158,10 @@ pub enum Trouble {
 pub enum Written {
     /// The clean-up went through.
     Cleaned,
-    /// The clean-up failed, or could not be noted: a sweep will look for it.
+    /// The clean-up failed: a sweep will look for it.
     LeftBehind(String),
+    /// Nothing is left, which the ledger could not note: why. A sweep will look once more.
+    NotNoted(String),
 }
 
 /// Why a write was not sent.
@@ -210,8 +212,12 @@ pub enum SweepEnd {
     Absent,
     /// It failed: why.
     Failed(String),
-    /// It waits for its time, or another instance is at it.
+    /// It waits for its time after one that failed.
     Waiting,
+    /// None was tried in this run: why.
+    NotTried(String),
+    /// It is not known yet whether anything is left: why. A later run looks again.
+    Later(String),
 }
 
 /// The way out.
@@ -284,7 +290,7 @@ impl Facts {
             step.mask(masker);
         }
         for swept in &mut self.swept {
-            if let SweepEnd::Failed(why) = &mut swept.end {
+            if let SweepEnd::Failed(why) | SweepEnd::NotTried(why) = &mut swept.end {
                 mask(why, masker);
             }
         }
@@ -293,7 +299,7 @@ impl Facts {
             signed_out.unproven.iter_mut().for_each(|why| mask(why, masker));
         }
         let written = self.written.iter_mut().filter_map(|written| match written {
-            Written::Cleaned => None,
+            Written::Cleaned | Written::NotNoted(_) => None,
             Written::LeftBehind(why) => Some(why),
         });
         let refused = self.refused.iter_mut().map(|refused| &mut refused.why);

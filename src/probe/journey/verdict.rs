@@ -47,8 +47,7 @@ pub fn unknown(facts: &Facts) -> Option<Unmeasured> {
     if let Some(skipped) = &facts.our_side {
         return Some(Unmeasured { cause: skipped.cause, why: skipped.why.clone() });
     }
-    if let Some(NotWritten::NoLedger(why)) = &facts.not_written {
-        let why = format!("nothing is written without the ledger of writes: {why}");
+    if let Some(why) = no_ledger(facts) {
         return Some(Unmeasured { cause: Cause::LocalStorage, why });
     }
     if let Some(held) = facts.held.as_ref().filter(|held| !held.refused) {
@@ -57,6 +56,22 @@ pub fn unknown(facts: &Facts) -> Option<Unmeasured> {
     }
     let blocked = facts.blocked.as_ref()?;
     Some(Unmeasured { cause: Cause::Blocked, why: format!("{}: {}", blocked.step, blocked.why) })
+}
+
+/// What our own ledger did not do, where that is all that went wrong: a step that failed is known.
+fn no_ledger(facts: &Facts) -> Option<String> {
+    if facts.steps.iter().any(|step| step.trouble.is_some() && !step.optional) {
+        return None;
+    }
+    match (&facts.not_written, &facts.written) {
+        (Some(NotWritten::NoLedger(why)), _) => {
+            Some(format!("nothing is written without the ledger of writes: {why}"))
+        }
+        (_, Some(Written::NotNoted(why))) => {
+            Some(format!("that the write was cleaned up could not be noted: {why}"))
+        }
+        _ => None,
+    }
 }
 
 /// A credential that was refused, in this run or in the one whose guard still holds.
@@ -181,6 +196,9 @@ pub fn sentence(trouble: &Trouble, seen: &StepFacts) -> String {
         Trouble::Capture { name, why } => format!("nothing to capture as {name}: {why}"),
         Trouble::NotSent(why) | Trouble::NoToken(why) | Trouble::Until(why) => why.clone(),
         Trouble::OurSide(skipped) => skipped.why.clone(),
+        Trouble::OutOfTime if seen.requests > 0 => {
+            "the time of the journey was up before the step was done".to_owned()
+        }
         Trouble::OutOfTime => "the time of the journey was up".to_owned(),
     }
 }
@@ -232,16 +250,20 @@ fn swept(facts: &Facts) -> Vec<Finding> {
         let summary = told.collect::<Vec<_>>().join("; ");
         findings.push(Finding::of(&docs::SWEPT, "sweep", summary).with("canaries", done.len()));
     }
-    for swept in facts.swept.iter().filter(|swept| !gone(&swept.end)) {
+    for swept in &facts.swept {
         let why = match &swept.end {
             SweepEnd::Failed(why) => why.as_str(),
-            _ => "the next try has to wait",
+            SweepEnd::Waiting => "the next try has to wait",
+            SweepEnd::NotTried(why) => why.as_str(),
+            SweepEnd::Removed(_) | SweepEnd::Absent | SweepEnd::Later(_) => continue,
         };
         let (doc, tries) =
             (if swept.attempts >= TRIES { &docs::ORPHAN } else { &docs::LEFT_BEHIND }, swept.attempts);
         let summary = format!(
-            "what run {} wrote at {} may still be there after {tries} tries: {why}",
-            swept.run, swept.entered
+            "what run {} wrote at {} may still be there after {tries} {}: {why}",
+            swept.run,
+            swept.entered,
+            if tries == 1 { "try" } else { "tries" }
         );
         findings.push(Finding::of(doc, "sweep", summary).with("run", swept.run.as_str()));
     }

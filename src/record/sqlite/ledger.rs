@@ -283,6 +283,17 @@ impl Ledger for SqliteLedger {
         })
     }
 
+    fn release<'a>(&'a self, run: &'a str) -> BoxFuture<'a, Result<(), LedgerError>> {
+        Box::pin(async move {
+            let mut seat = self.seat().await?;
+            let done = entries::let_go(&mut seat.connection, run).await;
+            match self.done(&mut seat, done)? {
+                Outcome::Unknown => Err(self.not_entered(run)),
+                Outcome::Changed | Outcome::Over => Ok(()),
+            }
+        })
+    }
+
     fn open<'a>(&'a self, check: &'a CheckId) -> BoxFuture<'a, Result<Vec<Canary>, LedgerError>> {
         Box::pin(async move {
             let mut seat = self.seat().await?;

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::block_in_place;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::Run;
-use crate::model::Secret;
+use crate::model::{Cause, Phase, Secret, Timings};
 use crate::net::{Request, Response};
 use crate::probe::journey::capture::{Answer, Captured, Page, Source, capture};
 use crate::probe::journey::cookies::CookieSeen;
@@ -19,7 +19,7 @@ use crate::probe::journey::request::{Found, Rendered, render};
 use crate::probe::journey::session::Session;
 use crate::probe::journey::step::Step;
 use crate::probe::web::expect::Expect;
-use crate::probe::web::facts::{Held, failure};
+use crate::probe::web::facts::{Failure, Held, Skipped, failure};
 use crate::probe::web::matches;
 use crate::probe::web::walk::{End, Traveller, Trip, Walked, walk};
 
@@ -65,6 +65,9 @@ impl Run<'_> {
                 seen.status = response.map(|response| response.status);
                 seen.trouble = Some(Trouble::Redirect(problem));
             }
+            End::Failed(failure) if self.is_over(ends) && is_sent(&failure) => {
+                seen.trouble = Some(Trouble::OutOfTime);
+            }
             End::Failed(failure) => seen.trouble = Some(Trouble::Transport(failure)),
             End::Skipped(skipped) => seen.trouble = Some(Trouble::OurSide(skipped)),
         }
@@ -109,6 +112,9 @@ impl Run<'_> {
             timeout,
             max_body: usize::try_from(step.max_body.0).unwrap_or(usize::MAX),
         };
+        if self.hold.is_some_and(|end| Instant::now() >= end) {
+            return too_late(self.portal);
+        }
         let mut browser = Browser {
             session: &mut self.session,
             from: self.page.as_ref(),
@@ -120,7 +126,11 @@ impl Run<'_> {
             at: self.ctx.at,
             began: self.began,
         };
-        let walked = walk(request, self.via.clone(), &trip, &mut browser).await;
+        let walking = walk(request, self.via.clone(), &trip, &mut browser);
+        let walked = match self.hold {
+            None => walking.await,
+            Some(end) => timeout_at(end, walking).await.unwrap_or_else(|_| too_late(self.portal)),
+        };
         self.retry_after = browser.retry_after;
         let room = MOST_COOKIES.saturating_sub(self.facts.cookies.len());
         let cookies = browser.cookies.into_iter().take(room);
@@ -211,6 +221,7 @@ impl Run<'_> {
         self.vars.set(name, &value);
         if keep {
             self.kept.insert(name.to_owned(), value);
+            self.unnoted = true;
         } else {
             scalars(&value, &mut |text| self.secrets.push(Secret::new(text, name)));
         }
@@ -225,6 +236,23 @@ fn scalars(value: &Value, each: &mut impl FnMut(&str)) {
         Value::Array(items) => items.iter().for_each(|item| scalars(item, each)),
         Value::Object(members) => members.values().for_each(|member| scalars(member, each)),
         Value::Null | Value::Bool(_) => {}
+    }
+}
+
+/// Whether the request was on its way when it failed.
+fn is_sent(failure: &Failure) -> bool {
+    matches!(failure.phase, Phase::Ttfb | Phase::Transfer)
+}
+
+/// A request that was not sent, or not to its end, because others may take over what this run holds.
+fn too_late(portal: &Url) -> Walked {
+    let why = "the run waited so long for a free connection that it could hold its write no longer";
+    Walked {
+        hops: Vec::new(),
+        url: portal.clone(),
+        final_url: String::new(),
+        timings: Timings::default(),
+        end: End::Skipped(Skipped { cause: Cause::Overload, why: why.to_owned(), no_route: false }),
     }
 }
 

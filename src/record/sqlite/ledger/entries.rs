@@ -5,7 +5,10 @@ use serde_json::{Map, Value};
 use sqlx::{Connection, SqliteConnection};
 
 use crate::model::CheckId;
-use crate::model::ledger::{Budget, Canary, CanaryState, Entry, Tally};
+use crate::model::ledger::{Budget, Canary, CanaryState, Entry, LONGEST_WAIT, Tally};
+
+/// [`LONGEST_WAIT`] in milliseconds.
+const LONGEST: i64 = LONGEST_WAIT.as_secs().cast_signed() * 1_000;
 
 /// Canaries handed out at once.
 const MOST: i64 = 100;
@@ -191,6 +194,12 @@ pub async fn failed(
     outcome(connection, run, done.rows_affected()).await
 }
 
+pub async fn let_go(connection: &mut SqliteConnection, run: &str) -> Result<Outcome, sqlx::Error> {
+    let sql = "UPDATE canaries SET holder = NULL, held_until = NULL WHERE run = ? AND ended IS NULL";
+    let done = sqlx::query(sql).bind(run).execute(&mut *connection).await?;
+    outcome(connection, run, done.rows_affected()).await
+}
+
 async fn outcome(connection: &mut SqliteConnection, run: &str, changed: u64) -> Result<Outcome, sqlx::Error> {
     if changed > 0 {
         return Ok(Outcome::Changed);
@@ -209,8 +218,8 @@ pub async fn take(
 ) -> Result<Vec<Canary>, sqlx::Error> {
     let sql = format!(
         "UPDATE canaries SET taken = 1, holder = ?1, held_until = ?2 WHERE run IN \
-         (SELECT run FROM canaries WHERE check_name = ?3 AND ended IS NULL AND coalesce(held_until <= ?4, 1) \
-          AND coalesce(not_before <= ?4, 1) ORDER BY entered, run LIMIT ?5) RETURNING {COLUMNS}"
+         (SELECT run FROM canaries WHERE check_name = ?3 AND ended IS NULL AND coalesce(held_until NOT BETWEEN ?4 + 1 AND ?6, 1) \
+          AND coalesce(not_before NOT BETWEEN ?4 + 1 AND ?6, 1) ORDER BY entered, run LIMIT ?5) RETURNING {COLUMNS}"
     );
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     let rows = sqlx::query_as::<_, Columns>(sqlx::AssertSqlSafe(sql))
@@ -219,6 +228,7 @@ pub async fn take(
         .bind(check.as_str())
         .bind(now.as_millisecond())
         .bind(MOST)
+        .bind(now.as_millisecond().saturating_add(LONGEST))
         .fetch_all(&mut *transaction)
         .await?;
     let mut taken = rows.into_iter().map(canary).collect::<Result<Vec<_>, _>>()?;
