@@ -8,6 +8,8 @@ mod cli;
 mod command;
 mod contracts;
 mod faults;
+mod import;
+mod journeys_docs;
 mod layers;
 mod metrics;
 mod peers;

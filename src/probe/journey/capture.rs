@@ -1,5 +1,5 @@
 //! What a step takes from an answer for later steps: which source reads what, and what to say when
-//! it is not there. The settings are in [`super::source`].
+//! it is not there. The settings are in `source`.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;

@@ -1,5 +1,5 @@
 //! One HTML page: elements by CSS selector, their texts, attributes and links, and what to say of a
-//! page that lacks them. Forms are in [`super::form`].
+//! page that lacks them. Forms are in `form`.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
