@@ -12,7 +12,7 @@ mod dns;
 mod error;
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "peers on loopback are sockets too")]
-mod fakes;
+pub(crate) mod fakes;
 pub mod guard;
 mod http;
 mod limits;

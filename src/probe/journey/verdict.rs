@@ -225,7 +225,10 @@ fn with_evidence(mut finding: Finding, spec: &Spec, seen: &StepFacts) -> Finding
 }
 
 fn optional<'a>(spec: &'a Spec, facts: &'a Facts) -> impl Iterator<Item = Finding> + 'a {
-    facts.steps.iter().filter(|step| step.optional && failed(step)).filter_map(|seen| {
+    // A refusal is told as one.
+    let refused = refusal(spec, facts).map(|(step, _)| step);
+    let noted = move |step: &&StepFacts| step.optional && failed(step) && Some(step.name.as_str()) != refused;
+    facts.steps.iter().filter(noted).filter_map(|seen| {
         let summary = format!("{}: {}", seen.request, sentence(seen.trouble.as_ref()?, seen));
         Some(with_evidence(Finding::of(&docs::OPTIONAL, seen.name.as_str(), summary), spec, seen))
     })

@@ -195,6 +195,7 @@ struct Stage {
     at: Timestamp,
     deadline: Duration,
     ledger: Option<MemoryLedger>,
+    tls: TlsOptions,
 }
 
 impl Stage {
@@ -205,6 +206,7 @@ impl Stage {
             at: Timestamp::from_second(1_000_000_000).unwrap(),
             deadline: Duration::from_secs(30),
             ledger: None,
+            tls: TlsOptions::default(),
         }
     }
 
@@ -215,6 +217,10 @@ impl Stage {
     }
 
     async fn run(&self, portal: &Portal, spec: Value) -> Seen {
+        self.run_at(&portal.url("/"), spec).await
+    }
+
+    async fn run_at(&self, portal: &str, spec: Value) -> Seen {
         let spec: Spec = serde_json::from_value(spec).unwrap();
         let net = Net::new(NetOptions {
             per_host: 16,
@@ -222,14 +228,14 @@ impl Stage {
             user_agent: "portalwatch/test".into(),
             hosts: BTreeMap::new(),
         });
-        let url = Url::parse(&portal.url("/")).unwrap();
+        let url = Url::parse(portal).unwrap();
         let scope = Scope {
             check: CheckId::new("acme", "work"),
             portal: Arc::new(PortalScope { name: "acme".into(), url: Some(url), private: true }),
             timeout: Duration::from_secs(5),
             deadline: self.deadline,
             resolvers: Arc::new(["system".to_owned()]),
-            tls: Arc::new(TlsOptions::default()),
+            tls: Arc::new(self.tls.clone()),
             identity: self.identity.clone().map(Arc::new),
         };
         let past = Past { memory: self.memory.clone() };

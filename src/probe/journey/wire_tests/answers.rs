@@ -7,23 +7,22 @@ async fn seen(portal: &Portal, steps: Value) -> Seen {
 }
 
 /// A page with a form behind so many bytes.
-fn large(bytes: usize) -> Option<String> {
-    let filler = "<p class=x>filler &amp; more</p>\n";
+fn large(filler: &str, bytes: usize) -> Option<String> {
     html(&format!("<html><body>{}{LOGIN_PAGE}", filler.repeat(bytes / filler.len())))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_page_of_ten_megabytes_is_read_as_far_as_the_step_says() {
-    let portal = Portal::start(|_| large(5_000_000)).await;
-    let step = |more: &str| {
-        let mut step = json!({ "name": "a", "get": "/", "capture": { "login": { "form": "form#login" } } });
-        step["max_body"] = more.into();
-        json!([step])
+    let step = |most: &str| {
+        let capture = json!({ "login": { "form": "form#login" } });
+        json!([{ "name": "a", "get": "/", "max_body": most, "capture": capture }])
     };
-    assert_eq!(seen(&portal, step("6MiB")).await.ids(), Vec::<&str>::new());
-    let cut = seen(&portal, step("1MiB")).await;
+    let portal = Portal::start(|_| large("<p>filler &amp; more", 400_000)).await;
+    assert_eq!(seen(&portal, step("1MiB")).await.ids(), Vec::<&str>::new());
+    let cut = seen(&portal, step("300KiB")).await;
     assert_eq!(cut.ids(), ["journey.capture"]);
-    let many = Portal::start(|_| large(10_000_000)).await;
+    assert_eq!(cut.step("a").size, Some(300 << 10));
+    let many = Portal::start(|_| large("<br>", 10_000_000)).await;
     let refused = seen(&many, step("11MiB")).await;
     assert_eq!(refused.ids(), ["journey.capture"]);
     assert!(refused.summary().contains("elements"), "{}", refused.summary());

@@ -1,6 +1,7 @@
 //! Refusals, lock-outs and throttles.
 
 use super::*;
+use crate::net::fakes::{Authority, tls_server};
 
 #[tokio::test]
 async fn a_wrong_password_is_shown_once_and_not_again_before_the_guard_is_over() {
@@ -112,4 +113,20 @@ async fn a_throttled_clean_up_does_not_make_an_outage_unknown() {
     let stage = Stage { ledger: Some(MemoryLedger::default()), ..Stage::of(None) };
     let seen = stage.run(&portal, spec).await;
     assert_eq!((seen.ids(), seen.unknown), (vec!["journey.status", "journey.left_behind"], None));
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_shown_to_a_portal_that_asks_for_one() {
+    let authority = Authority::new();
+    let server = authority.issue("127.0.0.1", |_| {});
+    let address = tls_server(authority.server(&server, &["http/1.1"], true)).await;
+    let spec = || json!({ "steps": [{ "name": "a", "get": "/", "expect": { "body": "ok" } }] });
+    let device = authority.issue("device.example", |_| {});
+    let client = Some((device.cert.as_str().into(), Secret::new(device.key, "file:device.key")));
+    let shown = Stage { tls: TlsOptions { client, ..authority.trusted() }, ..Stage::of(None) };
+    let url = format!("https://{address}/");
+    assert_eq!(shown.run_at(&url, spec()).await.ids(), Vec::<&str>::new());
+    let without = Stage { tls: authority.trusted(), ..Stage::of(None) };
+    let seen = without.run_at(&url, spec()).await;
+    assert_eq!((seen.ids(), seen.observed.transport), (vec!["journey.unreachable"], true));
 }
