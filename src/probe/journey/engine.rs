@@ -107,6 +107,8 @@ struct Run<'a> {
     leftovers: Vec<Leftover>,
     /// Something of this run stands in the ledger.
     entered: bool,
+    /// [`Spec::signing_in`], which goes through every template.
+    signing_in: Option<(usize, usize)>,
 }
 
 impl<'a> Run<'a> {
@@ -152,6 +154,7 @@ impl<'a> Run<'a> {
             all_end,
             leftovers: Vec::new(),
             entered: false,
+            signing_in: spec.signing_in(),
         }
     }
 

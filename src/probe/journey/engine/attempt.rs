@@ -124,7 +124,7 @@ impl Run<'_> {
     /// shows a credential.
     fn signing_in(&self, step: &Step) -> bool {
         let here = self.spec.steps.iter().position(|known| std::ptr::eq(known, step));
-        here.zip(self.spec.signing_in()).is_some_and(|(here, (_, last))| here <= last)
+        here.zip(self.signing_in).is_some_and(|(here, (_, last))| here <= last)
     }
 
     fn answered(
@@ -220,7 +220,7 @@ impl Run<'_> {
             seen.headers.entry(name.as_str().to_owned()).or_default().push(shown);
         }
         seen.asks_for_password = is_page(&response.headers) && looks_like_login(&response.body);
-        let before_sign_in = self.spec.signing_in().is_some_and(|(first, _)| self.facts.steps.len() < first);
+        let before_sign_in = self.signing_in.is_some_and(|(first, _)| self.facts.steps.len() < first);
         let told = before_sign_in || self.spec.evidence == Evidence::Body;
         seen.excerpt = told.then(|| clip(String::from_utf8_lossy(&response.body).trim()));
     }

@@ -36,7 +36,7 @@ impl Run<'_> {
 
     /// All steps that show a credential went well.
     fn is_signed_in(&self) -> bool {
-        let last = self.spec.signing_in().map_or(0, |(_, last)| last);
+        let last = self.signing_in.map_or(0, |(_, last)| last);
         let seen = self.facts.steps.get(..=last);
         let stopped = self.facts.our_side.is_some() || self.facts.blocked.is_some();
         !stopped && seen.is_some_and(|seen| seen.iter().all(|step| step.trouble.is_none()))
