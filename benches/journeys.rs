@@ -6,6 +6,7 @@
 //! of this process, user and system, the commits included; nginx is a process of its own. Printed
 //! are medians over the rounds, and the ratios.
 #![expect(clippy::unwrap_used, reason = "a benchmark stops at the first fault")]
+#![expect(clippy::disallowed_methods, reason = "it finds and waits for a server of its own")]
 
 use std::fmt::Write as _;
 use std::net::TcpListener;
@@ -277,7 +278,7 @@ fn page(title: &str, body: &str) -> String {
     for number in 0..30 {
         writeln!(text, "<li class=\"nav-item\"><a class=\"nav-link\" href=\"/section/{number}\" title=\"Section {number}\">Section {number}</a></li>").unwrap();
     }
-    write!(text, "</ul></nav><main>{body}<table class=\"table\">\n").unwrap();
+    writeln!(text, "</ul></nav><main>{body}<table class=\"table\">").unwrap();
     for number in 0..50 {
         writeln!(text, "<tr><td>{number}</td><td><a href=\"/ticket/{number}\">Ticket &amp; case {number}</a></td><td class=\"state\">open</td></tr>").unwrap();
     }
