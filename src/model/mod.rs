@@ -19,7 +19,7 @@ pub mod text;
 pub use check::{CheckId, Labels};
 pub use duration::{HumanDuration, Span};
 pub use finding::{Confirm, Finding, FindingDoc, FindingId, Severity};
-pub use identity::{Grant, Identity, OAuth2};
+pub use identity::{Grant, Identity, OAuth2, totp_key};
 pub use incident::{Closed, Incident, IncidentId};
 pub use ledger::{Budget, Canary, CanaryState, Entry, Ledger, LedgerError};
 pub use matcher::Matcher;

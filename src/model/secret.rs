@@ -138,12 +138,16 @@ impl Masker {
                 base64_url,
             ];
             for text in plain.into_iter().chain(inside_base64(value.as_bytes())) {
-                if !text.is_empty() && !forms.iter().any(|(known, _)| *known == text) {
+                if !text.is_empty() {
                     forms.push((text, mark.clone()));
                 }
             }
         }
-        forms.sort_by_key(|(form, _): &(String, String)| std::cmp::Reverse(form.len()));
+        // Of one form the first keeps its mark.
+        forms.sort_by(|(left, _): &(String, String), (right, _)| {
+            right.len().cmp(&left.len()).then_with(|| left.cmp(right))
+        });
+        forms.dedup_by(|(later, _), (first, _)| later == first);
         Self { forms: Arc::new(forms) }
     }
 

@@ -113,9 +113,34 @@ impl Writer<'_> {
             keys.push(entry("sweep", Node::List(items)));
         }
         if let Some(sign_out) = &draft.sign_out {
-            keys.push(noted("sign_out", &sign_out.notes, self.step(sign_out), self));
+            keys.push(self.sign_out(draft, sign_out));
         }
         map(keys)
+    }
+
+    /// Where no page of the recording shows that the session is dead afterwards, one is guessed.
+    fn sign_out(&self, draft: &Draft, sign_out: &Step) -> Entry {
+        let written: Vec<String> = draft.steps.iter().map(|step| self.printed(step)).collect();
+        let after = written.iter().rposition(|step| step.contains("identity.")).map_or(0, |last| last + 1);
+        let pages = draft.steps.iter().skip(after);
+        let shown =
+            pages.into_iter().any(|step| matches!(&step.ask, Ask::Request(method, _) if method == "get"));
+        let mut notes = sign_out.notes.clone();
+        let mut node = self.step(sign_out);
+        if let (Node::Map(keys), false) = (&mut node, shown) {
+            keys.push(entry("replay", Node::Line("/".to_owned())));
+            notes.push(
+                "look at this: replay has to be a page that only a session opens; the recording shows none after the sign-in"
+                    .to_owned(),
+            );
+        }
+        noted("sign_out", &notes, node, self)
+    }
+
+    fn printed(&self, step: &Step) -> String {
+        let mut text = String::new();
+        print(&mut text, 0, &self.step(step));
+        text
     }
 
     fn steps(&self, steps: &[Step]) -> Node {

@@ -86,6 +86,17 @@ pub const NOT_SENT: FindingDoc = doc(
     ],
     None,
 );
+pub const NO_TOKEN: FindingDoc = doc(
+    "journey.no_token",
+    Critical,
+    true,
+    [
+        "The token endpoint answered, without a token and without refusing the credential.",
+        "Nothing behind the token can be used: users and programs that sign in the same way are shut out as well.",
+        "The summary holds the status or the error of RFC 6749 section 5.2. Look at the identity provider, and at token_url, scopes and grant of the identity.",
+    ],
+    None,
+);
 pub const UNTIL: FindingDoc = doc(
     "journey.until",
     Critical,
@@ -216,6 +227,7 @@ pub const ALL: &[FindingDoc] = &[
     REDIRECT,
     CAPTURE,
     NOT_SENT,
+    NO_TOKEN,
     UNTIL,
     OUT_OF_TIME,
     REFUSED,

@@ -31,6 +31,9 @@ mod transcript;
 mod validate;
 mod verdict;
 
+#[cfg(test)]
+mod wire_tests;
+
 use std::time::Duration;
 
 use jiff::Timestamp;

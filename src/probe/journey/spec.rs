@@ -13,7 +13,7 @@ use super::capture::Each;
 use super::cookies::SessionCookies;
 use super::fields::{HeaderFields, WordFields};
 use super::session::Csrf;
-use super::step::Step;
+use super::step::{Shown, Step};
 use super::template::Template;
 use crate::model::Span;
 
@@ -201,10 +201,24 @@ impl Spec {
         named.or_else(|| self.steps.get(after..)?.iter().find(|step| step.get.is_some()))
     }
 
-    /// The steps that show a credential: the first and the last.
+    /// What each step shows of the identity that no step before it shows.
+    pub fn newly_shown(&self) -> impl Iterator<Item = Shown> {
+        self.steps.iter().scan(Shown::default(), |before, step| {
+            let shown = step.shown();
+            let new = shown.without(*before);
+            *before = before.and(shown);
+            Some(new)
+        })
+    }
+
+    /// The steps that sign in, the first and the last: those that show a password or code for the first
+    /// time, else the one that shows the token so. A credential that goes along with every request
+    /// signs in once.
     pub fn signing_in(&self) -> Option<(usize, usize)> {
-        let first = self.steps.iter().position(Step::shows_credential)?;
-        let last = self.steps.iter().rposition(Step::shows_credential)?;
-        Some((first, last))
+        let new: Vec<Shown> = self.newly_shown().collect();
+        let first = new.iter().position(|shown| shown.signs_in());
+        let last = new.iter().rposition(|shown| shown.signs_in());
+        let by_token = || new.iter().position(|shown| shown.token).map(|only| (only, only));
+        first.zip(last).or_else(by_token)
     }
 }

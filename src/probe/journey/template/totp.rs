@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use totp_rs::{Algorithm, Builder, Secret};
 
+use crate::model::totp_key;
+
 /// Seconds for which a code is valid.
 const STEP: u64 = 30;
 
@@ -40,15 +42,5 @@ fn seconds(at: Timestamp) -> u64 {
 }
 
 fn read(secret: &str) -> Result<Secret, String> {
-    let mut letters: String =
-        secret.chars().filter(|letter| !letter.is_whitespace() && *letter != '-').collect();
-    letters.make_ascii_uppercase();
-    let letters = letters.trim_end_matches('=');
-    // Five bits a letter: these numbers of letters end in the midst of a byte.
-    let cut = matches!(letters.len() % 8, 1 | 3 | 6);
-    if letters.is_empty() || cut || !letters.bytes().all(|letter| matches!(letter, b'A'..=b'Z' | b'2'..=b'7'))
-    {
-        return Err(NO_BASE32.into());
-    }
-    Secret::try_from_base32(letters).map_err(|_| NO_BASE32.into())
+    totp_key(secret).map(Secret::from).ok_or_else(|| NO_BASE32.into())
 }
