@@ -6,6 +6,7 @@
 //! of this process, user and system, the commits included; nginx is a process of its own. Printed
 //! are medians over the rounds, and the ratios.
 #![expect(clippy::unwrap_used, reason = "a benchmark stops at the first fault")]
+#![expect(clippy::disallowed_methods, reason = "it finds and waits for a server of its own")]
 
 use std::fmt::Write as _;
 use std::net::TcpListener;
@@ -30,6 +31,9 @@ const STEPS: u32 = 6;
 /// The steps, and the one request of the clean-up.
 const REQUESTS: u32 = 7;
 const ROUNDS: usize = 41;
+const FIFTY: u32 = 50;
+/// What is run, and how often by each of the 50 in a round.
+const LOADS: [(&str, u32); 4] = [("plain", REQUESTS), ("page", REQUESTS), ("reading", 1), ("writing", 1)];
 
 fn main() {
     let nginx = Nginx::start().unwrap();
@@ -39,28 +43,31 @@ fn main() {
 
 async fn measure(nginx: &Nginx) {
     let bench = Bench::open(nginx).await;
-    let mut plain = bench.checks("plain");
-    let mut pages = bench.checks("page");
-    let mut reading = bench.checks("reading");
-    let mut writing = bench.checks("writing");
-    let mut costs = [const { Vec::new() }; 4];
+    // Named alone, a load runs without the others, for a profiler.
+    if let Some(name) = std::env::args().nth(1).filter(|name| LOADS.iter().any(|(load, _)| load == name)) {
+        let times = LOADS.iter().find(|(load, _)| *load == name).unwrap().1;
+        let mut entries = bench.checks(&name);
+        let mut costs = Vec::new();
+        for _ in 0..ROUNDS * 4 {
+            costs.push(bench.round(&mut entries, times).await);
+        }
+        println!("{name}: {:.1?} a run", median(costs) / (FIFTY * times));
+        return;
+    }
+    let mut loads = LOADS.map(|(name, times)| (bench.checks(name), times, Vec::new()));
     for _ in 0..ROUNDS {
-        let loads = [(&mut plain, REQUESTS), (&mut pages, REQUESTS), (&mut reading, 1), (&mut writing, 1)];
-        for ((entries, times), costs) in loads.into_iter().zip(&mut costs) {
-            costs.push(bench.round(entries, times).await);
+        for (entries, times, costs) in &mut loads {
+            costs.push(bench.round(entries, *times).await);
         }
     }
-    let runs = u32::try_from(AT_ONCE).unwrap();
-    let [plain, pages, reading, writing] = costs.map(median);
-    let (plain, pages) = (plain / (runs * REQUESTS), pages / (runs * REQUESTS));
+    let [plain, page, reading, writing] = loads.map(|(_, times, costs)| median(costs) / (FIFTY * times));
     println!("{ROUNDS} rounds of {AT_ONCE} at once; CPU, medians");
     println!("plain http check     {plain:>9.1?}");
-    println!("http check of a page {pages:>9.1?}  ratio {:.2}", ratio(pages, plain));
+    println!("http check of a page {page:>9.1?}  ratio {:.2}", ratio(page, plain));
     for (name, cost, requests) in [("that only reads", reading, STEPS), ("that writes", writing, REQUESTS)] {
-        let (step, request) = (cost / (runs * STEPS), cost / (runs * requests));
+        let (step, request) = (cost / STEPS, cost / requests);
         println!(
-            "journey {name}: {:.1?}; per step {step:.1?}, ratio {:.2}; per request ({requests}) {request:.1?}, ratio {:.2}",
-            cost / runs,
+            "journey {name}: {cost:.1?}; per step {step:.1?}, ratio {:.2}; per request ({requests}) {request:.1?}, ratio {:.2}",
             ratio(step, plain),
             ratio(request, plain)
         );
@@ -271,7 +278,7 @@ fn page(title: &str, body: &str) -> String {
     for number in 0..30 {
         writeln!(text, "<li class=\"nav-item\"><a class=\"nav-link\" href=\"/section/{number}\" title=\"Section {number}\">Section {number}</a></li>").unwrap();
     }
-    write!(text, "</ul></nav><main>{body}<table class=\"table\">\n").unwrap();
+    writeln!(text, "</ul></nav><main>{body}<table class=\"table\">").unwrap();
     for number in 0..50 {
         writeln!(text, "<tr><td>{number}</td><td><a href=\"/ticket/{number}\">Ticket &amp; case {number}</a></td><td class=\"state\">open</td></tr>").unwrap();
     }

@@ -13,7 +13,8 @@ use serde::de::{self, Deserializer};
 use url::Url;
 
 use super::capture::{Missing, clip_written, names};
-use super::sink::{NodeId, TooMuch, parse};
+use super::sink::{NodeId, TooMuch, parse, parse_beginning};
+use super::skim;
 
 /// A group of CSS selectors, compiled when the config is read, and how it was written.
 #[derive(Clone)]
@@ -39,6 +40,12 @@ impl Selector {
     /// The selector as written.
     pub fn as_str(&self) -> &str {
         &self.written
+    }
+
+    /// Whether an element matches by its own name and attributes alone, whatever is around it.
+    pub(super) fn is_lone(&self) -> bool {
+        let own = |char: char| char.is_ascii_alphanumeric() || "-_#.[]='\"/".contains(char);
+        self.written.chars().all(own)
     }
 
     /// The selector for a message.
@@ -86,6 +93,14 @@ impl Document {
     pub fn new(text: &str, whole: bool) -> Result<Self, TooMuch> {
         let parsed = parse(text)?;
         Ok(Self { html: parsed.html, owners: parsed.owners, whole })
+    }
+
+    /// The part of a whole page that its forms stand in. `None` where that cannot be told, or little
+    /// would be left out.
+    pub fn of_forms(text: &str) -> Option<Self> {
+        let beginning = text.get(..skim::end(text)?)?;
+        let parsed = parse_beginning(beginning).ok()??;
+        Some(Self { html: parsed.html, owners: parsed.owners, whole: true })
     }
 
     /// All elements in document order, without the contents of templates, which are no part of the

@@ -25,6 +25,7 @@ mod engine;
 mod form;
 mod request;
 mod sink;
+mod skim;
 mod source;
 mod transcript;
 mod validate;
