@@ -96,6 +96,7 @@ pub async fn pass(check: &PlannedCheck, memory: &Memory, around: &Surroundings, 
         memory = None;
     }
     mask::outcome(&mut outcome, &check.masker);
+    mask::memory(&mut memory, &check.masker);
     Pass { outcome, ended: around.clock.now(), memory, fingerprint: check.fingerprint }
 }
 

@@ -22,7 +22,7 @@ use super::facts::{BlockedAt, Facts, Held, Refused, StepFacts, Trouble};
 use super::session::Session;
 use super::spec::Spec;
 use super::step::Step;
-use super::template::{IdentityVars, Vars, totp_step};
+use super::template::{IdentityVars, Vars, shown_codes, totp_step};
 use crate::model::{Cause, Masker, Secret, StepTime, Timings};
 use crate::net::{Family, HttpVersion, Origin, Via, waited};
 use crate::probe::web::oauth;
@@ -342,8 +342,10 @@ impl<'a> Run<'a> {
     fn finish(mut self) -> Facts {
         let mut secrets = self.session.secrets();
         secrets.append(&mut self.secrets);
-        for form in self.forms.values() {
-            secrets.extend(form.fields.iter().map(|(name, value)| Secret::new(value.as_str(), name)));
+        let totp = self.ctx.scope.identity.as_ref().and_then(|identity| identity.totp.as_ref());
+        if let (Some(totp), Some(window)) = (totp, self.facts.totp_step) {
+            let codes = shown_codes(totp.expose(), window).into_iter();
+            secrets.extend(codes.map(|code| Secret::new(code, "one-time code")));
         }
         self.facts.mask(&Masker::new(&secrets));
         self.facts

@@ -277,6 +277,10 @@ impl Facts {
         if let Some(signed_out) = &mut self.sign_out {
             signed_out.step.mask(masker);
         }
+        for cookie in &mut self.cookies {
+            let said = [&mut cookie.name, &mut cookie.host, &mut cookie.path].into_iter();
+            said.chain(&mut cookie.domain).chain(&mut cookie.refused).for_each(|said| mask(said, masker));
+        }
         let written = self.written.iter_mut().filter_map(|written| match written {
             Written::Cleaned => None,
             Written::LeftBehind(why) => Some(why),
@@ -289,6 +293,12 @@ impl Facts {
 
 impl StepFacts {
     fn mask(&mut self, masker: &Masker) {
+        let telling = |name: &String| matches!(masker.mask(name), std::borrow::Cow::Owned(_));
+        if self.headers.keys().any(telling) {
+            let headers = std::mem::take(&mut self.headers);
+            self.headers =
+                headers.into_iter().map(|(name, values)| (masker.mask(&name).into_owned(), values)).collect();
+        }
         let hops = self.redirects.iter_mut().map(|hop| &mut hop.to);
         let headers = self.headers.values_mut().flatten();
         let said = hops.chain(headers).chain(&mut self.excerpt).chain([&mut self.final_url]);

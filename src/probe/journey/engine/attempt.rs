@@ -182,7 +182,7 @@ impl Run<'_> {
     fn keep(&mut self, name: &str, captured: Captured, keep: bool) {
         let value = match captured {
             Captured::Form(form) => {
-                let fields = form.fields.iter();
+                let fields = form.fields.iter().filter(|(_, value)| !is_word(value));
                 self.secrets.extend(fields.map(|(field, value)| Secret::new(value.as_str(), field)));
                 self.forms.insert(name.into(), form);
                 return;
@@ -222,8 +222,21 @@ impl Run<'_> {
         seen.asks_for_password = is_page(&response.headers) && looks_like_login(&response.body);
         let before_sign_in = self.spec.signing_in().is_some_and(|(first, _)| self.facts.steps.len() < first);
         let told = before_sign_in || self.spec.evidence == Evidence::Body;
-        seen.excerpt = told.then(|| clip(String::from_utf8_lossy(&response.body).trim()));
+        // What was not read is marked, so that the beginning of a secret at the end is known as one.
+        let cut = if response.truncated || response.body_error.is_some() { "…" } else { "" };
+        let text = || format!("{}{cut}", String::from_utf8_lossy(&response.body).trim());
+        seen.excerpt = told.then(|| clip(&text()));
     }
+}
+
+/// Whether a form's field holds a word such as `login`, which tells nothing, and without which no
+/// address could be read.
+fn is_word(value: &str) -> bool {
+    /// Tokens are longer, or have digits.
+    const LONGEST: usize = 11;
+    let small = |byte: u8| byte.is_ascii_lowercase() || matches!(byte, b'_' | b' ');
+    let mut bytes = value.bytes();
+    value.len() <= LONGEST && bytes.next().is_none_or(|first| first.is_ascii_alphabetic()) && bytes.all(small)
 }
 
 /// An answer to take captures from.
