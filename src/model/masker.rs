@@ -37,7 +37,7 @@ pub struct Masker {
     known: Arc<Known>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Known {
     needles: Vec<Needle>,
     /// The needles by their folded beginnings.
@@ -48,6 +48,7 @@ struct Known {
 }
 
 /// A value that is looked for.
+#[derive(Clone)]
 struct Needle {
     bytes: Vec<u8>,
     mark: usize,
@@ -65,8 +66,15 @@ impl Masker {
     /// Knows the given secrets. Values shorter than four bytes are left out: masking them would
     /// garble every text and hide nothing.
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
-        let mut known = Known::default();
-        let mut all = HashSet::new();
+        Self::default().and(secrets)
+    }
+
+    /// Knows these too. Whoever masks a text for one kind of secrets first and for another later may
+    /// break with the first marks what the later ones would have been found by.
+    #[must_use]
+    pub fn and<'a>(&self, secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
+        let mut known = Known::clone(&self.known);
+        let mut all: HashSet<Vec<u8>> = known.needles.iter().map(|needle| needle.bytes.clone()).collect();
         for secret in secrets {
             let value = secret.expose();
             if value.len() < SHORTEST || !all.insert(value.as_bytes().to_vec()) {
@@ -241,6 +249,7 @@ fn start(bytes: &[u8]) -> Option<u32> {
 }
 
 /// A set of beginnings that may say yes to one it does not hold.
+#[derive(Clone)]
 struct Starts([u64; 64]);
 
 impl Default for Starts {

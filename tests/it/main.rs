@@ -7,6 +7,7 @@ mod cli;
 mod command;
 mod contracts;
 mod faults;
+mod journeys_secrets;
 mod layers;
 mod metrics;
 mod peers;

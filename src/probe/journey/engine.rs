@@ -23,7 +23,7 @@ use super::session::Session;
 use super::spec::Spec;
 use super::step::Step;
 use super::template::{IdentityVars, Vars, shown_codes, totp_step};
-use crate::model::{Cause, Masker, Secret, StepTime, Timings};
+use crate::model::{Cause, Secret, StepTime, Timings};
 use crate::net::{Family, HttpVersion, Origin, Via, waited};
 use crate::probe::web::oauth;
 use crate::probe::web::walk::foreign_tls;
@@ -347,7 +347,7 @@ impl<'a> Run<'a> {
             let codes = shown_codes(totp.expose(), window).into_iter();
             secrets.extend(codes.map(|code| Secret::new(code, "one-time code")));
         }
-        self.facts.mask(&Masker::new(&secrets));
+        self.facts.mask(&self.ctx.masker.and(&secrets));
         self.facts
     }
 }

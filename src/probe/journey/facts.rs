@@ -279,7 +279,8 @@ impl Facts {
         }
         for cookie in &mut self.cookies {
             let said = [&mut cookie.name, &mut cookie.host, &mut cookie.path].into_iter();
-            said.chain(&mut cookie.domain).chain(&mut cookie.refused).for_each(|said| mask(said, masker));
+            said.chain(&mut cookie.domain).for_each(|part| mask_part(part, masker));
+            cookie.refused.iter_mut().for_each(|said| mask(said, masker));
         }
         let written = self.written.iter_mut().filter_map(|written| match written {
             Written::Cleaned => None,
@@ -323,5 +324,12 @@ impl StepFacts {
 fn mask(text: &mut String, masker: &Masker) {
     if let std::borrow::Cow::Owned(masked) = masker.mask(text) {
         *text = masked;
+    }
+}
+
+/// Masks what a semicolon may have cut off: an escaped secret may hold one.
+fn mask_part(part: &mut String, masker: &Masker) {
+    if let std::borrow::Cow::Owned(masked) = masker.mask(&format!("{part}…")) {
+        *part = masked;
     }
 }
