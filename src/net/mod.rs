@@ -12,7 +12,7 @@ mod dns;
 mod error;
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "peers on loopback are sockets too")]
-mod fakes;
+pub(crate) mod fakes;
 pub mod guard;
 mod http;
 mod limits;
@@ -33,7 +33,7 @@ use bytes::Bytes;
 pub use self::client::{Connected, HttpCall, HttpReply};
 pub use self::dns::check_resolver;
 pub use self::limits::Permit;
-pub use self::waits::{waited, within};
+pub use self::waits::{aside, waited, within};
 use tokio::time::Instant;
 
 use crate::model::{Phase, Secret, Timings};

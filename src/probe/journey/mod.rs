@@ -25,10 +25,14 @@ mod engine;
 mod form;
 mod request;
 mod sink;
+mod skim;
 mod source;
 mod transcript;
 mod validate;
 mod verdict;
+
+#[cfg(test)]
+mod wire_tests;
 
 use std::time::Duration;
 

@@ -58,8 +58,7 @@ fn written(step: &Step) -> impl Iterator<Item = String> {
 
 /// The words as written; what looks like a secret and was written down in plain is not shown.
 fn shown(name: &str, words: &Words) -> String {
-    let plain = !words.is_secret() && words.variables().is_empty();
-    if plain && mask::looks_secret(name) { "***".to_owned() } else { words.shown().into_owned() }
+    if words.is_plain() && mask::looks_secret(name) { "***".to_owned() } else { words.shown().into_owned() }
 }
 
 /// The request as a command; what is known only in a run stands there as it is written.
