@@ -19,7 +19,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use self::registry::{KindEntry, Memory, Probe, ProbeOutput, kinds, probe};
-use crate::model::{Cause, CheckId, Confirm, Finding, FindingDoc, Identity, Ledger, StepTime, Timings};
+use crate::model::{
+    Cause, CheckId, Confirm, Finding, FindingDoc, Identity, Ledger, Masker, StepTime, Timings,
+};
 use crate::net::{Net, TlsOptions};
 
 /// One kind of check.
@@ -121,6 +123,8 @@ pub struct Ctx<'a> {
     pub scope: &'a Scope,
     /// All sockets.
     pub net: &'a Net,
+    /// Knows the check's secrets. What a run learns itself is masked together with these, in one go.
+    pub masker: &'a Masker,
     /// When the run started.
     pub at: Timestamp,
     /// Someone looks at the facts themselves (`inspect`): keep all that may be kept, not only what

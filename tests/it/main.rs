@@ -11,6 +11,7 @@ mod faults;
 mod import;
 mod journeys;
 mod journeys_docs;
+mod journeys_secrets;
 mod journeys_writes;
 mod layers;
 mod metrics;

@@ -24,8 +24,8 @@ use super::facts::{BlockedAt, Facts, Held, Refused, StepFacts, Trouble};
 use super::session::Session;
 use super::spec::Spec;
 use super::step::Step;
-use super::template::{IdentityVars, Vars, totp_step};
-use crate::model::{Cause, Masker, Secret, StepTime, Timings};
+use super::template::{IdentityVars, Vars, shown_codes, totp_step};
+use crate::model::{Cause, Secret, StepTime, Timings};
 use crate::net::{Family, HttpVersion, Line, Origin, Via, waited};
 use crate::probe::web::facts::Skipped;
 use crate::probe::web::oauth;
@@ -428,7 +428,12 @@ impl<'a> Run<'a> {
     fn finish(mut self) -> Facts {
         let mut secrets = self.session.secrets();
         secrets.append(&mut self.secrets);
-        self.facts.mask(&Masker::new(&secrets));
+        let totp = self.ctx.scope.identity.as_ref().and_then(|identity| identity.totp.as_ref());
+        if let (Some(totp), Some(window)) = (totp, self.facts.totp_step) {
+            let codes = shown_codes(totp.expose(), window).into_iter();
+            secrets.extend(codes.map(|code| Secret::new(code, "one-time code")));
+        }
+        self.facts.mask(&self.ctx.masker.and(&secrets));
         self.facts
     }
 }

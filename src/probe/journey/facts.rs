@@ -298,6 +298,11 @@ impl Facts {
             signed_out.step.mask(masker);
             signed_out.unproven.iter_mut().for_each(|why| mask(why, masker));
         }
+        for cookie in &mut self.cookies {
+            let said = [&mut cookie.name, &mut cookie.host, &mut cookie.path].into_iter();
+            said.chain(&mut cookie.domain).for_each(|part| mask_part(part, masker));
+            cookie.refused.iter_mut().for_each(|said| mask(said, masker));
+        }
         let written = self.written.iter_mut().filter_map(|written| match written {
             Written::Cleaned | Written::NotNoted(_) => None,
             Written::LeftBehind(why) => Some(why),
@@ -328,6 +333,12 @@ impl StepFacts {
     }
 
     fn mask(&mut self, masker: &Masker) {
+        let telling = |name: &String| matches!(masker.mask(name), std::borrow::Cow::Owned(_));
+        if self.headers.keys().any(telling) {
+            let headers = std::mem::take(&mut self.headers);
+            self.headers =
+                headers.into_iter().map(|(name, values)| (masker.mask(&name).into_owned(), values)).collect();
+        }
         let hops = self.redirects.iter_mut().map(|hop| &mut hop.to);
         let headers = self.headers.values_mut().flatten();
         let said = hops.chain(headers).chain(&mut self.excerpt).chain([&mut self.final_url]);
@@ -357,5 +368,12 @@ impl StepFacts {
 fn mask(text: &mut String, masker: &Masker) {
     if let std::borrow::Cow::Owned(masked) = masker.mask(text) {
         *text = masked;
+    }
+}
+
+/// Masks what a semicolon may have cut off: an escaped secret may hold one.
+fn mask_part(part: &mut String, masker: &Masker) {
+    if let std::borrow::Cow::Owned(masked) = masker.mask(&format!("{part}…")) {
+        *part = masked;
     }
 }

@@ -18,7 +18,7 @@ use url::Url;
 
 use super::facts::{Facts, StepFacts};
 use super::*;
-use crate::model::{Cause, CheckId, Finding, Identity, Secret};
+use crate::model::{Cause, CheckId, Finding, Identity, Masker, Secret};
 use crate::net::{Net, NetOptions, TlsOptions};
 use crate::probe::PortalScope;
 use crate::record::memory::ledger::MemoryLedger;
@@ -240,7 +240,15 @@ impl Stage {
         };
         let past = Past { memory: self.memory.clone() };
         let ledger = self.ledger.as_ref().map(|ledger| ledger as &dyn crate::model::Ledger);
-        let ctx = Ctx { scope: &scope, net: &net, at: self.at, everything: false, ledger, writes: true };
+        let ctx = Ctx {
+            scope: &scope,
+            net: &net,
+            masker: &Masker::default(),
+            at: self.at,
+            everything: false,
+            ledger,
+            writes: true,
+        };
         let observed = Journey::observe(&spec, &ctx, &past).await.unwrap();
         let Judgement { findings, memory, unknown } = Journey::judge(&spec, &observed.facts, &past, self.at);
         Seen { observed, findings, memory, unknown: unknown.map(|unmeasured| unmeasured.cause) }

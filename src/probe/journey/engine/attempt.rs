@@ -201,7 +201,7 @@ impl Run<'_> {
     fn keep(&mut self, name: &str, captured: Captured, keep: bool) {
         let value = match captured {
             Captured::Form(form) => {
-                let fields = form.fields.iter();
+                let fields = form.fields.iter().filter(|(_, value)| !is_word(value));
                 self.secrets.extend(fields.map(|(field, value)| Secret::new(value.as_str(), field)));
                 self.forms.insert(name.into(), form);
                 return;
@@ -226,6 +226,16 @@ impl Run<'_> {
             scalars(&value, &mut |text| self.secrets.push(Secret::new(text, name)));
         }
     }
+}
+
+/// Whether a form's field holds a word such as `login`, which tells nothing, and without which no
+/// address could be read.
+fn is_word(value: &str) -> bool {
+    /// Tokens are longer, or have digits.
+    const LONGEST: usize = 11;
+    let small = |byte: u8| byte.is_ascii_lowercase() || matches!(byte, b'_' | b' ');
+    let mut bytes = value.bytes();
+    value.len() <= LONGEST && bytes.next().is_none_or(|first| first.is_ascii_alphabetic()) && bytes.all(small)
 }
 
 /// Every text and number in a value: templates can name each of them.

@@ -36,7 +36,10 @@ impl Run<'_> {
         seen.about_csrf = !seen.asks_for_password && is_about_csrf(response.status, &response.body);
         let before_sign_in = self.signing_in.is_some_and(|(first, _)| self.facts.steps.len() < first);
         let told = (before_sign_in && !token) || self.spec.evidence == Evidence::Body;
-        seen.excerpt = told.then(|| clip(String::from_utf8_lossy(&response.body).trim()));
+        // What was not read is marked, so that the beginning of a secret at the end is known as one.
+        let cut = if response.truncated || response.body_error.is_some() { "…" } else { "" };
+        let text = || format!("{}{cut}", String::from_utf8_lossy(&response.body).trim());
+        seen.excerpt = told.then(|| clip(&text()));
     }
 }
 

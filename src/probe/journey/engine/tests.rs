@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::*;
-use crate::model::{CheckId, Identity};
+use crate::model::{CheckId, Identity, Masker};
 use crate::net::{Net, NetOptions, TlsOptions};
 use crate::probe::{PortalScope, Scope};
 use crate::record::memory::ledger::MemoryLedger;
@@ -16,6 +16,7 @@ struct Stage {
     scope: Scope,
     net: Net,
     ledger: MemoryLedger,
+    masker: Masker,
     portal: Url,
 }
 
@@ -50,6 +51,7 @@ impl Stage {
                 hosts: BTreeMap::new(),
             }),
             ledger: MemoryLedger::default(),
+            masker: Masker::default(),
             portal,
         }
     }
@@ -57,7 +59,15 @@ impl Stage {
     fn ctx(&self) -> Ctx<'_> {
         let at = Timestamp::from_second(AT).unwrap();
         let ledger: Option<&dyn crate::model::Ledger> = Some(&self.ledger);
-        Ctx { scope: &self.scope, net: &self.net, at, everything: false, ledger, writes: true }
+        Ctx {
+            scope: &self.scope,
+            net: &self.net,
+            masker: &self.masker,
+            at,
+            everything: false,
+            ledger,
+            writes: true,
+        }
     }
 }
 

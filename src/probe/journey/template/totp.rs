@@ -17,6 +17,13 @@ pub fn totp_step(at: Timestamp) -> u64 {
     seconds(at) / STEP
 }
 
+/// The codes that a run may have shown in the window and the one after it.
+pub fn shown_codes(secret: &str, window: u64) -> Vec<String> {
+    let starts = [window, window + 1].map(|window| i64::try_from(window.saturating_mul(STEP)).ok());
+    let starts = starts.into_iter().flatten().filter_map(|start| Timestamp::from_second(start).ok());
+    starts.filter_map(|start| code(secret, start).ok()).collect()
+}
+
 /// The code of an instant.
 pub(super) fn code(secret: &str, at: Timestamp) -> Result<String, String> {
     // Secrets shorter than the RFC asks for are in use, and the portal chose it, not we.

@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::super::*;
 use crate::model::ledger::Tally;
-use crate::model::{Budget, Canary, CanaryState, CheckId, Entry, Finding, Ledger, LedgerError};
+use crate::model::{Budget, Canary, CanaryState, CheckId, Entry, Finding, Ledger, LedgerError, Masker};
 use crate::net::{Net, NetOptions, TlsOptions, within};
 use crate::probe::journey::facts::Written;
 use crate::probe::journey::verdict;
@@ -210,7 +210,15 @@ fn scope(portal: &Portal, deadline: Duration) -> Scope {
 async fn run(spec: &Spec, portal: &Portal, ledger: &dyn Ledger, deadline: Duration) -> Facts {
     let (scope, net) = (scope(portal, deadline), net());
     let ledger = Some(ledger);
-    let ctx = Ctx { scope: &scope, net: &net, at: at(1_000), everything: false, ledger, writes: true };
+    let ctx = Ctx {
+        scope: &scope,
+        net: &net,
+        masker: &Masker::default(),
+        at: at(1_000),
+        everything: false,
+        ledger,
+        writes: true,
+    };
     let (ended, _) = within(deadline, observe(spec, &ctx, &Memory::default())).await;
     ended.expect("the journey ends by itself").unwrap().facts
 }
@@ -290,6 +298,7 @@ async fn nothing_is_sent_any_more_once_others_may_take_over() {
     let ctx = Ctx {
         scope: &scope,
         net: &net,
+        masker: &Masker::default(),
         at: at(1_000),
         everything: false,
         ledger: Some(&ledger),
