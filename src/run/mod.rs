@@ -105,6 +105,7 @@ pub async fn pass(check: &PlannedCheck, memory: &Memory, around: &Surroundings, 
     }
     mask::outcome(&mut outcome, &check.masker);
     mask::memory(&mut memory, &check.masker);
+    tracing::debug!(check = %outcome.check, verdict = %outcome.verdict, seconds = outcome.took.as_secs_f64(), "a run ended");
     Pass { outcome, ended: around.clock.now(), memory, fingerprint: check.fingerprint }
 }
 
