@@ -15,6 +15,7 @@ mod error;
 pub(crate) mod fakes;
 pub mod guard;
 mod http;
+mod kept;
 mod limits;
 mod proxy;
 mod stream;
@@ -32,6 +33,7 @@ use bytes::Bytes;
 
 pub use self::client::{Connected, HttpCall, HttpReply};
 pub use self::dns::check_resolver;
+pub use self::kept::Line;
 pub use self::limits::Permit;
 pub use self::waits::{aside, waited, within};
 use tokio::time::Instant;

@@ -147,7 +147,7 @@ impl Look<'_> {
             timeout: self.ctx.scope.timeout,
             max_body: usize::try_from(self.spec.max_body.0).unwrap_or(usize::MAX),
         };
-        let walked = walk(asked, via, &trip, &mut ()).await;
+        let walked = walk(asked, via, &trip, &mut (), None).await;
         let mut facts = Facts {
             subject,
             final_url: walked.final_url,

@@ -27,7 +27,7 @@ use super::spec::Spec;
 use super::step::Step;
 use super::template::{IdentityVars, Vars, shown_codes, totp_step};
 use crate::model::{Cause, Secret, StepTime, Timings};
-use crate::net::{Family, HttpVersion, Origin, Via, waited};
+use crate::net::{Family, HttpVersion, Line, Origin, Via, waited};
 use crate::probe::web::facts::Skipped;
 use crate::probe::web::oauth;
 use crate::probe::web::walk::foreign_tls;
@@ -98,6 +98,8 @@ struct Run<'a> {
     forms: BTreeMap<Box<str>, Form>,
     links: BTreeMap<Box<str>, Url>,
     session: Session,
+    /// One connection for all steps, as a browser keeps one.
+    line: Line,
     /// The page that a person would be looking at.
     page: Option<Url>,
     /// What the last request, or a redirect of it, was told of waiting.
@@ -120,6 +122,10 @@ struct Run<'a> {
     unnoted: bool,
     /// Something of this run stands in the ledger.
     entered: bool,
+    /// The first write is entered already.
+    entered_ahead: bool,
+    /// The ledger said that nothing of an earlier run is open.
+    alone: bool,
 }
 
 impl<'a> Run<'a> {
@@ -156,6 +162,7 @@ impl<'a> Run<'a> {
             forms: BTreeMap::new(),
             links: BTreeMap::new(),
             session: Session::new(portal, spec.csrf.as_deref().cloned()),
+            line: Line::default(),
             page: None,
             retry_after: None,
             secrets: Vec::new(),
@@ -168,6 +175,8 @@ impl<'a> Run<'a> {
             skipped: false,
             unnoted: false,
             entered: false,
+            entered_ahead: false,
+            alone: false,
         }
     }
 
@@ -257,6 +266,7 @@ impl<'a> Run<'a> {
         let first_write = self.spec.first_write();
         for (index, step) in self.spec.steps.iter().enumerate() {
             if Some(index) == first_write
+                && !self.enter_ahead(step).await
                 && let Next::Over = self.sweep_leftovers().await
             {
                 return;
@@ -287,7 +297,10 @@ impl<'a> Run<'a> {
             return self.note(seen);
         }
         if step.write {
-            if !self.enter().await {
+            // What becomes of a write on a connection that just ends would not be known.
+            self.line.hang_up();
+            let is_ahead = std::mem::take(&mut self.entered_ahead);
+            if !is_ahead && !self.enter().await {
                 return Next::Over;
             }
             if let Next::Over = self.note_kept().await {
@@ -352,6 +365,7 @@ impl<'a> Run<'a> {
                     "the one-time code of these {TOTP_WINDOW} seconds is used, and the journey has no time to wait for the next; raise every or deadline"
                 ));
             }
+            self.line.hang_up();
             sleep_until(next).await;
         }
         self.facts.totp_step = Some(totp_step(self.now()));
@@ -400,6 +414,7 @@ impl<'a> Run<'a> {
             if over || seen.blocked.is_some() || !self.may_change(step, trouble, seen.status) {
                 return;
             }
+            self.line.hang_up();
             sleep_until(next).await;
         }
     }

@@ -127,7 +127,7 @@ impl Run<'_> {
             at: self.ctx.at,
             began: self.began,
         };
-        let walking = walk(request, self.via.clone(), &trip, &mut browser);
+        let walking = walk(request, self.via.clone(), &trip, &mut browser, Some(&mut self.line));
         let walked = match self.hold {
             None => walking.await,
             Some(end) => timeout_at(end, walking).await.unwrap_or_else(|_| too_late(self.portal)),

@@ -80,6 +80,9 @@ impl Run<'_> {
 
     /// Adds what is left and was not swept in this run.
     pub(super) async fn note_leftovers(&mut self) {
+        if self.alone {
+            return;
+        }
         let why = match self.hold {
             None => "no sweep was tried: the journey did not come to its first write",
             Some(_) => "another run holds it",

@@ -39,6 +39,23 @@ pub(super) async fn ask<T>(question: impl Future<Output = Result<T, LedgerError>
 }
 
 impl Run<'_> {
+    /// Enters the first write before anything is asked of earlier runs: the ledger refuses it where
+    /// something of one is open, so that a run with nothing to sweep asks it once. Says whether it is
+    /// entered.
+    pub(super) async fn enter_ahead(&mut self, step: &Step) -> bool {
+        // A step that may be left out must not be entered yet.
+        if step.when.is_some() || self.is_over(self.steps_end) || !self.ctx.writes {
+            return false;
+        }
+        self.entered_ahead = self.enter().await;
+        self.alone = self.entered_ahead;
+        if !self.alone {
+            // It is asked again after the sweep.
+            self.facts.not_written = None;
+        }
+        self.alone
+    }
+
     /// Enters a write of this run. Says whether it may be sent.
     pub(super) async fn enter(&mut self) -> bool {
         if !self.ctx.writes {

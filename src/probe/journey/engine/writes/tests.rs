@@ -402,6 +402,7 @@ async fn a_fault_of_the_ledger_before_the_write_sends_nothing() {
     for fails in ["enter", "take"] {
         let portal = Portal::start(works).await;
         let ledger = Faulty { fails, ..Faulty::default() };
+        leave(&ledger.inner, 100).await;
         let facts = run(&spec(json!({})), &portal, &ledger, DEADLINE).await;
         assert_eq!(portal.asked("POST"), 0, "{fails}: {facts:#?}");
         assert_eq!(verdict::unknown(&facts).unwrap().cause, Cause::LocalStorage, "{fails}");
