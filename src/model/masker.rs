@@ -40,6 +40,8 @@ pub struct Masker {
 #[derive(Clone, Default)]
 struct Known {
     needles: Vec<Needle>,
+    /// The length of the shortest needle, in bytes.
+    shortest: usize,
     /// The needles by their folded beginnings.
     by_start: HashMap<u32, Vec<usize>>,
     /// Which beginnings there may be: a look here saves most looks there.
@@ -151,6 +153,7 @@ fn variants(value: &str) -> Vec<Vec<u8>> {
 impl Known {
     fn add(&mut self, bytes: Vec<u8>, mark: usize) {
         let Some(start) = start(&bytes) else { return };
+        self.shortest = if self.needles.is_empty() { bytes.len() } else { self.shortest.min(bytes.len()) };
         self.starts.add(start);
         self.by_start.entry(start).or_default().push(self.needles.len());
         self.needles.push(Needle { bytes, mark });
@@ -184,7 +187,7 @@ impl Known {
         if let Some(plain) = layer.unescaped() {
             self.read(&plain, depth - 1, spans);
         }
-        for plain in layer.decoded() {
+        for plain in layer.decoded(self.shortest) {
             self.read(&plain, depth - 1, spans);
         }
     }

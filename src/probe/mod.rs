@@ -73,6 +73,11 @@ pub trait Kind: Sized + Send + Sync + 'static {
     /// Thinks. Cannot do I/O.
     fn judge(spec: &Self::Spec, facts: &Self::Facts, past: &Past<Self>, now: Timestamp) -> Judgement<Self>;
 
+    /// The facts in lines for a person who asks for all of them; none where a list of them reads well.
+    fn tell(_: &Self::Facts) -> Option<Vec<String>> {
+        None
+    }
+
     /// Shell commands that reproduce a finding; secrets appear as template names only.
     fn reproduce(spec: &Self::Spec, scope: &Scope) -> Vec<String>;
 }

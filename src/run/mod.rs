@@ -105,7 +105,13 @@ pub async fn pass(check: &PlannedCheck, memory: &Memory, around: &Surroundings, 
     }
     mask::outcome(&mut outcome, &check.masker);
     mask::memory(&mut memory, &check.masker);
-    tracing::debug!(check = %outcome.check, verdict = %outcome.verdict, seconds = outcome.took.as_secs_f64(), "a run ended");
+    tracing::debug!(
+        check = %outcome.check,
+        verdict = outcome.verdict.as_str(),
+        milliseconds = outcome.took.as_millis(),
+        why = outcome.why.as_deref(),
+        "ran"
+    );
     Pass { outcome, ended: around.clock.now(), memory, fingerprint: check.fingerprint }
 }
 

@@ -136,8 +136,8 @@ impl<'a> Layer<'a> {
     }
 
     /// Each stretch that could be base64 (of either alphabet), decoded as if it began at each of its
-    /// first four characters.
-    pub(super) fn decoded(&self) -> impl Iterator<Item = Layer<'static>> {
+    /// first four characters. One that holds less than `shortest` bytes is left out, unless it was cut.
+    pub(super) fn decoded(&self, shortest: usize) -> impl Iterator<Item = Layer<'static>> {
         let mut at = 0;
         let runs = std::iter::from_fn(move || {
             let skipped = self.rest(at).iter().position(|byte| digit(*byte).is_some())?;
@@ -147,7 +147,10 @@ impl<'a> Layer<'a> {
             at = start + length;
             Some((start, at))
         });
-        let long = runs.filter(|(start, end)| end - start >= SHORTEST_RUN);
+        let needed = SHORTEST_RUN.max((shortest * 4).div_ceil(3));
+        let long = runs.filter(move |(start, end)| {
+            end - start >= needed || end - start >= SHORTEST_RUN && self.is_cut(*end)
+        });
         long.flat_map(move |(start, end)| (0..4).map(move |skip| self.base64(start + skip, end)))
     }
 

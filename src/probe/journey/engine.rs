@@ -2,6 +2,7 @@
 
 mod attempt;
 mod evidence;
+mod made;
 mod sign_out;
 mod sweep;
 mod writes;

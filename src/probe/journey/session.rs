@@ -352,7 +352,7 @@ fn shorten(cookies: &mut Vec<&Held>) -> Vec<String> {
 }
 
 /// `decodeURIComponent` of ECMAScript; none where that throws.
-fn decode_uri_component(text: &str) -> Option<String> {
+pub(super) fn decode_uri_component(text: &str) -> Option<String> {
     let mut bytes = text.bytes();
     let mut decoded = Vec::with_capacity(text.len());
     while let Some(byte) = bytes.next() {

@@ -219,7 +219,7 @@ fn with_evidence(mut finding: Finding, spec: &Spec, seen: &StepFacts) -> Finding
         finding = finding.with("redirects", hops.collect::<Vec<_>>());
     }
     if let Some(transcript) = transcript::of(spec, seen) {
-        finding = finding.with("transcript", transcript);
+        finding = finding.with(Finding::TRANSCRIPT, transcript);
     }
     finding
 }

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::Run;
+use super::made::{made, of_address};
 use crate::model::{Cause, Phase, Secret, Timings};
 use crate::net::{Request, Response};
 use crate::probe::journey::capture::{Answer, Captured, Page, Source, capture};
@@ -182,7 +183,7 @@ impl Run<'_> {
         for (name, wanted) in &step.capture {
             match capture(&wanted.source, &page) {
                 Ok(captured) => {
-                    self.keep(name, captured, wanted.keep);
+                    self.keep(name, captured, wanted.keep, url);
                     if !seen.captured.iter().any(|known| **known == **name) {
                         seen.captured.push(name.to_string());
                     }
@@ -198,17 +199,21 @@ impl Run<'_> {
         names.filter_map(|name| self.session.cookie(url, &name).map(|value| (name, value))).collect()
     }
 
-    fn keep(&mut self, name: &str, captured: Captured, keep: bool) {
+    /// Keeps what was captured on a page for later steps, and what of it is not to be shown.
+    fn keep(&mut self, name: &str, captured: Captured, keep: bool, page: &Url) {
         let value = match captured {
             Captured::Form(form) => {
-                let fields = form.fields.iter().filter(|(_, value)| !is_word(value));
-                self.secrets.extend(fields.map(|(field, value)| Secret::new(value.as_str(), field)));
+                for (field, value) in &form.fields {
+                    let made = made(value, page).into_iter();
+                    self.secrets.extend(made.map(|value| Secret::new(value, field)));
+                }
+                let action = of_address(&form.action).into_iter();
+                self.secrets.extend(action.map(|value| Secret::new(value, name)));
                 self.forms.insert(name.into(), form);
                 return;
             }
             Captured::Link(url) => {
-                let query = url.query_pairs();
-                self.secrets.extend(query.map(|(_, value)| Secret::new(value, name)));
+                self.secrets.extend(of_address(&url).into_iter().map(|value| Secret::new(value, name)));
                 self.links.insert(name.into(), url);
                 return;
             }
@@ -226,16 +231,6 @@ impl Run<'_> {
             scalars(&value, &mut |text| self.secrets.push(Secret::new(text, name)));
         }
     }
-}
-
-/// Whether a form's field holds a word such as `login`, which tells nothing, and without which no
-/// address could be read.
-fn is_word(value: &str) -> bool {
-    /// Tokens are longer, or have digits.
-    const LONGEST: usize = 11;
-    let small = |byte: u8| byte.is_ascii_lowercase() || matches!(byte, b'_' | b' ');
-    let mut bytes = value.bytes();
-    value.len() <= LONGEST && bytes.next().is_none_or(|first| first.is_ascii_alphabetic()) && bytes.all(small)
 }
 
 /// Every text and number in a value: templates can name each of them.

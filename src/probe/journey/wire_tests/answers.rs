@@ -128,3 +128,25 @@ async fn a_body_is_shown_before_the_sign_in_and_not_after_it() {
     assert!(stage.run(&portal, before).await.everything().contains("Traceback"));
     assert!(!stage.run(&portal, signing_in(&[broken])).await.everything().contains("Traceback"));
 }
+
+#[tokio::test]
+async fn ordinary_fields_of_a_form_leave_every_address_readable_and_its_token_does_not() {
+    let page = "<form id=f method=post action='/issue1?step=login'><input type=hidden name='@action' value=login>\
+        <input type=hidden name=size value=2024><input type=hidden name=__came_from value='/issue1'>\
+        <input type=hidden name=csrf value='8f14e45fceea167a'></form>";
+    let portal = Portal::start(move |asked| match asked.line.as_str() {
+        "GET /issue1" => html(page),
+        _ => answer(500, &["x-echo: 8f14e45fceea167a"], "login at issue1 in 2024 failed: 8f14e45fceea167a"),
+    })
+    .await;
+    let steps = json!([
+        { "name": "page", "get": "/issue1", "capture": { "f": { "form": "form#f" } } },
+        { "name": "send", "submit": "f" },
+    ]);
+    let seen = Stage::of(None).run(&portal, json!({ "evidence": "body", "steps": steps })).await;
+    assert_eq!(seen.ids(), ["journey.status"]);
+    assert_eq!(seen.step("send").final_url, portal.url("/issue1?step=login"));
+    let said = seen.step("send").excerpt.as_deref();
+    assert_eq!(said, Some("login at issue1 in 2024 failed: <csrf>"));
+    assert!(!seen.everything().contains("8f14e45fceea167a"), "{}", seen.everything());
+}
