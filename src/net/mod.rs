@@ -12,9 +12,10 @@ mod dns;
 mod error;
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "peers on loopback are sockets too")]
-mod fakes;
+pub(crate) mod fakes;
 pub mod guard;
 mod http;
+mod kept;
 mod limits;
 mod proxy;
 mod stream;
@@ -32,8 +33,9 @@ use bytes::Bytes;
 
 pub use self::client::{Connected, HttpCall, HttpReply};
 pub use self::dns::check_resolver;
+pub use self::kept::Line;
 pub use self::limits::Permit;
-pub use self::waits::{waited, within};
+pub use self::waits::{aside, waited, within};
 use tokio::time::Instant;
 
 use crate::model::{Phase, Secret, Timings};
