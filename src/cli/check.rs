@@ -132,10 +132,8 @@ fn explain(check: &PlannedCheck, outcome: &Outcome, settings: &str) -> Explained
     )];
     lines.extend(settings.lines().map(|line| format!("    {line}")));
     lines.push(format!("started: {}", started(outcome.at)));
-    let mut facts = String::new();
-    print::facts_of(&mut facts, &print::observation(outcome), 1);
     lines.push("facts:".to_owned());
-    lines.extend(facts.lines().map(str::to_owned));
+    lines.extend(facts(check, outcome));
     let docs: Vec<&'static FindingDoc> = outcome
         .findings
         .iter()
@@ -158,6 +156,16 @@ fn explain(check: &PlannedCheck, outcome: &Outcome, settings: &str) -> Explained
         "reproduce": reproduce,
     });
     Explained { lines, json }
+}
+
+/// The facts as the kind tells them, else as a list.
+fn facts(check: &PlannedCheck, outcome: &Outcome) -> Vec<String> {
+    if let Some(told) = outcome.facts.as_ref().and_then(|facts| check.probe.tell(facts)) {
+        return told.iter().map(|line| format!("    {}", print::one_line(line))).collect();
+    }
+    let mut facts = String::new();
+    print::facts_of(&mut facts, &print::observation(outcome), 1);
+    facts.lines().map(str::to_owned).collect()
 }
 
 fn reference(finding: &Finding) -> &str {

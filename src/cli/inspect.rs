@@ -1,5 +1,7 @@
 //! `portalwatch inspect`: one look at anything, no config needed.
 
+mod chain;
+
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -13,6 +15,9 @@ pub enum InspectCommand {
     /// Fetch a URL and show status, redirects, phases, headers and peer
     #[command(after_help = super::JUDGED)]
     Http(HttpArgs),
+    /// Judge a chain of certificates from files, at any instant
+    #[command(after_help = super::JUDGED)]
+    Chain(chain::ChainArgs),
 }
 
 #[derive(Args)]
@@ -30,7 +35,13 @@ pub struct HttpArgs {
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub async fn inspect(command: InspectCommand) -> Answer {
-    let InspectCommand::Http(args) = command;
+    match command {
+        InspectCommand::Http(args) => inspect_http(args).await,
+        InspectCommand::Chain(args) => chain::inspect(&args),
+    }
+}
+
+async fn inspect_http(args: HttpArgs) -> Answer {
     let spec = http::inspect_spec(&args.url).map_err(|error| Failure::usage(error.to_string()))?;
     let target = app::Target {
         timeout: args.overrides.timeout.unwrap_or(TIMEOUT),

@@ -9,6 +9,7 @@ mod completions;
 mod config;
 mod explain;
 mod healthcheck;
+mod import;
 mod inspect;
 mod logs;
 mod notify;
@@ -64,6 +65,9 @@ enum Command {
     /// Check, show or describe the config
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Make a draft of a config from what other programs recorded
+    #[command(subcommand)]
+    Import(import::ImportCommand),
     /// Try the ways to tell people
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
@@ -186,6 +190,7 @@ fn dispatch(command: Command) -> Answer {
         Command::Inspect(command) => block_on(inspect::inspect(command)),
         Command::Explain(args) => explain::explain(&args),
         Command::Config(command) => config::config(command),
+        Command::Import(command) => import::import(command),
         Command::Notify(command) => block_on(notify::notify(command)),
         Command::Healthcheck(args) => block_on(healthcheck::healthcheck(args)),
         Command::Completions(args) => completions::completions(&args),

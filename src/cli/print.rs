@@ -127,7 +127,8 @@ fn step_json(step: &StepTime) -> serde_json::Value {
     serde_json::json!({ "name": step.name, "took_seconds": step.took.as_secs_f64() })
 }
 
-fn style(verdict: Verdict) -> Style {
+/// The colour of a verdict.
+pub fn style(verdict: Verdict) -> Style {
     match verdict {
         Verdict::Pass => Style::new().green(),
         Verdict::Warn => Style::new().yellow(),
@@ -147,13 +148,29 @@ fn text_of(text: &mut String, outcome: &Outcome) {
     }
     for finding in &outcome.findings {
         let _ = writeln!(text, "    {}", finding_line(finding));
+        for line in finding.transcript() {
+            let _ = writeln!(text, "        {}", one_line(line));
+        }
     }
     for step in &outcome.steps {
         let _ = writeln!(text, "    step {}  {:.0} ms", step.name, step.took.as_secs_f64() * 1_000.0);
     }
 }
 
-fn finding_line(finding: &Finding) -> String {
+/// What comes from a portal or a config, without what would start another line or move the cursor.
+pub fn one_line(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut line, char| {
+        if char.is_control() {
+            line.extend(char.escape_default())
+        } else {
+            line.push(char)
+        }
+        line
+    })
+}
+
+/// One finding as a line for people.
+pub fn finding_line(finding: &Finding) -> String {
     let unmeasured = if finding.measured { "" } else { " (not measured)" };
     format!("{} {} [{}]: {}{unmeasured}", finding.severity, finding.id, finding.subject, finding.summary)
 }

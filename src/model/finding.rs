@@ -102,6 +102,9 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// The key of evidence that [`Finding::transcript`] reads.
+    pub const TRANSCRIPT: &'static str = "transcript";
+
     /// A measured finding with the severity, `broken` and reference its documentation states.
     pub fn of(doc: &'static FindingDoc, subject: impl Into<String>, summary: impl Into<String>) -> Self {
         Self {
@@ -121,6 +124,13 @@ impl Finding {
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.evidence.insert(key.to_owned(), value.into());
         self
+    }
+
+    /// What was sent (`> `), what came (`< `) and a command that repeats it (`$ `), a line each, where
+    /// the evidence holds them.
+    pub fn transcript(&self) -> impl Iterator<Item = &str> {
+        let lines = self.evidence.get(Self::TRANSCRIPT).and_then(Value::as_array);
+        lines.into_iter().flatten().filter_map(Value::as_str)
     }
 
     /// The key under which an incident holds this finding.

@@ -4,11 +4,16 @@
 //! A *canary* is what one run wrote. It is open from the moment before the first write is sent until
 //! somebody has proved that nothing of it is left.
 
+use std::time::Duration;
+
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::CheckId;
+
+/// Nobody holds a canary or makes it wait for longer.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 
 /// What one run wrote, or was about to write.
 #[derive(Clone, Debug, PartialEq)]
@@ -164,7 +169,8 @@ pub trait Ledger: Send + Sync {
         at: Timestamp,
     ) -> BoxFuture<'a, Result<(), LedgerError>>;
 
-    /// Takes the check's open canaries that nobody holds and whose time has come, oldest first. They
+    /// Takes the check's open canaries that nobody holds and whose time has come, oldest first; what
+    /// waits longer than [`LONGEST_WAIT`] was noted before the clock went back, and waits no more. They
     /// are held until `until` (not before the sweep must have ended), so that two instances never sweep the same one, and their runs can
     /// enter nothing more.
     fn take<'a>(
@@ -177,6 +183,9 @@ pub trait Ledger: Send + Sync {
     /// Notes that a clean-up or sweep failed, and lets go of the canary: it can be taken again from
     /// `not_before` on.
     fn failed<'a>(&'a self, run: &'a str, not_before: Timestamp) -> BoxFuture<'a, Result<(), LedgerError>>;
+
+    /// Lets go of a canary that was taken and not tried: it can be taken again at once.
+    fn release<'a>(&'a self, run: &'a str) -> BoxFuture<'a, Result<(), LedgerError>>;
 
     /// The check's open canaries, whoever holds them, oldest first. Changes nothing.
     fn open<'a>(&'a self, check: &'a CheckId) -> BoxFuture<'a, Result<Vec<Canary>, LedgerError>>;

@@ -209,19 +209,19 @@ fn reply(query: &[u8], kind: u16, says: Says) -> Option<Vec<u8>> {
 }
 
 /// A certificate authority of a test's own.
-pub(super) struct Authority {
-    pub(super) pem: String,
+pub(crate) struct Authority {
+    pub(crate) pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
 /// A certificate with its key, PEM.
-pub(super) struct Issued {
-    pub(super) cert: String,
-    pub(super) key: String,
+pub(crate) struct Issued {
+    pub(crate) cert: String,
+    pub(crate) key: String,
 }
 
 impl Authority {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -230,7 +230,7 @@ impl Authority {
     }
 
     /// A certificate for `name`, changed by `edit` before it is signed.
-    pub(super) fn issue(&self, name: &str, edit: impl FnOnce(&mut CertificateParams)) -> Issued {
+    pub(crate) fn issue(&self, name: &str, edit: impl FnOnce(&mut CertificateParams)) -> Issued {
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
         edit(&mut params);
         let key = KeyPair::generate().unwrap();
@@ -239,12 +239,12 @@ impl Authority {
     }
 
     /// TLS settings that trust this authority.
-    pub(super) fn trusted(&self) -> TlsOptions {
+    pub(crate) fn trusted(&self) -> TlsOptions {
         TlsOptions { ca_pem: Some(self.pem.as_str().into()), ..TlsOptions::default() }
     }
 
     /// Server settings; with `clients`, a client certificate of this authority is required.
-    pub(super) fn server(&self, issued: &Issued, alpn: &[&str], clients: bool) -> Arc<ServerConfig> {
+    pub(crate) fn server(&self, issued: &Issued, alpn: &[&str], clients: bool) -> Arc<ServerConfig> {
         super::tls::install_provider();
         let chain =
             CertificateDer::pem_slice_iter(issued.cert.as_bytes()).collect::<Result<Vec<_>, _>>().unwrap();
@@ -264,7 +264,7 @@ impl Authority {
 }
 
 /// Answers each request over TLS with `200` and the body `ok`, by HTTP/1.1.
-pub(super) async fn tls_server(config: Arc<ServerConfig>) -> SocketAddr {
+pub(crate) async fn tls_server(config: Arc<ServerConfig>) -> SocketAddr {
     let acceptor = tokio_rustls::TlsAcceptor::from(config);
     serve(move |stream| {
         let acceptor = acceptor.clone();

@@ -1,4 +1,4 @@
-//! One HTTP exchange over a new connection, with the times of its phases.
+//! One HTTP exchange, with the times of its phases.
 //!
 //! The connection is driven by the very task that waits for the answer; only HTTP/2 needs a task
 //! of its own, which ends with the exchange. Trailers and informational responses are skipped.
@@ -35,19 +35,19 @@ pub(super) fn deadline_in(timeout: Duration) -> Instant {
     Instant::now() + timeout.min(FOREVER)
 }
 
-type Outgoing = http::Request<Full<Bytes>>;
+pub(super) type Outgoing = http::Request<Full<Bytes>>;
 
 /// Where a URL points.
-struct Target<'a> {
-    url: &'a url::Url,
+pub(super) struct Target<'a> {
+    pub(super) url: &'a url::Url,
     /// A name, or an address without brackets.
-    host: String,
+    pub(super) host: String,
     port: u16,
     tls: bool,
 }
 
 impl<'a> Target<'a> {
-    fn of(url: &'a url::Url) -> Result<Self, Fault> {
+    pub(super) fn of(url: &'a url::Url) -> Result<Self, Fault> {
         let wrong = |why: &str| Fault::protocol(Phase::Dns, format!("{why} in the URL"));
         let tls = match url.scheme() {
             "http" => false,
@@ -75,17 +75,17 @@ impl<'a> Target<'a> {
 }
 
 /// A connection ready for a request.
-struct Opened {
-    stream: Stream,
-    peer: std::net::SocketAddr,
-    tls: Option<TlsInfo>,
+pub(super) struct Opened {
+    pub(super) stream: Stream,
+    pub(super) peer: std::net::SocketAddr,
+    pub(super) tls: Option<TlsInfo>,
     /// How the request's target is written.
-    form: Form,
+    pub(super) form: Form,
 }
 
 /// RFC 9112 section 3.2: how the target is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
+pub(super) enum Form {
     Origin,
     /// To a proxy that forwards.
     Absolute,
@@ -115,7 +115,20 @@ impl Net {
         timings: &mut Timings,
     ) -> Result<Response, Fault> {
         let opened = self.open(target, via, deadline, timings).await?;
-        let outgoing = self.outgoing(request, via, target, opened.form)?;
+        self.once(opened, request, via, target, deadline, timings).await
+    }
+
+    /// An exchange over a connection that is closed after it.
+    pub(super) async fn once(
+        &self,
+        opened: Opened,
+        request: &Request,
+        via: &Via,
+        target: &Target<'_>,
+        deadline: Instant,
+        timings: &mut Timings,
+    ) -> Result<Response, Fault> {
+        let outgoing = self.outgoing(request, via, target, opened.form, Afterwards::Close)?;
         let peer = opened.peer;
         let sent = if opened.form == Form::Http2 {
             over_http2(opened, outgoing, request.max_body, deadline, timings).await
@@ -125,7 +138,7 @@ impl Net {
         sent.map_err(|fault| fault.at(peer))
     }
 
-    async fn open(
+    pub(super) async fn open(
         &self,
         target: &Target<'_>,
         via: &Via,
@@ -187,12 +200,13 @@ impl Net {
         Ok(Opened { stream, peer, tls: Some(info), form })
     }
 
-    fn outgoing(
+    pub(super) fn outgoing(
         &self,
         request: &Request,
         via: &Via,
         target: &Target<'_>,
         form: Form,
+        afterwards: Afterwards,
     ) -> Result<Outgoing, Fault> {
         let bad = |error: &dyn std::fmt::Display| {
             Fault::protocol(Phase::Ttfb, format!("the request cannot be sent: {error}"))
@@ -209,6 +223,8 @@ impl Net {
         };
         if form != Form::Http2 {
             headers.insert(HOST, host);
+        }
+        if form != Form::Http2 && afterwards == Afterwards::Close {
             headers.entry(CONNECTION).or_insert(HeaderValue::from_static("close"));
         }
         headers.entry(USER_AGENT).or_insert_with(|| self.user_agent.clone());
@@ -229,6 +245,13 @@ impl Net {
     }
 }
 
+/// What becomes of a connection after the exchange.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Afterwards {
+    Close,
+    Keep,
+}
+
 fn whole(target: &Target<'_>, authority: &[u8]) -> Result<Uri, http::Error> {
     Uri::builder().scheme(target.url.scheme()).authority(authority).path_and_query(target.path()).build()
 }
@@ -241,14 +264,7 @@ async fn over_http1(
     timings: &mut Timings,
 ) -> Result<Response, Fault> {
     let asked = asked_codings(&outgoing);
-    let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
-        .max_buf_size(MAX_HEAD)
-        .max_header_size(MAX_HEAD)
-        // RFC 9112 section 5.2: a user agent reads a folded header as one line.
-        .allow_obsolete_multiline_headers_in_responses(true)
-        .handshake(TokioIo::new(opened.stream))
-        .await
-        .map_err(|error| Fault::from_error(Phase::Ttfb, &error))?;
+    let (mut sender, connection) = http1(opened.stream).await?;
     tokio::pin!(connection);
     let mut driver = Driver { connection, over: false };
     let started = Instant::now();
@@ -256,6 +272,22 @@ async fn over_http1(
     timings.add(Phase::Ttfb, started.elapsed());
     let reading = Reading { asked, max_body, deadline, peer: opened.peer, tls: opened.tls };
     reading.finish(head(answer)?, &mut driver, timings).await
+}
+
+pub(super) type Http1 = hyper::client::conn::http1::Connection<TokioIo<Stream>, Full<Bytes>>;
+
+/// Readies a connection for HTTP/1.1.
+pub(super) async fn http1(
+    stream: Stream,
+) -> Result<(hyper::client::conn::http1::SendRequest<Full<Bytes>>, Http1), Fault> {
+    hyper::client::conn::http1::Builder::new()
+        .max_buf_size(MAX_HEAD)
+        .max_header_size(MAX_HEAD)
+        // RFC 9112 section 5.2: a user agent reads a folded header as one line.
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| Fault::from_error(Phase::Ttfb, &error))
 }
 
 async fn over_http2(
@@ -285,13 +317,13 @@ async fn over_http2(
     reading.finish(head(answer)?, &mut driver, timings).await
 }
 
-fn asked_codings(outgoing: &Outgoing) -> http::HeaderMap {
+pub(super) fn asked_codings(outgoing: &Outgoing) -> http::HeaderMap {
     outgoing.headers().get_all(ACCEPT_ENCODING).iter().map(|value| (ACCEPT_ENCODING, value.clone())).collect()
 }
 
-type Answer = Result<Result<http::Response<Incoming>, hyper::Error>, tokio::time::error::Elapsed>;
+pub(super) type Answer = Result<Result<http::Response<Incoming>, hyper::Error>, tokio::time::error::Elapsed>;
 
-fn head(answer: Answer) -> Result<http::Response<Incoming>, Fault> {
+pub(super) fn head(answer: Answer) -> Result<http::Response<Incoming>, Fault> {
     match answer {
         Err(_) => Err(Fault::new(Phase::Ttfb, FailReason::Timeout)),
         Ok(Err(error)) => Err(Fault::from_error(Phase::Ttfb, &error)),
@@ -300,16 +332,16 @@ fn head(answer: Answer) -> Result<http::Response<Incoming>, Fault> {
 }
 
 /// What is needed to read a response to its end.
-struct Reading {
-    asked: http::HeaderMap,
-    max_body: usize,
-    deadline: Instant,
-    peer: std::net::SocketAddr,
-    tls: Option<TlsInfo>,
+pub(super) struct Reading {
+    pub(super) asked: http::HeaderMap,
+    pub(super) max_body: usize,
+    pub(super) deadline: Instant,
+    pub(super) peer: std::net::SocketAddr,
+    pub(super) tls: Option<TlsInfo>,
 }
 
 impl Reading {
-    async fn finish<C: Future>(
+    pub(super) async fn finish<C: Future>(
         self,
         response: http::Response<Incoming>,
         driver: &mut Driver<'_, C>,
@@ -344,13 +376,13 @@ impl Reading {
 }
 
 /// Polls a connection beside whatever waits for something from it.
-struct Driver<'c, C> {
-    connection: Pin<&'c mut C>,
-    over: bool,
+pub(super) struct Driver<'c, C> {
+    pub(super) connection: Pin<&'c mut C>,
+    pub(super) over: bool,
 }
 
 impl<C: Future> Driver<'_, C> {
-    async fn run<F: Future>(&mut self, wanted: F) -> F::Output {
+    pub(super) async fn run<F: Future>(&mut self, wanted: F) -> F::Output {
         tokio::pin!(wanted);
         poll_fn(|cx| {
             // An error of the connection reaches who waits through what he waits for.

@@ -14,10 +14,11 @@ mod dns;
 mod error;
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "peers on loopback are sockets too")]
-mod fakes;
+pub(crate) mod fakes;
 pub mod guard;
 mod handshake;
 mod http;
+mod kept;
 mod limits;
 mod proxy;
 mod stream;
@@ -37,9 +38,10 @@ use bytes::Bytes;
 pub use self::client::{Connected, HttpCall, HttpReply};
 pub use self::dns::check_resolver;
 pub use self::handshake::{Handshake, Handshaken, KeyType, Signature, TlsTarget, TlsVersions};
+pub use self::kept::Line;
 pub use self::limits::Permit;
 pub use self::tls_probe::{Acceptance, ClearHandshake, ScanOptions, TlsScan, VersionScan};
-pub use self::waits::{waited, within};
+pub use self::waits::{aside, waited, within};
 use tokio::time::Instant;
 
 use crate::model::{Phase, Secret, Timings};

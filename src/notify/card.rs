@@ -19,6 +19,8 @@ const SUBJECT: usize = 200;
 const LINE: usize = 500;
 /// The most findings of one notice that are listed one by one.
 const FINDINGS: usize = 10;
+/// The most lines of a transcript for each direction.
+const TRANSCRIPT: usize = 8;
 /// The most notices of one message that are told in full; the rest is named in one line each.
 const IN_FULL: usize = 20;
 
@@ -102,9 +104,18 @@ fn item(notification: &Notification, notice: &Notice) -> Item {
             .into_iter()
             .map(|(label, value)| (label, bounded(&value, LINE)))
             .collect(),
-        reproduce: notice.reproduce.iter().take(5).map(|command| bounded(command, 2 * LINE)).collect(),
+        reproduce: commands(notice),
         explain: explain(notice),
     }
+}
+
+/// Those of the kind, and the one of the transcript. One that had to be cut could not be run.
+fn commands(notice: &Notice) -> Vec<String> {
+    let kinds = notice.reproduce.iter().take(5).map(|command| bounded(command, 2 * LINE));
+    let first = notice.incident.findings.first();
+    let shown = first.into_iter().flat_map(Finding::transcript).filter_map(|line| line.strip_prefix("$ "));
+    let whole = shown.filter(|command| command.chars().count() <= 2 * LINE);
+    kinds.chain(whole.map(|command| bounded(command, 2 * LINE))).collect()
 }
 
 fn headline(notice: &Notice) -> String {
@@ -238,6 +249,7 @@ fn facts(notification: &Notification, notice: &Notice) -> Vec<(&'static str, Str
         if !evidence.is_empty() {
             facts.push(("Evidence", evidence));
         }
+        facts.extend(exchange(finding));
         if let Some(reference) = &finding.reference {
             facts.push(("Reference", reference.to_string()));
         }
@@ -318,16 +330,38 @@ fn finding_line(finding: &Finding) -> String {
     format!("{} [{}] {}: {}{unmeasured}", finding.id, finding.severity, finding.subject, finding.summary)
 }
 
+/// A text as it is, a list of texts by commas, anything else as JSON.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(list) => {
+            let texts: Option<Vec<&str>> = list.iter().map(Value::as_str).collect();
+            texts.map_or_else(|| value.to_string(), |texts| texts.join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// What a transcript says was sent and what came, without the headers of the answer, which
+/// `portalwatch check` shows.
+fn exchange(finding: &Finding) -> Vec<(&'static str, String)> {
+    let lines: Vec<&str> = finding.transcript().collect();
+    let sent = lines.iter().filter_map(|line| line.strip_prefix("> ")).take(TRANSCRIPT);
+    let status = lines.iter().filter_map(|line| line.strip_prefix("< ")).take(1);
+    let body = lines.iter().skip_while(|line| **line != "<").filter_map(|line| line.strip_prefix("< "));
+    let came = status.chain(body.take(TRANSCRIPT));
+    let labelled = |label: &'static str| move |line: &str| (label, line.to_owned());
+    sent.map(labelled("Sent")).chain(came.map(labelled("Answer"))).collect()
+}
+
 /// The facts behind a finding in one line, in the order of the judge.
 pub fn evidence(finding: &Finding) -> String {
     let parts: Vec<String> = finding
         .evidence
         .iter()
+        .filter(|(key, _)| *key != Finding::TRANSCRIPT)
         .take(12)
-        .map(|(key, value)| match value {
-            Value::String(text) => format!("{key} {}", bounded(text, 120)),
-            other => format!("{key} {}", bounded(&other.to_string(), 120)),
-        })
+        .map(|(key, value)| format!("{key} {}", bounded(&plain(value), 120)))
         .collect();
     parts.join(", ")
 }

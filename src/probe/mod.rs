@@ -4,6 +4,7 @@
 //! A kind looks (`observe`, the only part that does I/O) and then thinks (`judge`, which cannot).
 //! What it saw is its `Facts`; what it thinks of them are findings.
 
+pub mod certificate;
 pub mod http;
 pub mod journey;
 mod registry;
@@ -19,7 +20,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use self::registry::{KindEntry, Memory, Probe, ProbeOutput, kinds, probe};
-use crate::model::{Cause, CheckId, Confirm, Finding, FindingDoc, Identity, Ledger, StepTime, Timings};
+use crate::model::{
+    Cause, CheckId, Confirm, Finding, FindingDoc, Identity, Ledger, Masker, StepTime, Timings,
+};
 use crate::net::{Net, TlsOptions};
 
 /// One kind of check.
@@ -71,6 +74,11 @@ pub trait Kind: Sized + Send + Sync + 'static {
     /// Thinks. Cannot do I/O.
     fn judge(spec: &Self::Spec, facts: &Self::Facts, past: &Past<Self>, now: Timestamp) -> Judgement<Self>;
 
+    /// The facts in lines for a person who asks for all of them; none where a list of them reads well.
+    fn tell(_: &Self::Facts) -> Option<Vec<String>> {
+        None
+    }
+
     /// Shell commands that reproduce a finding; secrets appear as template names only.
     fn reproduce(spec: &Self::Spec, scope: &Scope) -> Vec<String>;
 }
@@ -121,6 +129,8 @@ pub struct Ctx<'a> {
     pub scope: &'a Scope,
     /// All sockets.
     pub net: &'a Net,
+    /// Knows the check's secrets. What a run learns itself is masked together with these, in one go.
+    pub masker: &'a Masker,
     /// When the run started.
     pub at: Timestamp,
     /// Someone looks at the facts themselves (`inspect`): keep all that may be kept, not only what

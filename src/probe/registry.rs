@@ -89,6 +89,8 @@ pub trait Probe: Send + Sync {
     fn hosts(&self, scope: &Scope) -> Vec<String>;
     /// [`Kind::reproduce`].
     fn reproduce(&self, scope: &Scope) -> Vec<String>;
+    /// [`Kind::tell`] of recorded facts; none too where this version cannot read them.
+    fn tell(&self, facts: &RawValue) -> Option<Vec<String>>;
     /// Looks and judges, once, within `scope.deadline`.
     fn run<'a>(
         &'a self,
@@ -148,6 +150,10 @@ impl<K: Kind> Probe for Typed<K> {
 
     fn reproduce(&self, scope: &Scope) -> Vec<String> {
         K::reproduce(&self.spec, scope)
+    }
+
+    fn tell(&self, facts: &RawValue) -> Option<Vec<String>> {
+        K::tell(&serde_json::from_str(facts.get()).ok()?)
     }
 
     fn run<'a>(

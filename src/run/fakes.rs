@@ -106,6 +106,10 @@ impl Probe for Fake {
         Vec::new()
     }
 
+    fn tell(&self, _: &RawValue) -> Option<Vec<String>> {
+        None
+    }
+
     fn run<'a>(
         &'a self,
         ctx: Ctx<'a>,

@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::model::{Finding, Masker, Outcome};
+use crate::probe::Memory;
 
 /// Masks everything of an outcome that is kept, shown or sent.
 pub(super) fn outcome(outcome: &mut Outcome, masker: &Masker) {
@@ -26,6 +27,13 @@ pub(super) fn outcome(outcome: &mut Outcome, masker: &Masker) {
     }
 }
 
+/// Masks what is remembered from run to run: it is kept like a result.
+pub(super) fn memory(memory: &mut Memory, masker: &Masker) {
+    if let Some(memory) = memory.as_mut().filter(|_| !masker.is_empty()) {
+        mask_facts(memory, masker);
+    }
+}
+
 fn mask_finding(finding: &mut Finding, masker: &Masker) {
     text(&mut finding.subject, masker);
     text(&mut finding.summary, masker);
@@ -34,8 +42,7 @@ fn mask_finding(finding: &mut Finding, masker: &Masker) {
 
 /// The facts are parsed only when there is something to take out of them.
 fn mask_facts(facts: &mut Box<RawValue>, masker: &Masker) {
-    let clean = matches!(masker.mask(facts.get()), std::borrow::Cow::Borrowed(_));
-    if clean && !facts.get().contains('…') {
+    if matches!(masker.mask(facts.get()), std::borrow::Cow::Borrowed(_)) {
         return;
     }
     let Ok(mut parsed) = serde_json::from_str::<Value>(facts.get()) else { return };
@@ -125,6 +132,14 @@ mod tests {
         let shown = masked(leaking(facts), &["hunter2-hunter2"]);
         assert!(!shown.contains("hunter2"), "{shown}");
         assert!(shown.contains("just hun…"), "{shown}");
+    }
+
+    #[test]
+    fn what_is_remembered_until_the_next_run_keeps_no_secret_either() {
+        let json = r#"{"stop":{"why":"the page says hunter2%2Dhunter2"}}"#;
+        let mut kept = Some(RawValue::from_string(json.to_owned()).unwrap());
+        memory(&mut kept, &Masker::new(&[Secret::new("hunter2-hunter2", "env:P")]));
+        assert_eq!(kept.unwrap().get(), r#"{"stop":{"why":"the page says <env:P>"}}"#);
     }
 
     #[test]

@@ -70,7 +70,15 @@ pub async fn pass(check: &PlannedCheck, memory: &Memory, around: &Surroundings, 
     let at = around.clock.now();
     let started = tokio::time::Instant::now();
     let ledger = around.ledger.as_deref();
-    let ctx = Ctx { scope: &check.scope, net: &around.net, at, everything, ledger, writes: around.writes };
+    let ctx = Ctx {
+        scope: &check.scope,
+        net: &around.net,
+        masker: &check.masker,
+        at,
+        everything,
+        ledger,
+        writes: around.writes,
+    };
     let run = AssertUnwindSafe(check.probe.run(ctx, memory, at)).catch_unwind();
     let (ended, took) = within(check.scope.deadline, run).await;
     let caught = ended.unwrap_or_else(|| Ok(Ok(late(check.scope.deadline))));
@@ -96,6 +104,14 @@ pub async fn pass(check: &PlannedCheck, memory: &Memory, around: &Surroundings, 
         memory = None;
     }
     mask::outcome(&mut outcome, &check.masker);
+    mask::memory(&mut memory, &check.masker);
+    tracing::debug!(
+        check = %outcome.check,
+        verdict = outcome.verdict.as_str(),
+        milliseconds = outcome.took.as_millis(),
+        why = outcome.why.as_deref(),
+        "ran"
+    );
     Pass { outcome, ended: around.clock.now(), memory, fingerprint: check.fingerprint }
 }
 

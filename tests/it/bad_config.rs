@@ -10,7 +10,7 @@ use crate::command::{Said, portalwatch_with};
 
 const SECRET: &str = "s3cr3t-that-nobody-may-see";
 
-fn validate_with(text: &str, environment: &[(&str, &str)]) -> Said {
+pub fn validate_with(text: &str, environment: &[(&str, &str)]) -> Said {
     let folder = TempDir::new().unwrap();
     std::fs::write(folder.path().join("monitor.yaml"), text).unwrap();
     let said = portalwatch_with(folder.path(), environment, &["config", "validate"]);
@@ -22,12 +22,12 @@ fn validate_with(text: &str, environment: &[(&str, &str)]) -> Said {
 /// The faults, which must be as many as expected; each line must start as its expectation says
 /// and hold what stands after ` … `.
 #[track_caller]
-fn refused(text: &str, expected: &[&str]) {
+pub fn refused(text: &str, expected: &[&str]) {
     refused_with(text, &[], expected);
 }
 
 #[track_caller]
-fn refused_with(text: &str, environment: &[(&str, &str)], expected: &[&str]) {
+pub fn refused_with(text: &str, environment: &[(&str, &str)], expected: &[&str]) {
     let said = validate_with(text, environment).ended(78);
     let lines: Vec<&str> = said.stdout.lines().collect();
     assert_eq!(lines.len(), expected.len(), "{text}\n{lines:#?}");
@@ -356,7 +356,7 @@ fn what_is_not_built_is_refused_and_not_ignored() {
         assert!(said.stdout.contains(&unbuilt(key)), "{text}: {said:#?}");
         assert!(!said.stdout.contains("expected exactly one"), "{said:#?}");
     };
-    for kind in ["journey", "certificate", "dns", "registration", "mail", "heartbeat"] {
+    for kind in ["certificate", "dns", "registration", "mail", "heartbeat"] {
         say(&check(&format!("{kind}: {{}}")), kind);
     }
     say(&check("http: {}, latency: {p95: 1s}"), "latency");
@@ -540,4 +540,53 @@ fn identities_nobody_uses_need_no_secret_and_are_shown_without_one() {
     assert!(!shown.contains(SECRET), "{shown}");
     validate_with(&text, &[]).ended(0);
     refused(&with_identities("Staff: {username: a}", false), &["monitor.yaml:5: … the name \"Staff\""]);
+}
+
+/// A journey that writes, with this clean-up and sweep.
+fn journey(cleanup: &str, sweep: &str) -> String {
+    format!(
+        "portals:
+  acme:
+    url: https://a.example
+    checks:
+      work:
+        journey:
+          steps:
+            - {{name: page, get: /, capture: {{early: {{form: form}}}}}}
+            - {{name: write, write: true, post: '/{{{{ run.id }}}}', capture: {{id: {{json: $.id, keep: true}}, late: {{json: $.late}}}}}}
+            - {{name: read, get: /, capture: {{behind: {{form: form}}}}}}
+          cleanup: {cleanup}
+          sweep: [{{get: '/?q={{{{ run.id }}}}', each: '$[*].id', then: {sweep}}}]
+"
+    )
+}
+
+#[test]
+fn the_steps_of_a_clean_up_and_of_a_sweep_know_what_those_before_them_captured() {
+    let removes = "[{get: '/{{ id }}', capture: {gone: {form: form}}}, {submit: gone}]";
+    let item =
+        "[{get: '/{{ item }}/{{ id }}', capture: {gone: {form: form}}}, {submit: gone}, {submit: early}]";
+    let said = validate_with(&journey(removes, item), &[]).ended(0);
+    assert!(said.stdout.ends_with("1 checks, no faults\n"), "{said:?}");
+    // Neither before it is captured, nor from one list to another, nor what only a whole run has.
+    refused(
+        &journey(
+            "[{submit: gone}, {get: '/{{ id }}', capture: {gone: {form: form}}}]",
+            "[{submit: gone}, {submit: behind}, {post: '/{{ item }}/{{ late }}'}]",
+        ),
+        &[
+            "monitor.yaml:11: portals.acme.checks.work.journey.cleanup[0].submit: no step before captures a form as \"gone\"",
+            "monitor.yaml:12: portals.acme.checks.work.journey.sweep[0].then[0].submit: no step before captures a form as \"gone\"",
+            "monitor.yaml:12: portals.acme.checks.work.journey.sweep[0].then[1].submit: no step before captures a form as \"behind\"",
+            "monitor.yaml:12: portals.acme.checks.work.journey.sweep[0].then[2] … \"late\" is captured only by a later step",
+        ],
+    );
+    refused(
+        &journey("[{get: '/{{ id }}', capture: {gone: {form: form, keep: true}}}, {submit: gone}]", item),
+        &["monitor.yaml:11: … the ledger keeps values, no form and no link; leave keep out"],
+    );
+    refused(
+        &journey(removes, "{submit: gone, form: {item: '{{ item }}'}}"),
+        &["monitor.yaml:12: portals.acme.checks.work.journey.sweep[0].then … captures a form as \"gone\""],
+    );
 }

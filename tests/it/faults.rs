@@ -6,7 +6,7 @@
     reason = "tests fail by panicking, and their peers speak to the daemon directly"
 )]
 
-mod bench;
+pub mod bench;
 mod disk;
 mod dns;
 mod end;

@@ -2,12 +2,20 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod bad_config;
+mod bad_journeys;
 mod bad_servers;
+mod chains;
 mod cli;
 mod command;
 mod contracts;
 mod faults;
+mod import;
+mod journeys;
+mod journeys_docs;
+mod journeys_secrets;
+mod journeys_writes;
 mod layers;
+mod limbo;
 mod metrics;
 mod peers;
 mod plans;

@@ -80,6 +80,46 @@ fn a_live_page_with_every_verdict_is_clean_small_and_true() {
 }
 
 #[test]
+fn each_step_of_a_journey_that_was_begun_has_its_time_and_the_page_stays_clean() {
+    let nginx = server();
+    let (folder, port) = (TempDir::new().unwrap(), free_port());
+    let file = folder.path().join("monitor.yaml");
+    let text = format!(
+        r#"server: {{listen: '127.0.0.1:{port}'}}
+defaults: {{every: 1s, timeout: 1s}}
+portals:
+  acme:
+    url: {url}
+    private: true
+    checks:
+      work:
+        journey:
+          steps:
+            - {{name: 'the "first" \ page', get: /good}}
+            - {{name: look, get: /bad}}
+            - {{name: never begun, get: /good}}
+"#,
+        url = nginx.url()
+    );
+    std::fs::write(&file, text).unwrap();
+    let mut daemon = Daemon::start(&file, port, &[]);
+    daemon.wait_ready(PATIENCE);
+    let of = |step: &str| {
+        format!("portalwatch_step_duration_seconds{{portal=\"acme\",check=\"work\",step=\"{step}\"}}")
+    };
+    let seen = poll(PATIENCE, || {
+        let page = daemon.metrics();
+        value(&page, &of("look")).is_some().then_some(page)
+    });
+    let page = seen.unwrap_or_else(|| panic!("{}", daemon.metrics()));
+    promtool_check(&page).unwrap();
+    assert!(value(&page, &of(r#"the \"first\" \\ page"#)).is_some(), "{page}");
+    assert_eq!(page.matches("portalwatch_step_duration_seconds{").count(), 2, "{page}");
+    let series = page.lines().filter(|line| line.contains("portal=\"acme\",check=\"work\"")).count();
+    assert!((3..=42).contains(&series), "{series} series: {page}");
+}
+
+#[test]
 fn prometheus_scrapes_the_daemon() {
     let nginx = server();
     let (_daemon, _folder, port) = start(&nginx, "");

@@ -37,7 +37,7 @@ fn location(answer: &Response) -> &str {
     answer.header("location").next().unwrap_or_default()
 }
 
-fn roundup_sign_in(roundup: &Roundup, password: &str) -> Response {
+pub fn roundup_sign_in(roundup: &Roundup, password: &str) -> Response {
     let page = visit(roundup, "/tracker/", &[]).body;
     let form = page.split("<form").find(|form| form.contains("__login_name")).unwrap();
     let (token, came_from) = (field(form, "@csrf"), field(form, "__came_from"));
@@ -141,7 +141,7 @@ fn wagtail_refuses_a_wrong_password_counts_it_and_remembers_pages() {
     assert_eq!(wagtail.pages("once more")[0].id, id);
 }
 
-fn node_red_sign_in(node_red: &NodeRed, password: &str) -> Response {
+pub fn node_red_sign_in(node_red: &NodeRed, password: &str) -> Response {
     let fields = [
         ("client_id", "node-red-admin"),
         ("grant_type", "password"),

@@ -10,7 +10,7 @@ use super::facts::Facts;
 use super::request::{self, Prepared};
 use super::spec::{Addresses, Auth, Spec};
 use crate::judge::clip;
-use crate::model::{Cause, Masker};
+use crate::model::Cause;
 use crate::net::{ConnectTo, Family, HttpVersion, Request, TransportError, Via};
 use crate::probe::web::facts::{Skipped, failure, our_side};
 use crate::probe::web::oauth;
@@ -49,8 +49,8 @@ pub async fn observe(spec: &Spec, ctx: &Ctx<'_>) -> Result<Observed<Facts>, Unme
         look.once(request::via(spec, ctx.scope), subject).await.map_err(unmeasured)?
     };
     if let Some(token) = &token {
-        // The config's secrets are masked by whoever runs the check; only this run knows the token.
-        facts.mask(&Masker::new([token]));
+        // Only this run knows the token.
+        facts.mask(&ctx.masker.and([token]));
     }
     Ok(observed(facts))
 }
@@ -147,7 +147,7 @@ impl Look<'_> {
             timeout: self.ctx.scope.timeout,
             max_body: usize::try_from(self.spec.max_body.0).unwrap_or(usize::MAX),
         };
-        let walked = walk(asked, via, &trip, &mut ()).await;
+        let walked = walk(asked, via, &trip, &mut (), None).await;
         let mut facts = Facts {
             subject,
             final_url: walked.final_url,

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
 use super::*;
-use crate::model::{Cause, CheckId, Finding, Phase, Secret, Text};
+use crate::model::{Cause, CheckId, Finding, Masker, Phase, Secret, Text};
 use crate::net::{Net, NetOptions, TlsOptions};
 use crate::probe::PortalScope;
 use crate::probe::web::facts::RedirectProblem;
@@ -146,7 +146,15 @@ async fn look(spec: &Spec, private: bool, everything: bool) -> Seen {
     };
     let result = Http::observe(
         spec,
-        &Ctx { scope: &scope, net: &net, at: Timestamp::UNIX_EPOCH, everything, ledger: None, writes: false },
+        &Ctx {
+            scope: &scope,
+            net: &net,
+            masker: &Masker::default(),
+            at: Timestamp::UNIX_EPOCH,
+            everything,
+            ledger: None,
+            writes: false,
+        },
         &Past { memory: () },
     )
     .await;

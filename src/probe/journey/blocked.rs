@@ -58,10 +58,10 @@ pub fn blocked(
     if let Some(why) = challenge_page(&reading) {
         return found(BlockedKind::Challenge, why);
     }
-    if credentials_sent
-        && status < 500
-        && let Some(words) = lock_out(&reading.text)
-    {
+    // A server error is an outage, whatever its page says of accounts; some portals count sign-ins and
+    // give up with one, though.
+    let patterns = if status < 500 { &*LOCKED } else { std::slice::from_ref(&*SIGN_INS) };
+    if credentials_sent && let Some(words) = lock_out(patterns, &reading.text) {
         return found(BlockedKind::LockOut, clip(&format!("{status} saying {words:?}")));
     }
     if status == 429 {
@@ -229,8 +229,8 @@ fn throttle(reading: &Reading<'_>) -> Option<String> {
 
 /// The words of a lock-out that is in force. A page that warns of one ("one more attempt before your
 /// account is locked") is an ordinary refusal.
-fn lock_out(text: &str) -> Option<&str> {
-    LOCKED.iter().flat_map(|pattern| pattern.find_iter(text)).find_map(|found| {
+fn lock_out<'a>(patterns: &[Regex], text: &'a str) -> Option<&'a str> {
+    patterns.iter().flat_map(|pattern| pattern.find_iter(text)).find_map(|found| {
         let before = text.get(..found.start()).unwrap_or_default();
         let clause = before.rsplit(['.', '!', '?', ';', ':', '"', '{']).next().unwrap_or_default();
         let behind = text.get(found.end()..).unwrap_or_default();
@@ -239,13 +239,14 @@ fn lock_out(text: &str) -> Option<&str> {
 }
 
 /// Wording of Django (axes, defender, allauth), Rails (Devise), Laravel, Keycloak, WordPress (Limit
-/// Login Attempts, Wordfence), Drupal, phpBB, Discourse, Nextcloud, ASP.NET Identity, Auth0 and
+/// Login Attempts, Wordfence), Drupal, phpBB, Discourse, Nextcloud, Roundup, ASP.NET Identity, Auth0 and
 /// Firebase, and of translations.
 static LOCKED: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     [
         // "Too many failed login attempts", "TOO_MANY_ATTEMPTS_TRY_LATER", "too many failed logins"
         r"\btoo many (?:[a-z-]+ ){0,4}(?:attempts|tries|logins|log-ins|sign-ins|login failures|failures)\b",
         r"\b(?:log|sign|logged|signed) ?-?in too many times\b",
+        r"\b(?:logins|log-ins|sign-ins|login attempts) (?:are )?occurring too (?:fast|often)\b",
         r"\baccount (?:is |was |has been |have been |got )?(?:now |currently |temporarily |automatically )*(?:locked|blocked (?:after|due to|because))\b",
         r"\b(?:account|user|login|sign-in|ip(?: address)?) (?:is |was |has been )?(?:currently )?temporarily (?:locked|blocked|disabled|suspended|banned)\b",
         r"\b(?:you are|you're|you have been|you've been|user is|user has been) (?:currently |temporarily )?(?:locked out|blocked due to)\b",
@@ -266,6 +267,13 @@ static LOCKED: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     .into_iter()
     .map(compiled)
     .collect()
+});
+
+/// Words of a lock-out that are about sign-ins and nothing else, as Node-RED says them with a 500.
+static SIGN_INS: LazyLock<Regex> = LazyLock::new(|| {
+    compiled(
+        r"\btoo many (?:failed |unsuccessful |invalid )?(?:log-?in|sign-?in|authentication) (?:attempts|tries|failures)\b",
+    )
 });
 
 static THROTTLED: LazyLock<Regex> = LazyLock::new(|| {
@@ -497,6 +505,11 @@ mod tests {
             (200, "<p>Zu viele Anmeldeversuche. Ihr Konto ist vorübergehend gesperrt.</p>"),
             (200, "<p>Compte temporairement bloqué. Réessayez plus tard.</p>"),
             (200, "<p>Cuenta temporalmente deshabilitada.</p>"),
+            (
+                500,
+                "Error: Too many login attempts. Wait 10 minutes and try again<br> &nbsp; at /srv/lib/auth.js:42:1",
+            ),
+            (200, "<p class=error-message>Logins occurring too fast. Please wait: 20 seconds.</p>"),
             (429, "Account locked: too many login attempts. Contact an admin to unlock your account."),
             (423, "{}"),
         ] {
@@ -533,6 +546,8 @@ mod tests {
         assert_eq!(judged(200, &[], news, false), None);
         assert!(judged(200, &[], news, true).is_some());
         assert_eq!(judged(500, &[], "account is locked: deadlock", true), None);
+        assert_eq!(judged(500, &[], "too many attempts to reach the database", true), None);
+        assert_eq!(judged(500, &[], "Too many login attempts", false), None);
     }
 
     #[test]
@@ -573,7 +588,7 @@ mod tests {
     #[test]
     fn every_pattern_compiles() {
         assert!(!LOCKED.is_empty());
-        for pattern in [&*THROTTLED, &*REFUSED, &*CONDITION, &*CONDITION_BEHIND] {
+        for pattern in [&*SIGN_INS, &*THROTTLED, &*REFUSED, &*CONDITION, &*CONDITION_BEHIND] {
             assert!(!pattern.as_str().is_empty());
         }
     }

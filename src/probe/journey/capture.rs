@@ -1,5 +1,5 @@
 //! What a step takes from an answer for later steps: which source reads what, and what to say when
-//! it is not there. The settings are in [`super::source`].
+//! it is not there. The settings are in `source`.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -101,12 +101,19 @@ pub struct Page<'a> {
     text: OnceCell<Cow<'a, str>>,
     json: OnceCell<Result<Value, Missing>>,
     html: OnceCell<Result<Document, Missing>>,
+    forms: OnceCell<Option<Document>>,
 }
 
 impl<'a> Page<'a> {
     /// A page of this answer.
     pub fn new(answer: Answer<'a>) -> Self {
-        Self { answer, text: OnceCell::new(), json: OnceCell::new(), html: OnceCell::new() }
+        Self {
+            answer,
+            text: OnceCell::new(),
+            json: OnceCell::new(),
+            html: OnceCell::new(),
+            forms: OnceCell::new(),
+        }
     }
 
     /// The body as text; what is no UTF-8 is replaced.
@@ -141,6 +148,14 @@ impl<'a> Page<'a> {
         self.html.get_or_init(parse).as_ref().map_err(Clone::clone)
     }
 
+    /// The part of the page that its forms stand in, unless all of it is parsed already or has to be.
+    fn forms(&self) -> Option<&Document> {
+        if !self.answer.whole || self.html.get().is_some() {
+            return None;
+        }
+        self.forms.get_or_init(|| Document::of_forms(self.text())).as_ref()
+    }
+
     /// What kind of body came, such as `status 502, text/html, 5120 bytes`.
     fn kind(&self) -> String {
         let Answer { status, headers, body, whole, .. } = self.answer;
@@ -164,6 +179,11 @@ impl<'a> Page<'a> {
 pub fn capture(source: &Source, page: &Page<'_>) -> Result<Captured, Missing> {
     let value = match source {
         Source::Form(selector) => {
+            // Where nothing is found there, the whole page says what is there instead.
+            let part = selector.is_lone().then(|| page.forms()).flatten();
+            if let Some(Ok(form)) = part.map(|part| form::form(part, selector, page.answer.url)) {
+                return Ok(Captured::Form(form));
+            }
             return form::form(page.html()?, selector, page.answer.url).map(Captured::Form);
         }
         Source::Link(selector) => return page.html()?.link(selector, page.answer.url).map(Captured::Link),
@@ -172,7 +192,10 @@ pub fn capture(source: &Source, page: &Page<'_>) -> Result<Captured, Missing> {
         Source::Cookie(name) => cookie(name, page.answer.cookies)?.into(),
         Source::Regex(pattern) => first_match(pattern, page)?.into(),
         Source::Css { selector, attr } => page.html()?.first(selector, attr.as_deref())?.into(),
-        Source::Field(name) => form::field(page.html()?, name)?.into(),
+        Source::Field(name) => match page.forms().map(|part| form::field(part, name)) {
+            Some(Ok(value)) => value.into(),
+            _ => form::field(page.html()?, name)?.into(),
+        },
     };
     bounded(value).map(Captured::Value)
 }

@@ -86,6 +86,17 @@ pub const NOT_SENT: FindingDoc = doc(
     ],
     None,
 );
+pub const NO_TOKEN: FindingDoc = doc(
+    "journey.no_token",
+    Critical,
+    true,
+    [
+        "The token endpoint answered, without a token and without refusing the credential.",
+        "Nothing behind the token can be used: users and programs that sign in the same way are shut out as well.",
+        "The summary holds the status or the error of RFC 6749 section 5.2. Look at the identity provider, and at token_url, scopes and grant of the identity.",
+    ],
+    None,
+);
 pub const UNTIL: FindingDoc = doc(
     "journey.until",
     Critical,
@@ -102,7 +113,7 @@ pub const OUT_OF_TIME: FindingDoc = doc(
     Critical,
     true,
     [
-        "The journey was not over in its time; the step named was not begun or not repeated. A part of the time is kept for clean-up and sign-out.",
+        "The journey was not over in its time; the step named was not begun, not repeated or not waited for. A part of the time is kept for clean-up and sign-out.",
         "Users wait at least as long.",
         "The step times show which step is slow. If the portal is meant to be so slow, raise `deadline` (default: `every`, at most 5m).",
     ],
@@ -137,7 +148,7 @@ pub const LEFT_BEHIND: FindingDoc = doc(
     [
         "The clean-up after a write failed, so that what the run wrote may still be there. Nothing more is written until it is swept.",
         "Test data stands among real data. It carries the run's id.",
-        "The next run searches for it by `sweep`. If it does not go away, look at the step of the clean-up that failed.",
+        "The next run that comes to its first write searches for it by `sweep`; after a sweep that failed the next waits a minute (or the check's `deadline`, if that is shorter), and twice as long with each, up to 6h. If it does not go away, look at the step of the clean-up that failed.",
     ],
     Some(AT_ONCE),
 );
@@ -146,7 +157,7 @@ pub const ORPHAN: FindingDoc = doc(
     Error,
     false,
     [
-        "What an earlier run wrote could not be removed in three tries. Nothing more is written until it is gone.",
+        "What an earlier run wrote could not be removed in three tries, clean-up and sweeps together. Nothing more is written until it is gone.",
         "Test data stands among real data, and the write path is not watched.",
         "Search the portal for the run's id and remove what is found by hand; the next sweep then finds nothing and writing goes on. Then mend `sweep` or `cleanup`.",
     ],
@@ -216,6 +227,7 @@ pub const ALL: &[FindingDoc] = &[
     REDIRECT,
     CAPTURE,
     NOT_SENT,
+    NO_TOKEN,
     UNTIL,
     OUT_OF_TIME,
     REFUSED,

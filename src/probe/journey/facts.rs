@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::blocked::{Blocked, BlockedKind};
 use super::cookies::CookieSeen;
+use super::step::Step;
 use crate::model::{Masker, Timings};
 use crate::probe::web::facts::{Failure, Hop, Match, RedirectProblem, Skipped};
 
@@ -54,6 +55,9 @@ pub struct Facts {
     /// The token endpoint gave a new refresh token, which is not kept.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub token_rotated: bool,
+    /// The identity's own token went along with the requests.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub token_shown: bool,
     /// The window of the one-time code that was used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub totp_step: Option<u64>,
@@ -106,6 +110,12 @@ pub struct StepFacts {
     /// The answer that failed it asks for a password.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub asks_for_password: bool,
+    /// The answer that failed it is about a CSRF token, so that no credential was looked at.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub about_csrf: bool,
+    /// The answer that failed it is a throttle, lock-out or challenge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blocked: Option<BlockedAt>,
 }
 
 /// Why a step failed.
@@ -132,8 +142,12 @@ pub enum Trouble {
     },
     /// The request could not be made of what was there, and was not sent.
     NotSent(String),
+    /// The token endpoint gave no token: what it gave.
+    NoToken(String),
     /// `repeat.until` did not come true.
     Until(String),
+    /// Our own side failed; it says nothing of the portal.
+    OurSide(Skipped),
     /// The time of the journey was up.
     OutOfTime,
 }
@@ -144,8 +158,10 @@ pub enum Trouble {
 pub enum Written {
     /// The clean-up went through.
     Cleaned,
-    /// The clean-up failed, or could not be noted: a sweep will look for it.
+    /// The clean-up failed: a sweep will look for it.
     LeftBehind(String),
+    /// Nothing is left, which the ledger could not note: why. A sweep will look once more.
+    NotNoted(String),
 }
 
 /// Why a write was not sent.
@@ -196,8 +212,12 @@ pub enum SweepEnd {
     Absent,
     /// It failed: why.
     Failed(String),
-    /// It waits for its time, or another instance is at it.
+    /// It waits for its time after one that failed.
     Waiting,
+    /// None was tried in this run: why.
+    NotTried(String),
+    /// It is not known yet whether anything is left: why. A later run looks again.
+    Later(String),
 }
 
 /// The way out.
@@ -270,29 +290,60 @@ impl Facts {
             step.mask(masker);
         }
         for swept in &mut self.swept {
-            if let SweepEnd::Failed(why) = &mut swept.end {
+            if let SweepEnd::Failed(why) | SweepEnd::NotTried(why) = &mut swept.end {
                 mask(why, masker);
             }
         }
         if let Some(signed_out) = &mut self.sign_out {
             signed_out.step.mask(masker);
+            signed_out.unproven.iter_mut().for_each(|why| mask(why, masker));
+        }
+        for cookie in &mut self.cookies {
+            let said = [&mut cookie.name, &mut cookie.host, &mut cookie.path].into_iter();
+            said.chain(&mut cookie.domain).for_each(|part| mask_part(part, masker));
+            cookie.refused.iter_mut().for_each(|said| mask(said, masker));
         }
         let written = self.written.iter_mut().filter_map(|written| match written {
-            Written::Cleaned => None,
+            Written::Cleaned | Written::NotNoted(_) => None,
             Written::LeftBehind(why) => Some(why),
         });
         let refused = self.refused.iter_mut().map(|refused| &mut refused.why);
         let blocked = self.blocked.iter_mut().map(|blocked| &mut blocked.why);
+        let ours = self.our_side.iter_mut().map(|skipped| &mut skipped.why);
+        let blocked = blocked.chain(ours);
         written.chain(refused).chain(blocked).for_each(|said| mask(said, masker));
     }
 }
 
 impl StepFacts {
+    /// A step that nothing is known of yet; `other` is what it is called without a name.
+    pub fn of(step: &Step, other: &str) -> Self {
+        Self {
+            name: step.name.as_deref().unwrap_or(other).to_owned(),
+            request: step.written(),
+            optional: step.optional,
+            ..Self::default()
+        }
+    }
+
+    /// Forgets what the attempt before saw; what adds up stays.
+    pub fn begin(&mut self) {
+        let Self { name, request, phases, took, requests, captured, optional, .. } = std::mem::take(self);
+        *self = Self { name, request, phases, took, requests, captured, optional, ..Self::default() };
+    }
+
     fn mask(&mut self, masker: &Masker) {
+        let telling = |name: &String| matches!(masker.mask(name), std::borrow::Cow::Owned(_));
+        if self.headers.keys().any(telling) {
+            let headers = std::mem::take(&mut self.headers);
+            self.headers =
+                headers.into_iter().map(|(name, values)| (masker.mask(&name).into_owned(), values)).collect();
+        }
         let hops = self.redirects.iter_mut().map(|hop| &mut hop.to);
         let headers = self.headers.values_mut().flatten();
         let said = hops.chain(headers).chain(&mut self.excerpt).chain([&mut self.final_url]);
-        said.for_each(|said| mask(said, masker));
+        let blocked = self.blocked.iter_mut().map(|blocked| &mut blocked.why);
+        said.chain(blocked).for_each(|said| mask(said, masker));
         match &mut self.trouble {
             Some(Trouble::Transport(failure)) => mask(&mut failure.detail, masker),
             Some(Trouble::Redirect(problem)) => problem.target().into_iter().for_each(|to| mask(to, masker)),
@@ -302,9 +353,13 @@ impl StepFacts {
                     said.for_each(|said| mask(said, masker));
                 }
             }
-            Some(Trouble::Capture { why, .. } | Trouble::NotSent(why) | Trouble::Until(why)) => {
-                mask(why, masker)
-            }
+            Some(
+                Trouble::Capture { why, .. }
+                | Trouble::NotSent(why)
+                | Trouble::NoToken(why)
+                | Trouble::Until(why)
+                | Trouble::OurSide(Skipped { why, .. }),
+            ) => mask(why, masker),
             Some(Trouble::Status { .. } | Trouble::OutOfTime) | None => {}
         }
     }
@@ -313,5 +368,12 @@ impl StepFacts {
 fn mask(text: &mut String, masker: &Masker) {
     if let std::borrow::Cow::Owned(masked) = masker.mask(text) {
         *text = masked;
+    }
+}
+
+/// Masks what a semicolon may have cut off: an escaped secret may hold one.
+fn mask_part(part: &mut String, masker: &Masker) {
+    if let std::borrow::Cow::Owned(masked) = masker.mask(&format!("{part}…")) {
+        *part = masked;
     }
 }

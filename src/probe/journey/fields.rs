@@ -53,6 +53,11 @@ impl Words {
         }
     }
 
+    /// Whether it is text without any template syntax.
+    pub fn is_plain(&self) -> bool {
+        matches!(self, Self::Template(template) if template.is_plain())
+    }
+
     /// Whether it is a secret by reference.
     pub const fn is_secret(&self) -> bool {
         matches!(self, Self::Secret(_))
@@ -160,6 +165,22 @@ impl<'de> Visitor<'de> for PartVisitor {
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Part, E> {
         Template::new(text).map(Part::Field).map_err(E::custom)
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Part, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Part, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Part, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_bool<E: de::Error>(self, truth: bool) -> Result<Part, E> {
+        self.visit_str(if truth { "true" } else { "false" })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Part, A::Error> {

@@ -1,5 +1,5 @@
 //! One HTML page: elements by CSS selector, their texts, attributes and links, and what to say of a
-//! page that lacks them. Forms are in [`super::form`].
+//! page that lacks them. Forms are in `form`.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -13,7 +13,8 @@ use serde::de::{self, Deserializer};
 use url::Url;
 
 use super::capture::{Missing, clip_written, names};
-use super::sink::{NodeId, TooMuch, parse};
+use super::sink::{NodeId, TooMuch, parse, parse_beginning};
+use super::skim;
 
 /// A group of CSS selectors, compiled when the config is read, and how it was written.
 #[derive(Clone)]
@@ -29,7 +30,9 @@ impl Selector {
     /// What is wrong with it and the way out.
     pub fn new(written: &str) -> Result<Self, String> {
         let compiled = scraper::Selector::parse(written).map_err(|error| {
-            format!("{written:?} is no CSS selector, write for example form#login or a[rel=next]: {error}")
+            // Some of its messages have several lines.
+            let why = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+            format!("{written:?} is no CSS selector, write for example form#login or a[rel=next]: {why}")
         })?;
         Ok(Self { written: written.into(), compiled })
     }
@@ -37,6 +40,12 @@ impl Selector {
     /// The selector as written.
     pub fn as_str(&self) -> &str {
         &self.written
+    }
+
+    /// Whether an element matches by its own name and attributes alone, whatever is around it.
+    pub(super) fn is_lone(&self) -> bool {
+        let own = |char: char| char.is_ascii_alphanumeric() || "-_#.[]='\"/".contains(char);
+        self.written.chars().all(own)
     }
 
     /// The selector for a message.
@@ -84,6 +93,14 @@ impl Document {
     pub fn new(text: &str, whole: bool) -> Result<Self, TooMuch> {
         let parsed = parse(text)?;
         Ok(Self { html: parsed.html, owners: parsed.owners, whole })
+    }
+
+    /// The part of a whole page that its forms stand in. `None` where that cannot be told, or little
+    /// would be left out.
+    pub fn of_forms(text: &str) -> Option<Self> {
+        let beginning = text.get(..skim::end(text)?)?;
+        let parsed = parse_beginning(beginning).ok()??;
+        Some(Self { html: parsed.html, owners: parsed.owners, whole: true })
     }
 
     /// All elements in document order, without the contents of templates, which are no part of the

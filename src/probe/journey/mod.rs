@@ -25,10 +25,15 @@ mod engine;
 mod form;
 mod request;
 mod sink;
+mod skim;
 mod source;
+mod told;
 mod transcript;
 mod validate;
 mod verdict;
+
+#[cfg(test)]
+mod wire_tests;
 
 use std::time::Duration;
 
@@ -119,6 +124,10 @@ journey:
             memory: remember(spec, facts, &past.memory, now),
             unknown: verdict::unknown(facts),
         }
+    }
+
+    fn tell(facts: &Facts) -> Option<Vec<String>> {
+        Some(told::lines(facts))
     }
 
     fn reproduce(spec: &Spec, scope: &Scope) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::{ACCEPT, CONTENT_TYPE, COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use url::Url;
 
@@ -11,6 +11,7 @@ use super::fields::{Multipart, Part, WordFields};
 use super::step::{Action, Step};
 use super::template::{Place, Vars};
 use crate::probe::web::mask;
+use crate::probe::web::values::Name;
 
 /// What a browser accepts when it navigates, and what its scripts accept.
 const ACCEPTS: &str = "text/html,application/xhtml+xml,application/json;q=0.9,*/*;q=0.8";
@@ -49,18 +50,7 @@ pub struct Rendered {
 /// One sentence about why there is none to send; it holds no value.
 pub fn render(step: &Step, found: &Found<'_>) -> Result<Rendered, String> {
     let (method, mut url, form) = target(step, found)?;
-    let mut headers = HeaderMap::new();
-    let mut private_headers = Vec::new();
-    for (name, words) in step.headers.iter().flat_map(|headers| headers.0.iter()) {
-        let text = words.render(Place::Header, found.vars).map_err(|error| error.to_string())?;
-        let mut value = HeaderValue::from_str(&text)
-            .map_err(|_| format!("header {} holds a character that no header can hold", name.0))?;
-        if words.is_secret() || mask::looks_secret(name.0.as_str()) || !words.variables().is_empty() {
-            value.set_sensitive(true);
-            private_headers.push(name.0.clone());
-        }
-        headers.append(name.0.clone(), value);
-    }
+    let (mut headers, private_headers) = written_headers(step, found.vars)?;
     let mut query = fields(step.query.as_deref(), found.vars)?;
     let (body, kind) = match &form {
         Some(form) => form_body(step, form, found, &mut url, &mut query)?,
@@ -75,6 +65,24 @@ pub fn render(step: &Step, found: &Found<'_>) -> Result<Rendered, String> {
     let accepts = if step.json.is_some() { ACCEPTS_JSON } else { ACCEPTS };
     headers.entry(ACCEPT).or_insert(HeaderValue::from_static(accepts));
     Ok(Rendered { method, url, headers, body, private_headers })
+}
+
+/// The headers of the config, and which of them must not reach another origin.
+fn written_headers(step: &Step, vars: &Vars) -> Result<(HeaderMap, Vec<HeaderName>), String> {
+    let mut headers = HeaderMap::new();
+    let mut private = Vec::new();
+    for (Name(name), words) in step.headers.iter().flat_map(|headers| headers.0.iter()) {
+        let text = words.render(Place::Header, vars).map_err(|error| error.to_string())?;
+        let mut value = HeaderValue::from_str(&text)
+            .map_err(|_| format!("header {name} holds a character that no header can hold"))?;
+        let telling = *name == COOKIE || mask::looks_secret(name.as_str());
+        if telling || !words.is_plain() {
+            value.set_sensitive(true);
+            private.push(name.clone());
+        }
+        headers.append(name.clone(), value);
+    }
+    Ok((headers, private))
 }
 
 /// The method and the address, and the form that is submitted.
@@ -193,10 +201,10 @@ fn form_body(
 ) -> Result<Body, String> {
     let mut all = form.fields.clone();
     for (name, value) in fields(step.form.as_deref(), found.vars)? {
-        match all.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, old)) => *old = value,
-            None => all.push((name, value)),
-        }
+        // All of that name give way, such as the hidden "0" that stands before a checkbox.
+        let place = all.iter().position(|(known, _)| *known == name).unwrap_or(all.len());
+        all.retain(|(known, _)| *known != name);
+        all.insert(place, (name, value));
     }
     if form.method == Method::GET {
         all.append(query);
@@ -270,3 +278,6 @@ fn boundary(parts: &[Ready<'_>]) -> String {
     let text = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest.as_ref());
     format!("portalwatch{}", text.replace(['-', '_'], "x"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,7 @@ use super::cookies::CookieSeen;
 use crate::formats::set_cookie::{SameSite, SetCookie};
 use crate::judge::clip;
 use crate::model::Secret;
+use crate::probe::web::redirect::registrable_domain;
 
 /// `Set-Cookie` lines of one answer that are read.
 pub const MOST_LINES: usize = 100;
@@ -322,15 +323,9 @@ fn goes_along(same_site: Option<SameSite>, method: &Method, url: &Url, from: Opt
     }
 }
 
-/// The site of an address: scheme and registrable domain, or the host where it has none (HTML
-/// section 7.1.1, "same site").
+/// The site of an address (HTML section 7.1.1, "same site").
 fn site(url: &Url) -> (&str, &str) {
-    let host = url.host_str().unwrap_or_default();
-    let domain = match url.host() {
-        Some(url::Host::Domain(_)) => psl::domain_str(host.trim_end_matches('.')).unwrap_or(host),
-        _ => host,
-    };
-    (url.scheme(), domain)
+    (url.scheme(), registrable_domain(url))
 }
 
 fn pair(cookie: &Held) -> String {
@@ -357,7 +352,7 @@ fn shorten(cookies: &mut Vec<&Held>) -> Vec<String> {
 }
 
 /// `decodeURIComponent` of ECMAScript; none where that throws.
-fn decode_uri_component(text: &str) -> Option<String> {
+pub(super) fn decode_uri_component(text: &str) -> Option<String> {
     let mut bytes = text.bytes();
     let mut decoded = Vec::with_capacity(text.len());
     while let Some(byte) = bytes.next() {

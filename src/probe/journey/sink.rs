@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use html5ever::tendril::{StrTendril, TendrilSink};
 use html5ever::tree_builder::{ElementFlags, NodeOrText, QuirksMode, TreeSink};
-use html5ever::{Attribute, ParseOpts, QualName, parse_document};
+use html5ever::{Attribute, ParseOpts, Parser, QualName, parse_document};
 use scraper::{Html, HtmlTreeSink};
 
 /// A node of the tree.
@@ -33,6 +33,9 @@ const FEW: usize = 512;
 
 /// The most attributes that repeated `<html>` and `<body>` tags may add to the first ones.
 const MOST_ADDED: usize = 1_000;
+
+/// A comment that is put behind the beginning of a page.
+const MARK: &str = "portalwatch: the beginning ends here";
 
 /// Why a page is not parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +66,24 @@ pub struct Parsed {
 /// Which bound it exceeds.
 pub fn parse(text: &str) -> Result<Parsed, TooMuch> {
     let mut parser = parse_document(Bounded::new(), ParseOpts::default());
+    feed(&mut parser, text)?;
+    Ok(parser.finish())
+}
+
+/// Parses the beginning of a page, if it ends between two tags, in no script, comment or text area.
+///
+/// # Errors
+/// Which bound it exceeds.
+pub fn parse_beginning(text: &str) -> Result<Option<Parsed>, TooMuch> {
+    let mut parser = parse_document(Bounded::new(), ParseOpts::default());
+    feed(&mut parser, text)?;
+    // Only there the parser takes this for a comment of its own.
+    parser.process(StrTendril::from_slice(&format!("<!--{MARK}-->")));
+    let marked = parser.tokenizer.sink.sink.marked.get();
+    Ok(marked.then(|| parser.finish()))
+}
+
+fn feed(parser: &mut Parser<Bounded>, text: &str) -> Result<(), TooMuch> {
     let all = StrTendril::from_slice(text);
     let mut separators = Separators::default();
     let mut start = 0;
@@ -81,7 +102,8 @@ pub fn parse(text: &str) -> Result<Parsed, TooMuch> {
         sink.check()?;
         start = end;
     }
-    Ok(parser.finish())
+    parser.tokenizer.sink.sink.marked.set(false);
+    Ok(())
 }
 
 /// Counts what can separate attributes since the parser last said something: in a tag it is silent,
@@ -116,6 +138,8 @@ struct Bounded {
     added: Cell<usize>,
     last: Cell<Option<NodeId>>,
     moved: Cell<bool>,
+    /// The last comment was [`MARK`].
+    marked: Cell<bool>,
 }
 
 impl Bounded {
@@ -127,6 +151,7 @@ impl Bounded {
             added: Cell::new(0),
             last: Cell::new(None),
             moved: Cell::new(false),
+            marked: Cell::new(false),
         }
     }
 
@@ -172,6 +197,7 @@ impl TreeSink for Bounded {
 
     fn create_comment(&self, text: StrTendril) -> NodeId {
         self.moved.set(true);
+        self.marked.set(&*text == MARK);
         self.tree.create_comment(text)
     }
 

@@ -89,6 +89,9 @@ impl TryFrom<WrittenCapture> for Capture {
         if written.attr.is_some() && written.css.is_none() {
             return Err("attr belongs to css; write css: SELECTOR beside it".into());
         }
+        if keep && (written.form.is_some() || written.link.is_some()) {
+            return Err("the ledger keeps values, no form and no link; leave keep out".into());
+        }
         let empty = [("cookie", &written.cookie), ("field", &written.field), ("attr", &written.attr)];
         if let Some((key, _)) = empty.iter().find(|(_, name)| name.as_deref() == Some("")) {
             return Err(format!("{key} names nothing; write a name"));

@@ -13,9 +13,10 @@ use super::capture::Each;
 use super::cookies::SessionCookies;
 use super::fields::{HeaderFields, WordFields};
 use super::session::Csrf;
-use super::step::Step;
+use super::step::{Shown, Step};
 use super::template::Template;
 use crate::model::Span;
+use crate::probe::web::scalars::Size;
 
 /// What a person does in the portal, from signing in to signing out.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -97,6 +98,11 @@ struct SweepKeys {
     query: Option<Box<WordFields>>,
     /// Request headers of the search.
     headers: Option<Box<HeaderFields>>,
+    /// Bounds the search; the check's `timeout` if not set.
+    timeout: Option<Span>,
+    /// Reading what the search answers stops after this many bytes, and a part cannot be searched.
+    #[serde(default)]
+    max_body: Size,
     /// What of the answer are the items.
     each: Each,
     /// What removes one `item`.
@@ -105,8 +111,14 @@ struct SweepKeys {
 
 impl From<SweepKeys> for Sweep {
     fn from(keys: SweepKeys) -> Self {
-        let search =
-            Step { get: Some(keys.get), query: keys.query, headers: keys.headers, ..Step::default() };
+        let search = Step {
+            get: Some(keys.get),
+            query: keys.query,
+            headers: keys.headers,
+            timeout: keys.timeout,
+            max_body: keys.max_body,
+            ..Step::default()
+        };
         Self { search, each: keys.each, then: keys.then }
     }
 }
@@ -201,10 +213,40 @@ impl Spec {
         named.or_else(|| self.steps.get(after..)?.iter().find(|step| step.get.is_some()))
     }
 
-    /// The steps that show a credential: the first and the last.
+    /// What each step shows of the identity that no step before it shows.
+    pub fn newly_shown(&self) -> impl Iterator<Item = Shown> {
+        self.steps.iter().scan(Shown::default(), |before, step| {
+            let shown = step.shown();
+            let new = shown.without(*before);
+            *before = before.and(shown);
+            Some(new)
+        })
+    }
+
+    /// The steps that sign in, the first and the last: those that show a password or code for the first
+    /// time, else the one that shows the token so. A credential that goes along with every request
+    /// signs in once.
     pub fn signing_in(&self) -> Option<(usize, usize)> {
-        let first = self.steps.iter().position(Step::shows_credential)?;
-        let last = self.steps.iter().rposition(Step::shows_credential)?;
-        Some((first, last))
+        let new: Vec<Shown> = self.newly_shown().collect();
+        let first = new.iter().position(|shown| shown.signs_in());
+        let last = new.iter().rposition(|shown| shown.signs_in());
+        let by_token = || new.iter().position(|shown| shown.token).map(|only| (only, only));
+        first.zip(last).or_else(by_token)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_may_be_slower_and_larger_than_other_requests() {
+        let sweep = serde_json::json!({
+            "get": "/flows", "each": "$[*].id", "then": { "delete": "/flow/{{ item }}" },
+            "timeout": "20s", "max_body": "8MiB",
+        });
+        let sweep: Sweep = serde_json::from_value(sweep).unwrap();
+        assert_eq!(sweep.search.timeout, Some(Span(Duration::from_secs(20))));
+        assert_eq!(sweep.search.max_body.0, 8 << 20);
     }
 }

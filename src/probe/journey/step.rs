@@ -161,33 +161,86 @@ impl Step {
         written.into_iter().filter(|(_, given)| *given).map(|(key, _)| key)
     }
 
-    /// The variables that the request names, `when` left out; captured forms and links among them.
-    pub fn variables(&self) -> Vec<String> {
-        let mut names: Vec<String> = Vec::new();
-        for (_, action) in self.actions() {
+    /// The variables that the request and its expectations name, each with the key it stands under;
+    /// captured forms and links among them, `when` and `repeat` not.
+    pub fn named(&self) -> Vec<(&'static str, String)> {
+        let mut all = Vec::new();
+        let mut add = |key, names: &mut dyn Iterator<Item = String>| {
+            all.extend(names.map(|name| (key, name)));
+        };
+        for (key, action) in self.actions() {
             match action {
-                Action::Request(_, target) => names.extend(target.variables()),
-                Action::Submit(name) | Action::Follow(name) => names.push(name.to_owned()),
+                Action::Request(_, target) => add(key, &mut target.variables().into_iter()),
+                Action::Submit(name) | Action::Follow(name) => {
+                    add(key, &mut std::iter::once(name.to_owned()));
+                }
             }
         }
-        names.extend(self.query.iter().flat_map(|fields| fields.variables()));
-        names.extend(self.headers.iter().flat_map(|fields| fields.variables()));
-        names.extend(self.form.iter().flat_map(|fields| fields.variables()));
-        names.extend(self.json.iter().flat_map(|json| json.variables()));
-        names.extend(self.body.iter().flat_map(|words| words.variables()));
-        names.extend(self.multipart.iter().flat_map(|parts| parts.variables()));
-        names.extend(self.expect.variables());
-        names
+        add("query", &mut self.query.iter().flat_map(|fields| fields.variables()));
+        add("headers", &mut self.headers.iter().flat_map(|fields| fields.variables()));
+        add("form", &mut self.form.iter().flat_map(|fields| fields.variables()));
+        add("json", &mut self.json.iter().flat_map(|json| json.variables()));
+        add("body", &mut self.body.iter().flat_map(|words| words.variables()));
+        add("multipart", &mut self.multipart.iter().flat_map(|parts| parts.variables()));
+        add("expect", &mut self.expect.variables());
+        all
     }
 
-    /// Whether the step shows a one-time code.
-    pub fn shows_code(&self) -> bool {
-        self.variables().iter().any(|name| name == "identity.totp")
+    /// The same without the keys.
+    pub fn variables(&self) -> impl Iterator<Item = String> {
+        self.named().into_iter().map(|(_, name)| name)
     }
 
-    /// Whether the step shows a credential of the identity.
-    pub fn shows_credential(&self) -> bool {
-        let secret = ["identity.password", "identity.totp", "identity.token", "identity"];
-        self.variables().iter().any(|name| secret.contains(&name.as_str()))
+    /// The credentials of the identity that the step shows.
+    pub fn shown(&self) -> Shown {
+        let sent = self.named().into_iter().filter(|(key, _)| *key != "expect");
+        sent.fold(Shown::default(), |shown, (_, name)| match name.as_str() {
+            "identity.password" => Shown { password: true, ..shown },
+            "identity.totp" => Shown { code: true, ..shown },
+            "identity.token" => Shown { token: true, ..shown },
+            "identity" => Shown { password: true, code: true, token: true },
+            _ => shown,
+        })
+    }
+}
+
+/// Which credentials of the identity are shown to the portal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// Its password.
+    pub password: bool,
+    /// A one-time code.
+    pub code: bool,
+    /// Its token, by a template.
+    pub token: bool,
+}
+
+impl Shown {
+    /// Whether any is.
+    pub const fn any(self) -> bool {
+        self.password || self.code || self.token
+    }
+
+    /// Whether someone signs in with it: a token is good for any request.
+    pub const fn signs_in(self) -> bool {
+        self.password || self.code
+    }
+
+    /// Those of either.
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            password: self.password || other.password,
+            code: self.code || other.code,
+            token: self.token || other.token,
+        }
+    }
+
+    /// Those that are not among the others.
+    pub const fn without(self, other: Self) -> Self {
+        Self {
+            password: self.password && !other.password,
+            code: self.code && !other.code,
+            token: self.token && !other.token,
+        }
     }
 }

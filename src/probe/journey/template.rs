@@ -35,7 +35,7 @@ use self::parts::Part;
 use self::program::Program;
 use self::shared::Shared;
 use self::sheet::Sheet;
-pub use self::totp::{check_totp_secret, totp_step};
+pub use self::totp::{shown_codes, totp_step};
 pub use self::vars::{IdentityVars, Vars, check_name};
 
 /// The most a template may render to, in bytes.

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, UPGRADE};
+
 use super::capture::Source;
 use super::request::literal_origin;
 use super::spec::{MOST_STEPS, Spec};
-use super::step::{Action, MOST_REPEATS, Step};
-use super::template::{check_name, check_totp_secret};
+use super::step::{Action, MOST_REPEATS, Shown, Step};
+use super::template::check_name;
 use crate::formats::yaml::nearest;
 use crate::model::Identity;
 use crate::probe::web::tls;
@@ -58,7 +60,12 @@ fn all_steps(spec: &Spec) -> impl Iterator<Item = (Vec<String>, &Step)> {
     let sweep = spec.sweep.iter().enumerate().flat_map(|(index, rule)| {
         let path = vec!["sweep".to_owned(), format!("[{index}]")];
         let then = [path.clone(), vec!["then".to_owned()]].concat();
-        std::iter::once((path, &rule.search)).chain(rule.then.0.iter().map(move |step| (then.clone(), step)))
+        let several = rule.then.0.len() > 1;
+        let removals = rule.then.0.iter().enumerate().map(move |(index, step)| {
+            let place = several.then(|| format!("[{index}]"));
+            (then.iter().cloned().chain(place).collect(), step)
+        });
+        std::iter::once((path, &rule.search)).chain(removals)
     });
     let out = spec.sign_out.iter().flat_map(|out| std::iter::once(&out.step).chain(&out.replay));
     of("steps", &spec.steps)
@@ -86,10 +93,6 @@ impl Problems {
 
     fn identity(&mut self, spec: &Spec, identity: Option<&Identity>) {
         let Some(identity) = identity else { return };
-        let totp = identity.totp.as_ref().map(|secret| check_totp_secret(secret.expose()));
-        if let Some(Err(why)) = totp {
-            self.say(&["as"], format!("the totp of identity {:?}: {why}", identity.name));
-        }
         if spec.bearer.is_some() && (identity.token.is_some() || identity.oauth2.is_some()) {
             let message = "the identity brings a token of its own; leave bearer out";
             self.say(&["bearer"], message);
@@ -100,10 +103,14 @@ impl Problems {
         if spec.steps.is_empty() || spec.steps.len() > MOST_STEPS {
             self.say(&["steps"], format!("a journey has 1 to {MOST_STEPS} steps"));
         }
+        // Only the steps themselves can be the first to show something.
+        let mut new = spec.newly_shown();
         for (path, step) in all_steps(spec) {
+            let signs_in = is_main(&path) && new.next().is_some_and(Shown::signs_in);
             self.action(&path, step);
+            self.headers(&path, step);
             self.body(&path, step);
-            self.again(&path, step);
+            self.again(&path, step, signs_in);
             if step.replay.is_some() {
                 self.at(&path, "replay", "replay belongs in sign_out");
             }
@@ -112,6 +119,24 @@ impl Problems {
                     self.at(&[path.clone(), vec!["capture".to_owned()]].concat(), name, why);
                 }
             }
+        }
+        if spec.sign_out.is_some() && spec.replayed().is_none() {
+            let message = "nothing shows that the session is dead: no step after the sign-in is a get; write replay: PATH of a page that only a session opens";
+            self.say(&["sign_out"], message);
+        }
+    }
+
+    fn headers(&mut self, path: &[String], step: &Step) {
+        let own = [CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, UPGRADE];
+        for name in step.headers.iter().flat_map(|headers| headers.names()) {
+            let message = if own.contains(name) {
+                format!("{name} is set by the connection itself; leave it out")
+            } else if *name == CONTENT_TYPE && step.multipart.is_some() {
+                "a multipart body brings its own content-type, with its boundary; leave it out".to_owned()
+            } else {
+                continue;
+            };
+            self.at(&[path, &["headers".to_owned()]].concat(), name.as_str(), message);
         }
     }
 
@@ -167,7 +192,7 @@ impl Problems {
         }
     }
 
-    fn again(&mut self, path: &[String], step: &Step) {
+    fn again(&mut self, path: &[String], step: &Step, signs_in: bool) {
         let repeats = step.repeat.as_ref().map(|repeat| repeat.times);
         if repeats.is_some_and(|times| !(1..=MOST_REPEATS).contains(&times)) {
             self.at(path, "repeat", format!("a step is repeated 1 to {MOST_REPEATS} times"));
@@ -180,7 +205,7 @@ impl Problems {
                     "a write is sent once; wait for its effect in the step that reads it back",
                 );
             }
-            if given && step.shows_credential() {
+            if given && signs_in {
                 self.at(path, key, "a credential is shown once; another attempt could lock the account");
             }
         }
@@ -236,7 +261,7 @@ impl Problems {
                     "a sweep searches by {{ run.id }}, here or in each; else it would remove what others wrote",
                 );
             }
-            let names_item = |step: &Step| step.variables().iter().any(|name| is_of("item", name));
+            let names_item = |step: &Step| step.variables().any(|name| is_of("item", &name));
             if !rule.then.0.iter().any(names_item) {
                 self.at(&path, "then", "no step names {{ item }}, what the search has found");
             }
@@ -246,31 +271,42 @@ impl Problems {
     fn variables(&mut self, spec: &Spec, identity: Option<&Identity>) {
         let later: BTreeSet<&str> =
             spec.steps.iter().flat_map(|step| step.capture.keys()).map(|name| &**name).collect();
-        let mut known = Known::of(identity);
-        for (index, step) in spec.steps.iter().enumerate() {
-            let path = vec!["steps".to_owned(), format!("[{index}]")];
-            self.known(&path, step, &known, &later);
-            known.learn(step);
+        let known = self.list(&["steps"], &spec.steps, Known::of(identity), &later);
+        self.list(&["cleanup"], &spec.cleanup, known.clone(), &later);
+        let sweeping = Known::when_sweeping(spec, identity);
+        for (index, rule) in spec.sweep.iter().enumerate() {
+            let path = ["sweep".to_owned(), format!("[{index}]")];
+            for name in rule.each.variables().iter().filter(|name| !sweeping.has(name)) {
+                self.at(&path, "each", sweeping.missing(name, &later));
+            }
+            self.known(&path, &rule.search, &sweeping, &later);
+            let mut here = sweeping.clone();
+            here.values.insert("item".to_owned());
+            let [sweep, index] = &path;
+            self.list(&[sweep, index, "then"], &rule.then.0, here, &later);
         }
-        for (path, step) in all_steps(spec).filter(|(path, _)| !is_main(path)) {
-            let mut here = known.clone();
-            if path.iter().any(|key| key == "then") {
-                here.values.insert("item".to_owned());
-            }
-            if path.first().is_some_and(|key| key == "sweep") {
-                // What a crash left behind is swept with what the ledger kept.
-                let kept =
-                    spec.steps.iter().flat_map(|step| &step.capture).filter(|(_, capture)| capture.keep);
-                here.values.retain(|name| !later.contains(name.as_str()));
-                here.values.extend(kept.map(|(name, _)| name.to_string()));
-                let before = spec.steps.iter().take(spec.first_write().unwrap_or_default());
-                here.values.extend(before.flat_map(|step| step.capture.keys()).map(|name| name.to_string()));
-            }
-            self.known(&path, step, &here, &later);
+        for step in spec.sign_out.iter().flat_map(|out| std::iter::once(&out.step).chain(&out.replay)) {
+            self.known(&["sign_out".to_owned()], step, &known, &later);
         }
         if let Some(bearer) = spec.bearer.as_deref().filter(|bearer| !later.contains(bearer)) {
             self.say(&["bearer"], unknown(bearer, &later));
         }
+    }
+
+    /// Steps that are done one after the other: each knows what those before it captured. What is
+    /// known after the last.
+    fn list(&mut self, path: &[&str], steps: &[Step], known: Known, later: &BTreeSet<&str>) -> Known {
+        let mut known = known;
+        for (index, step) in steps.iter().enumerate() {
+            let mut path: Vec<String> = path.iter().map(|key| (*key).to_owned()).collect();
+            // What removes an item may be written as one step that is no list.
+            if steps.len() > 1 || path.last().is_none_or(|key| key != "then") {
+                path.push(format!("[{index}]"));
+            }
+            self.known(&path, step, &known, later);
+            known.learn(step);
+        }
+        known
     }
 
     fn known(&mut self, path: &[String], step: &Step, known: &Known, later: &BTreeSet<&str>) {
@@ -287,19 +323,21 @@ impl Problems {
                 self.at(path, key, message);
             }
         }
-        let own = step.repeat.as_ref().and_then(|repeat| repeat.until.as_ref());
-        let until = own.map(|until| until.variables()).unwrap_or_default();
-        let captured = until.into_iter().filter(|name| !step.capture.keys().any(|own| is_of(own, name)));
-        let when = step.when.as_ref().map(|when| when.variables()).unwrap_or_default();
         let submitted = [step.submit.as_deref(), step.follow.as_deref()];
-        let named = step.variables().into_iter().filter(|name| !submitted.contains(&Some(name.as_str())));
+        let mut named = step.named();
+        named.retain(|(_, name)| !submitted.contains(&Some(name.as_str())));
+        let when = step.when.iter().flat_map(|when| when.variables());
+        named.extend(when.map(|name| ("when", name)));
+        let until = step.repeat.iter().flat_map(|repeat| &repeat.until).flat_map(|until| until.variables());
+        // It is asked once the step has taken its captures.
+        let until = until.filter(|name| !step.capture.keys().any(|own| is_of(own, name)));
+        named.extend(until.map(|name| ("repeat", name)));
         let mut told = BTreeSet::new();
-        for name in named.chain(captured).chain(when) {
+        for (key, name) in named {
             let repeats = step.repeat.is_some() && is_of("repeat", &name);
-            if known.has(&name) || repeats || !told.insert(name.clone()) {
-                continue;
+            if !known.has(&name) && !repeats && told.insert(name.clone()) {
+                self.at(path, key, known.missing(&name, later));
             }
-            self.at(path, "", known.missing(&name, later));
         }
     }
 
@@ -324,7 +362,7 @@ fn is_main(path: &[String]) -> bool {
 }
 
 fn names_run(step: &Step) -> bool {
-    step.variables().iter().any(|name| name == "run.id" || name == "run")
+    step.variables().any(|name| name == "run.id" || name == "run")
 }
 
 fn is_of(root: &str, name: &str) -> bool {
@@ -362,6 +400,18 @@ impl Known {
         }
         let identity = identity.map(|identity| identity.name.clone());
         Self { values, forms: BTreeSet::new(), links: BTreeSet::new(), identity }
+    }
+
+    /// What a sweep may name: it stands right before the first write, and what that write and later
+    /// steps captured is what the ledger kept of it.
+    fn when_sweeping(spec: &Spec, identity: Option<&Identity>) -> Self {
+        let mut known = Self::of(identity);
+        let before = spec.steps.iter().take(spec.first_write().unwrap_or_default());
+        before.for_each(|step| known.learn(step));
+        let captures = spec.steps.iter().flat_map(|step| &step.capture);
+        let kept = captures.filter(|(_, capture)| capture.keep).map(|(name, _)| name.to_string());
+        known.values.extend(kept);
+        known
     }
 
     fn learn(&mut self, step: &Step) {
@@ -402,3 +452,6 @@ impl Known {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! What kinds that speak HTTP share. No kind itself.
 //!
 //! [`values`], [`scalars`] and [`expect`] are what a config says; [`walk`] goes from a request to the
-//! answer that is judged; [`facts`] is what may be seen, [`matches`] what comes of expectations,
+//! answer that is judged; [`facts`] is what may be seen, [`mod@matches`] what comes of expectations,
 //! [`words`] says it; [`mask`] keeps secrets out of it.
 
 pub mod expect;

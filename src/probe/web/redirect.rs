@@ -56,7 +56,7 @@ impl Way {
         if self.rules.https_only && url.scheme() != "https" {
             return Err(RedirectProblem::Insecure(shown()));
         }
-        if self.rules.same_site && !same_site(start, &url) {
+        if self.rules.same_site && registrable_domain(start) != registrable_domain(&url) {
             return Err(RedirectProblem::OtherSite(shown()));
         }
         let (method, drop_body) = next_method(status, method);
@@ -111,17 +111,14 @@ fn target(current: &Url, locations: &[&[u8]]) -> Result<Url, RedirectProblem> {
     Ok(url)
 }
 
-/// Whether two addresses belong to one registrable domain by the public suffix list; hosts without
-/// one (addresses, single labels) must be equal.
-fn same_site(left: &Url, right: &Url) -> bool {
-    let site = |url: &Url| {
-        let host = url.host_str().unwrap_or_default().trim_end_matches('.').to_owned();
-        match url.host() {
-            Some(url::Host::Domain(_)) => psl::domain_str(&host).map(str::to_owned).unwrap_or(host),
-            _ => host,
-        }
-    };
-    site(left) == site(right)
+/// The registrable domain of an address by the public suffix list; the host where it has none
+/// (addresses, single labels).
+pub fn registrable_domain(url: &Url) -> &str {
+    let host = url.host_str().unwrap_or_default().trim_end_matches('.');
+    match url.host() {
+        Some(url::Host::Domain(_)) => psl::domain_str(host).unwrap_or(host),
+        _ => host,
+    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use super::redirect::{Way, is_redirect};
 use crate::judge::StatusSet;
 use crate::model::Timings;
 use crate::net::{
-    ConnectTo, FailReason, Net, Origin, Request, Response, TlsOptions, TransportError, Via, waited,
+    ConnectTo, FailReason, Line, Net, Origin, Request, Response, TlsOptions, TransportError, Via, waited,
 };
 
 /// What holds for the whole way.
@@ -78,12 +78,14 @@ pub enum End {
     Skipped(Skipped),
 }
 
-/// Goes from a request to the answer that is judged.
+/// Goes from a request to the answer that is judged; on the kept line, where there is one, else over a
+/// new connection for each request.
 pub async fn walk(
     mut asked: Request,
     mut via: Via,
     trip: &Trip<'_>,
     traveller: &mut (impl Traveller + Send),
+    mut line: Option<&mut Line>,
 ) -> Walked {
     let mut way = Way::new(asked.method.clone(), asked.url.clone(), trip.rules, trip.secret_body);
     let mut hops = Vec::new();
@@ -92,7 +94,11 @@ pub async fn walk(
         let left = (trip.ends + waited()).saturating_duration_since(Instant::now());
         asked.timeout = trip.timeout.min(left.max(Duration::from_millis(1)));
         traveller.leaving(&mut asked);
-        let response = match trip.net.exchange(&asked, &via).await {
+        let answer = match &mut line {
+            Some(line) => trip.net.exchange_on(line, &asked, &via).await,
+            None => trip.net.exchange(&asked, &via).await,
+        };
+        let response = match answer {
             Ok(response) => response,
             Err(error) => {
                 sum(&mut timings, &error.timings);

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::time;
 use crate::model::CheckId;
-use crate::model::ledger::{Budget, CanaryState, Entry, Ledger, LedgerError, Tally};
+use crate::model::ledger::{Budget, CanaryState, Entry, LONGEST_WAIT, Ledger, LedgerError, Tally};
 
 /// How long canaries are held here.
 pub const HELD: i64 = 60_000;
@@ -49,6 +49,8 @@ pub async fn holds(ledger: &dyn Ledger) {
     a_canary_is_swept_by_one_alone(ledger).await;
     a_failed_clean_up_stops_the_run_itself(ledger).await;
     a_failed_sweep_waits(ledger).await;
+    what_was_not_tried_waits_for_nothing(ledger).await;
+    a_clock_that_went_back_keeps_nobody_waiting(ledger).await;
     what_has_ended_stays_as_it_is(ledger).await;
     a_spent_budget_refuses_and_comes_back(ledger).await;
     captures_are_kept_for_the_sweep(ledger).await;
@@ -117,6 +119,25 @@ async fn a_failed_sweep_waits(ledger: &dyn Ledger) {
     assert_eq!(take(ledger, "l/wait", later + 5_000).await, ["wait-1"]);
 }
 
+async fn what_was_not_tried_waits_for_nothing(ledger: &dyn Ledger) {
+    enter(ledger, "l/try", "try-1", 1_000).await;
+    let later = 1_000 + HELD;
+    assert_eq!(take(ledger, "l/try", later).await, ["try-1"]);
+    ledger.release("try-1").await.unwrap();
+    let open = ledger.open(&"l/try".into()).await.unwrap();
+    assert_eq!((open[0].attempts, open[0].not_before), (0, None));
+    assert_eq!(take(ledger, "l/try", later).await, ["try-1"]);
+    assert_eq!(enter(ledger, "l/try", "try-1", later).await, busy("try-1"), "its run is over");
+}
+
+async fn a_clock_that_went_back_keeps_nobody_waiting(ledger: &dyn Ledger) {
+    let ahead = i64::try_from(LONGEST_WAIT.as_millis()).unwrap() * 2;
+    enter(ledger, "l/back", "back-1", ahead).await;
+    assert_eq!(take(ledger, "l/back", 1_000).await, ["back-1"], "held until long after");
+    ledger.failed("back-1", time(ahead)).await.unwrap();
+    assert_eq!(take(ledger, "l/back", 1_000).await, ["back-1"], "told to wait until long after");
+}
+
 async fn what_has_ended_stays_as_it_is(ledger: &dyn Ledger) {
     enter(ledger, "l/end", "end-1", 1_000).await;
     ledger.settle("end-1", CanaryState::Cleaned, time(2_000)).await.unwrap();
@@ -157,6 +178,7 @@ async fn a_run_nobody_entered_is_an_error(ledger: &dyn Ledger) {
         ledger.keep("nobody", &Map::new()).await,
         ledger.settle("nobody", CanaryState::Cleaned, time(1)).await,
         ledger.failed("nobody", time(1)).await,
+        ledger.release("nobody").await,
     ];
     for said in said {
         assert!(matches!(&said, Err(LedgerError::NotEntered { run, .. }) if run == "nobody"), "{said:?}");

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::model::CheckId;
-use crate::model::ledger::{Budget, Canary, CanaryState, Entry, Ledger, LedgerError, Tally};
+use crate::model::ledger::{Budget, Canary, CanaryState, Entry, LONGEST_WAIT, Ledger, LedgerError, Tally};
 
 /// The ledger in memory.
 #[derive(Debug, Default)]
@@ -29,7 +29,9 @@ impl Kept {
     }
 
     fn is_due(&self, now: Timestamp) -> bool {
-        !self.is_held(now) && self.canary.not_before.is_none_or(|from| from <= now)
+        let longest = now + LONGEST_WAIT;
+        let over = |until: Option<Timestamp>| until.is_none_or(|until| until <= now || until > longest);
+        over(self.held_until) && over(self.canary.not_before)
     }
 
     fn unswept(&self) -> Entry {
@@ -142,6 +144,10 @@ impl Ledger for MemoryLedger {
             }
         };
         ready(self.change(run, note)).boxed()
+    }
+
+    fn release<'a>(&'a self, run: &'a str) -> BoxFuture<'a, Result<(), LedgerError>> {
+        ready(self.change(run, |found| found.held_until = None)).boxed()
     }
 
     fn open<'a>(&'a self, check: &'a CheckId) -> BoxFuture<'a, Result<Vec<Canary>, LedgerError>> {

@@ -4,12 +4,16 @@
 //! write must be on disk before it is sent. SQLite's locks make it safe for several processes;
 //! `check --write` uses it beside the daemon.
 //!
+//! What several runs want at the same time is committed together (`batch`).
+//!
 //! The connection is opened at the first use and again when the file was replaced. Nothing is held
 //! in memory: what the file refuses is an error, and then nothing may be written in a portal.
 
+mod batch;
 mod entries;
 mod fault;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,7 +25,8 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 use tokio::time::Instant;
 
-use self::entries::{Kept, Outcome, Write};
+use self::batch::{Done, Job, Waiting};
+use self::entries::{Kept, Outcome};
 use super::{BUSY, Mode, Sqlite, error, identity, known_schema, reading, refuse_newer, schema};
 use crate::model::CheckId;
 use crate::model::ledger::{Budget, Canary, CanaryState, Entry, Ledger, LedgerError, Tally};
@@ -52,11 +57,18 @@ impl Holder {
 }
 
 /// The ledger on disk.
-#[derive(Debug)]
 pub struct SqliteLedger {
     path: PathBuf,
     holder: Holder,
     desk: Mutex<Desk>,
+    /// What is to be done by whoever sits down at the desk next.
+    waiting: std::sync::Mutex<Vec<Waiting>>,
+}
+
+impl fmt::Debug for SqliteLedger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SqliteLedger({:?}, {:?})", self.path, self.holder)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -79,13 +91,23 @@ struct Seat {
 impl SqliteLedger {
     /// The daemon's. It refuses everything until [`SqliteLedger::allow`].
     pub fn of_daemon(path: &Path) -> Self {
-        Self { path: path.to_owned(), holder: Holder::Daemon, desk: Mutex::default() }
+        Self {
+            path: path.to_owned(),
+            holder: Holder::Daemon,
+            desk: Mutex::default(),
+            waiting: Default::default(),
+        }
     }
 
     /// A command's. Makes the database at the first use if there is none.
     pub fn of_command(path: &Path) -> Self {
         let desk = Desk { allowed: true, released: true, seat: None };
-        Self { path: path.to_owned(), holder: Holder::Command, desk: Mutex::new(desk) }
+        Self {
+            path: path.to_owned(),
+            holder: Holder::Command,
+            desk: Mutex::new(desk),
+            waiting: Default::default(),
+        }
     }
 
     /// The daemon has opened the store, so that the file is prepared and no other daemon uses it.
@@ -220,11 +242,12 @@ impl Ledger for SqliteLedger {
         held_until: Timestamp,
         budget: Budget,
     ) -> BoxFuture<'a, Result<Entry, LedgerError>> {
-        let write = Write { check, run, now, held_until, holder: self.holder.as_str(), budget };
+        let job = move || Job::Enter { check: check.clone(), run: run.to_owned(), now, held_until, budget };
         Box::pin(async move {
-            let mut seat = self.seat().await?;
-            let entered = entries::enter(&mut seat.connection, &write).await;
-            self.done(&mut seat, entered)
+            match self.ask(job).await? {
+                Done::Entered(entry) => Ok(entry),
+                _ => Err(fault::mixed_up(&self.path)),
+            }
         })
     }
 
@@ -234,15 +257,14 @@ impl Ledger for SqliteLedger {
         kept: &'a Map<String, Value>,
     ) -> BoxFuture<'a, Result<(), LedgerError>> {
         Box::pin(async move {
-            let mut seat = self.seat().await?;
-            let done = entries::keep(&mut seat.connection, run, kept, KEPT).await;
-            match self.done(&mut seat, done)? {
-                Kept::Done => Ok(()),
-                Kept::NotEntered => Err(self.not_entered(run)),
-                Kept::TooLarge(size) => {
+            match self.ask(|| Job::Keep { run: run.to_owned(), kept: kept.clone() }).await? {
+                Done::Kept(Kept::Done) => Ok(()),
+                Done::Kept(Kept::NotEntered) => Err(self.not_entered(run)),
+                Done::Kept(Kept::TooLarge(size)) => {
                     let (file, run) = (self.file(), run.to_owned());
                     Err(LedgerError::TooLarge { file, run, size, limit: KEPT })
                 }
+                _ => Err(fault::mixed_up(&self.path)),
             }
         })
     }
@@ -254,10 +276,10 @@ impl Ledger for SqliteLedger {
         at: Timestamp,
     ) -> BoxFuture<'a, Result<(), LedgerError>> {
         Box::pin(async move {
-            let mut seat = self.seat().await?;
-            let done = entries::settle(&mut seat.connection, run, state, at).await;
-            let outcome = self.done(&mut seat, done)?;
-            self.counted(run, outcome, state.as_str())
+            match self.ask(|| Job::Settle { run: run.to_owned(), state, at }).await? {
+                Done::Settled(outcome) => self.counted(run, outcome, state.as_str()),
+                _ => Err(fault::mixed_up(&self.path)),
+            }
         })
     }
 
@@ -283,11 +305,23 @@ impl Ledger for SqliteLedger {
         })
     }
 
-    fn open<'a>(&'a self, check: &'a CheckId) -> BoxFuture<'a, Result<Vec<Canary>, LedgerError>> {
+    fn release<'a>(&'a self, run: &'a str) -> BoxFuture<'a, Result<(), LedgerError>> {
         Box::pin(async move {
             let mut seat = self.seat().await?;
-            let open = entries::open(&mut seat.connection, check).await;
-            self.done(&mut seat, open)
+            let done = entries::let_go(&mut seat.connection, run).await;
+            match self.done(&mut seat, done)? {
+                Outcome::Unknown => Err(self.not_entered(run)),
+                Outcome::Changed | Outcome::Over => Ok(()),
+            }
+        })
+    }
+
+    fn open<'a>(&'a self, check: &'a CheckId) -> BoxFuture<'a, Result<Vec<Canary>, LedgerError>> {
+        Box::pin(async move {
+            match self.ask(|| Job::Open { check: check.clone() }).await? {
+                Done::Open(open) => Ok(open),
+                _ => Err(fault::mixed_up(&self.path)),
+            }
         })
     }
 

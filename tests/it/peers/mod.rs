@@ -8,6 +8,7 @@
 )]
 
 mod daemon;
+mod desk;
 mod http;
 mod nginx;
 mod node_red;
@@ -20,6 +21,7 @@ mod tests;
 mod wagtail;
 
 pub use daemon::Daemon;
+pub use desk::{Desk, Refusal, Writes};
 pub use http::{Response, get, send};
 pub use nginx::{Authority, Nginx};
 pub use node_red::NodeRed;

@@ -1,38 +1,43 @@
 //! One request of a step: sent, judged, and what is kept of its answer.
 
-use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, ORIGIN, REFERER};
-use http::{HeaderMap, HeaderName};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, ORIGIN, REFERER, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
-use tokio::time::Instant;
+use serde_json::Value;
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::block_in_place;
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::Run;
-use crate::judge::clip;
-use crate::model::Secret;
+use super::made::{made, of_address};
+use crate::model::{Cause, Phase, Secret, Timings};
 use crate::net::{Request, Response};
-use crate::probe::journey::blocked::blocked;
-use crate::probe::journey::capture::{Answer, Captured, Page, capture};
+use crate::probe::journey::capture::{Answer, Captured, Page, Source, capture};
 use crate::probe::journey::cookies::CookieSeen;
-use crate::probe::journey::facts::{BlockedAt, StepFacts, Trouble};
-use crate::probe::journey::html::looks_like_login;
+use crate::probe::journey::facts::{StepFacts, Trouble};
 use crate::probe::journey::request::{Found, Rendered, render};
 use crate::probe::journey::session::Session;
-use crate::probe::journey::spec::Evidence;
 use crate::probe::journey::step::Step;
 use crate::probe::web::expect::Expect;
-use crate::probe::web::facts::{Held, failure};
+use crate::probe::web::facts::{Failure, Held, Skipped, failure};
+use crate::probe::web::matches;
 use crate::probe::web::walk::{End, Traveller, Trip, Walked, walk};
-use crate::probe::web::{mask, matches};
 
-/// The most header lines that evidence holds.
-const MOST_HEADERS: usize = 32;
+/// Query parameters of single sign-on that are as good as a password for a while, beside those whose
+/// names tell (OpenID Connect, SAML, CAS).
+const SECRET_PARAMETERS: [&str; 6] =
+    ["state", "nonce", "ticket", "SAMLResponse", "SAMLRequest", "RelayState"];
+/// Bodies beyond this many bytes are parsed where nobody else waits for the thread.
+const HEAVY: usize = 256 << 10;
 /// The most settings of cookies that are kept of a run.
 const MOST_COOKIES: usize = 100;
 
 impl Run<'_> {
     /// Sends the request of a step once and judges its answer.
     pub(super) async fn attempt(&mut self, step: &Step, seen: &mut StepFacts, ends: Instant) {
-        if Instant::now() >= ends {
+        seen.begin();
+        if self.is_over(ends) {
             seen.trouble = Some(Trouble::OutOfTime);
             return;
         }
@@ -54,13 +59,18 @@ impl Run<'_> {
         seen.redirects = walked.hops;
         seen.final_url = walked.final_url;
         match walked.end {
-            End::Answer(response) => self.answered(step, &expect, &walked.url, &response, seen),
+            End::Answer(response) => aside(response.body.len(), || {
+                self.answered(step, &expect, &walked.url, &response, seen);
+            }),
             End::Astray(response, problem) => {
                 seen.status = response.map(|response| response.status);
                 seen.trouble = Some(Trouble::Redirect(problem));
             }
+            End::Failed(failure) if self.is_over(ends) && is_sent(&failure) => {
+                seen.trouble = Some(Trouble::OutOfTime);
+            }
             End::Failed(failure) => seen.trouble = Some(Trouble::Transport(failure)),
-            End::Skipped(skipped) => self.facts.our_side = Some(skipped),
+            End::Skipped(skipped) => seen.trouble = Some(Trouble::OurSide(skipped)),
         }
     }
 
@@ -93,7 +103,7 @@ impl Run<'_> {
             rules: expect.redirects,
             private_headers: &rendered.private_headers,
             secret_body: !rendered.body.is_empty(),
-            secret_parameters: &[],
+            secret_parameters: &SECRET_PARAMETERS,
         };
         let request = Request {
             method: rendered.method,
@@ -103,6 +113,9 @@ impl Run<'_> {
             timeout,
             max_body: usize::try_from(step.max_body.0).unwrap_or(usize::MAX),
         };
+        if self.hold.is_some_and(|end| Instant::now() >= end) {
+            return too_late(self.portal);
+        }
         let mut browser = Browser {
             session: &mut self.session,
             from: self.page.as_ref(),
@@ -110,10 +123,16 @@ impl Run<'_> {
             csrf: self.spec.csrf.as_ref().map(|csrf| csrf.header.clone()),
             hops: Vec::new(),
             cookies: Vec::new(),
+            retry_after: None,
             at: self.ctx.at,
             began: self.began,
         };
-        let walked = walk(request, self.via.clone(), &trip, &mut browser).await;
+        let walking = walk(request, self.via.clone(), &trip, &mut browser, Some(&mut self.line));
+        let walked = match self.hold {
+            None => walking.await,
+            Some(end) => timeout_at(end, walking).await.unwrap_or_else(|_| too_late(self.portal)),
+        };
+        self.retry_after = browser.retry_after;
         let room = MOST_COOKIES.saturating_sub(self.facts.cookies.len());
         let cookies = browser.cookies.into_iter().take(room);
         self.facts.cookies.extend(cookies.map(|cookie| CookieSeen { signing_in, ..cookie }));
@@ -124,7 +143,7 @@ impl Run<'_> {
     /// shows a credential.
     fn signing_in(&self, step: &Step) -> bool {
         let here = self.spec.steps.iter().position(|known| std::ptr::eq(known, step));
-        here.zip(self.spec.signing_in()).is_some_and(|(here, (_, last))| here <= last)
+        here.zip(self.signing_in).is_some_and(|(here, (_, last))| here <= last)
     }
 
     fn answered(
@@ -156,14 +175,15 @@ impl Run<'_> {
         if step.capture.is_empty() {
             return None;
         }
-        let cookies = self.cookies(url);
+        let wants_cookies = step.capture.values().any(|wanted| matches!(wanted.source, Source::Cookie(_)));
+        let cookies = if wants_cookies { self.cookies(url) } else { Vec::new() };
         let cookies: Vec<(&str, &str)> =
             cookies.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let page = page(url, response, &cookies);
         for (name, wanted) in &step.capture {
             match capture(&wanted.source, &page) {
                 Ok(captured) => {
-                    self.keep(name, captured, wanted.keep);
+                    self.keep(name, captured, wanted.keep, url);
                     if !seen.captured.iter().any(|known| **known == **name) {
                         seen.captured.push(name.to_string());
                     }
@@ -174,56 +194,77 @@ impl Run<'_> {
         None
     }
 
-    pub(super) fn cookies(&self, url: &Url) -> Vec<(String, String)> {
+    fn cookies(&self, url: &Url) -> Vec<(String, String)> {
         let names = self.session.cookie_names(url).into_iter();
         names.filter_map(|name| self.session.cookie(url, &name).map(|value| (name, value))).collect()
     }
 
-    fn keep(&mut self, name: &str, captured: Captured, keep: bool) {
+    /// Keeps what was captured on a page for later steps, and what of it is not to be shown.
+    fn keep(&mut self, name: &str, captured: Captured, keep: bool, page: &Url) {
         let value = match captured {
             Captured::Form(form) => {
-                let fields = form.fields.iter();
-                self.secrets.extend(fields.map(|(field, value)| Secret::new(value.as_str(), field)));
+                for (field, value) in &form.fields {
+                    let made = made(value, page).into_iter();
+                    self.secrets.extend(made.map(|value| Secret::new(value, field)));
+                }
+                let action = of_address(&form.action).into_iter();
+                self.secrets.extend(action.map(|value| Secret::new(value, name)));
                 self.forms.insert(name.into(), form);
                 return;
             }
             Captured::Link(url) => {
-                let query = url.query_pairs();
-                self.secrets.extend(query.map(|(_, value)| Secret::new(value, name)));
+                self.secrets.extend(of_address(&url).into_iter().map(|value| Secret::new(value, name)));
                 self.links.insert(name.into(), url);
                 return;
             }
             Captured::Value(value) => value,
         };
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         if self.spec.bearer.as_deref() == Some(name) {
-            self.session.set_bearer(Secret::new(text.as_str(), name));
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            self.session.set_bearer(Secret::new(text, name));
         }
         self.vars.set(name, &value);
         if keep {
             self.kept.insert(name.to_owned(), value);
+            self.unnoted = true;
         } else {
-            self.secrets.push(Secret::new(text, name));
+            scalars(&value, &mut |text| self.secrets.push(Secret::new(text, name)));
         }
     }
+}
 
-    /// What helps whoever looks into a failed step.
-    fn evidence(&mut self, step: &Step, response: &Response, seen: &mut StepFacts) {
-        let credentials = step.shows_credential() || self.session.bearer().is_some();
-        let found = blocked(response.status, &response.headers, &response.body, credentials, self.now());
-        if let Some(found) = found {
-            self.facts.blocked = Some(BlockedAt::at(&seen.name, found));
-        }
-        seen.headers.clear();
-        for (name, value) in response.headers.iter().take(MOST_HEADERS) {
-            let shown = mask::header(name, &String::from_utf8_lossy(value.as_bytes()));
-            seen.headers.entry(name.as_str().to_owned()).or_default().push(shown);
-        }
-        seen.asks_for_password = is_page(&response.headers) && looks_like_login(&response.body);
-        let before_sign_in = self.spec.signing_in().is_some_and(|(first, _)| self.facts.steps.len() < first);
-        let told = before_sign_in || self.spec.evidence == Evidence::Body;
-        seen.excerpt = told.then(|| clip(String::from_utf8_lossy(&response.body).trim()));
+/// Every text and number in a value: templates can name each of them.
+fn scalars(value: &Value, each: &mut impl FnMut(&str)) {
+    match value {
+        Value::String(text) => each(text),
+        Value::Number(number) => each(&number.to_string()),
+        Value::Array(items) => items.iter().for_each(|item| scalars(item, each)),
+        Value::Object(members) => members.values().for_each(|member| scalars(member, each)),
+        Value::Null | Value::Bool(_) => {}
     }
+}
+
+/// Whether the request was on its way when it failed.
+fn is_sent(failure: &Failure) -> bool {
+    matches!(failure.phase, Phase::Ttfb | Phase::Transfer)
+}
+
+/// A request that was not sent, or not to its end, because others may take over what this run holds.
+fn too_late(portal: &Url) -> Walked {
+    let why = "the run waited so long for a free connection that it could hold its write no longer";
+    Walked {
+        hops: Vec::new(),
+        url: portal.clone(),
+        final_url: String::new(),
+        timings: Timings::default(),
+        end: End::Skipped(Skipped { cause: Cause::Overload, why: why.to_owned(), no_route: false }),
+    }
+}
+
+/// Does work on a body. On a large one it takes long, which other runs must not wait for.
+pub(super) fn aside<R>(size: usize, work: impl FnOnce() -> R) -> R {
+    let several = || Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
+    if size > HEAVY && several() { block_in_place(work) } else { work() }
 }
 
 /// An answer to take captures from.
@@ -255,7 +296,7 @@ pub(super) fn trouble(expect: &Expect, url: &Url, response: &Response) -> Option
     response.body_error.as_ref().map(|error| Trouble::Transport(failure(error)))
 }
 
-fn is_page(headers: &HeaderMap) -> bool {
+pub(super) fn is_page(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     kind.starts_with("text/html") || kind.starts_with("application/xhtml+xml")
 }
@@ -269,6 +310,8 @@ struct Browser<'a> {
     csrf: Option<HeaderName>,
     hops: Vec<Url>,
     cookies: Vec<CookieSeen>,
+    /// What an answer on the way said of waiting: some portals redirect to the page that tells why.
+    retry_after: Option<HeaderValue>,
     at: Timestamp,
     began: Instant,
 }
@@ -292,5 +335,7 @@ impl Traveller for Browser<'_> {
         let now = self.at.checked_add(self.began.elapsed()).unwrap_or(self.at);
         self.cookies.extend(self.session.seen(url, &response.headers, now));
         self.hops.push(url.clone());
+        let wait = response.headers.get(RETRY_AFTER).cloned();
+        self.retry_after = wait.or(self.retry_after.take());
     }
 }

@@ -1,199 +1,59 @@
 //! Writes are canaries: entered in the ledger before they are sent, removed whatever happens, and
 //! swept by a later run where that failed.
+//!
+//! The process may die, or the run be dropped, at any `await`. Before [`Run::enter`] has returned
+//! nothing was sent; after it the ledger knows of the write until [`Run::clean_up`] has seen it gone.
+//! Whatever ends in between leaves an open canary: it is free as soon as its hold is over, or at once
+//! if it was the daemon's and that starts again. Until it is swept nobody enters another.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
-use super::attempt::page;
 use super::{Next, Run};
-use crate::model::{Budget, Canary, CanaryState, Entry, Phase};
-use crate::probe::journey::capture::{Items, each};
-use crate::probe::journey::facts::{NotWritten, StepFacts, SweepEnd, Swept, Trouble, Written};
-use crate::probe::journey::spec::Sweep;
+use crate::model::{Budget, CanaryState, Entry, HumanDuration, LedgerError, Phase};
+use crate::net::{aside, waited};
+use crate::probe::journey::facts::{NotWritten, StepFacts, Trouble, Written};
 use crate::probe::journey::step::Step;
-use crate::probe::web::walk::End;
-use crate::probe::web::words;
 
 /// The period of the write budget.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long a sweep waits after one that failed; doubles with each.
-const FIRST_WAIT: Duration = Duration::from_secs(60);
-/// The longest it waits.
-const LONGEST_WAIT: Duration = Duration::from_secs(6 * 60 * 60);
+/// How long the ledger may take. It gives up by itself before.
+const LEDGER_PATIENCE: Duration = Duration::from_secs(30);
+/// A run holds what it wrote for longer than it may take: it may also have to wait for a connection.
+pub(super) const HOLD_MARGIN: Duration = Duration::from_secs(60);
+/// It sends nothing any more so long before others may take over.
+const HOLD_SLACK: Duration = Duration::from_secs(5);
 
-/// One write may make several things that a search lists; what is far more is not what the run wrote.
-const MOST_PER_WRITE: usize = 3;
-
-/// What an earlier run left behind and this one took on.
-pub(super) struct Leftover {
-    canary: Canary,
-    /// How the sweep ended; none was tried yet.
-    end: Option<SweepEnd>,
+/// Asks the ledger. The time that takes is ours: it counts neither as the portal's nor against the
+/// journey.
+///
+/// # Errors
+/// What the ledger says, or that it says nothing.
+pub(super) async fn ask<T>(question: impl Future<Output = Result<T, LedgerError>>) -> Result<T, String> {
+    match aside(timeout(LEDGER_PATIENCE, question)).await {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("the ledger did not answer within {}", HumanDuration(LEDGER_PATIENCE))),
+    }
 }
 
 impl Run<'_> {
-    /// Takes on what earlier runs left behind. It stays with this run until it gives it back.
-    pub(super) async fn take_leftovers(&mut self) {
-        let Some(ledger) = self.ctx.ledger.filter(|_| self.ctx.writes && self.spec.first_write().is_some())
-        else {
-            return;
-        };
-        let check = &self.ctx.scope.check;
-        // Whoever cannot read the ledger cannot enter a write either, which is told then.
-        let open = ledger.open(check).await.unwrap_or_default();
-        if open.is_empty() {
-            return;
+    /// Enters the first write before anything is asked of earlier runs: the ledger refuses it where
+    /// something of one is open, so that a run with nothing to sweep asks it once. Says whether it is
+    /// entered.
+    pub(super) async fn enter_ahead(&mut self, step: &Step) -> bool {
+        // A step that may be left out must not be entered yet.
+        if step.when.is_some() || self.is_over(self.steps_end) || !self.ctx.writes {
+            return false;
         }
-        let until = self.held_until();
-        let taken = ledger.take(check, self.now(), until).await.unwrap_or_default();
-        for canary in open {
-            if !taken.iter().any(|mine| mine.run == canary.run) {
-                self.facts.swept.push(swept(&canary, SweepEnd::Waiting));
-            }
+        self.entered_ahead = self.enter().await;
+        self.alone = self.entered_ahead;
+        if !self.alone {
+            // It is asked again after the sweep.
+            self.facts.not_written = None;
         }
-        self.leftovers = taken.into_iter().map(|canary| Leftover { canary, end: None }).collect();
-    }
-
-    /// Until when others leave alone what this run holds.
-    fn held_until(&self) -> Timestamp {
-        let left = self.all_end.saturating_duration_since(Instant::now()) + Duration::from_secs(10);
-        self.now().checked_add(left).unwrap_or(Timestamp::MAX)
-    }
-
-    /// Sweeps what was taken on, in the session of this run: at the place of its first write.
-    pub(super) async fn sweep_leftovers(&mut self) {
-        for mut leftover in std::mem::take(&mut self.leftovers) {
-            let end = self.sweep(&leftover.canary).await;
-            let state = match end {
-                SweepEnd::Removed(_) => Some(CanaryState::Swept),
-                SweepEnd::Absent => Some(CanaryState::Absent),
-                SweepEnd::Failed(_) | SweepEnd::Waiting => None,
-            };
-            if let (Some(ledger), Some(state)) = (self.ctx.ledger, state)
-                && let Err(error) = ledger.settle(&leftover.canary.run, state, self.now()).await
-            {
-                leftover.end = Some(SweepEnd::Failed(error.to_string()));
-            } else {
-                leftover.end = Some(end);
-            }
-            self.leftovers.push(leftover);
-        }
-    }
-
-    /// Gives back what could not be swept, so that a later run tries again.
-    pub(super) async fn give_back_leftovers(&mut self) {
-        for Leftover { mut canary, end } in std::mem::take(&mut self.leftovers) {
-            let end = end.unwrap_or_else(|| SweepEnd::Failed("the journey did not come so far".to_owned()));
-            if let SweepEnd::Failed(_) = end {
-                self.give_back(&canary.run, canary.attempts).await;
-                canary.attempts += 1;
-            }
-            self.facts.swept.push(swept(&canary, end));
-        }
-    }
-
-    async fn give_back(&self, run: &str, attempts: u32) {
-        let wait = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(attempts)).min(LONGEST_WAIT);
-        let not_before = self.now().checked_add(wait).unwrap_or(Timestamp::MAX);
-        if let Some(ledger) = self.ctx.ledger {
-            // Where the ledger fails, the canary is free again once the time has passed for which it
-            // is held.
-            let _ = ledger.failed(run, not_before).await;
-        }
-    }
-
-    /// Looks for what a run wrote and removes it.
-    async fn sweep(&mut self, canary: &Canary) -> SweepEnd {
-        let own = self.vars.clone();
-        self.vars.set_run(&canary.run, canary.entered);
-        for (name, value) in &canary.kept {
-            self.vars.set(name, value);
-        }
-        let mut removed = 0;
-        let mut end = None;
-        for rule in &self.spec.sweep {
-            match self.sweep_by(rule, canary.writes).await {
-                Ok(count) => removed += count,
-                Err(why) => {
-                    end = Some(SweepEnd::Failed(why));
-                    break;
-                }
-            }
-        }
-        self.vars = own;
-        end.unwrap_or(if removed == 0 { SweepEnd::Absent } else { SweepEnd::Removed(removed) })
-    }
-
-    async fn sweep_by(&mut self, rule: &Sweep, writes: u32) -> Result<usize, String> {
-        let found = self.search(rule).await?;
-        if found.values.is_empty() {
-            return Ok(0);
-        }
-        let most = usize::try_from(writes).unwrap_or(usize::MAX).saturating_mul(MOST_PER_WRITE);
-        if count(&found) > most {
-            return Err(format!(
-                "{} finds {} things, more than a run with {writes} writes leaves behind; nothing was removed",
-                rule.search.written(),
-                count(&found)
-            ));
-        }
-        for item in &found.values {
-            self.vars.set_item(item);
-            for step in &rule.then.0 {
-                self.removal(step, "sweep").await?;
-            }
-        }
-        self.vars.unset("item");
-        let left = self.search(rule).await?;
-        if left.values.is_empty() {
-            return Ok(found.values.len());
-        }
-        Err(format!("{} found, {} still there after their removal", count(&found), count(&left)))
-    }
-
-    async fn search(&mut self, rule: &Sweep) -> Result<Items, String> {
-        let step = &rule.search;
-        let source = step.written();
-        self.vars.set_time(self.now());
-        let rendered = self.render(step)?;
-        let expect = step.expect.rules();
-        let walked = self.send(step, rendered, expect, self.all_end).await;
-        let response = match walked.end {
-            End::Answer(response) if expect.status.contains(response.status) => response,
-            End::Answer(response) => return Err(format!("{source} answered {}", response.status)),
-            End::Astray(response, problem) => {
-                let status = response.map(|response| response.status);
-                return Err(format!("{source}: {}", words::redirect(&problem, status)));
-            }
-            End::Failed(failure) => return Err(format!("{source}: {}", words::failure(&failure, None))),
-            End::Skipped(skipped) => return Err(format!("{source}: {}", skipped.why)),
-        };
-        let wanted = rule.each.fill(&self.vars)?;
-        each(&wanted, &page(&walked.url, &response, &[]))
-            .map_err(|missing| format!("{source}: {}", missing.why))
-    }
-
-    /// A step of a clean-up or sweep: it succeeds, or says why not.
-    async fn removal(&mut self, step: &Step, what: &str) -> Result<(), String> {
-        let mut seen = StepFacts {
-            name: step.name.as_deref().unwrap_or(what).to_owned(),
-            request: step.written(),
-            optional: step.optional,
-            ..StepFacts::default()
-        };
-        match self.wanted(step) {
-            Ok(true) => self.repeated(step, &mut seen, self.all_end).await,
-            Ok(false) => seen.left_out = Some("not wanted".to_owned()),
-            Err(why) => seen.trouble = Some(Trouble::NotSent(why)),
-        }
-        let failed =
-            seen.trouble.as_ref().filter(|_| !step.optional).map(|trouble| {
-                format!("{}: {}", seen.request, super::super::verdict::sentence(trouble, &seen))
-            });
-        self.facts.cleanup.push(seen);
-        failed.map_or(Ok(()), Err)
+        self.alone
     }
 
     /// Enters a write of this run. Says whether it may be sent.
@@ -210,8 +70,8 @@ impl Run<'_> {
         let now = self.now();
         let since = now.checked_sub(DAY).unwrap_or(Timestamp::MIN);
         let budget = Budget { limit: u64::from(self.spec.daily_writes), since };
-        let entry =
-            ledger.enter(&self.ctx.scope.check, &self.facts.run, now, self.held_until(), budget).await;
+        let until = self.hold();
+        let entry = ask(ledger.enter(&self.ctx.scope.check, &self.facts.run, now, until, budget)).await;
         self.facts.not_written = match entry {
             Ok(Entry::Entered) => {
                 self.entered = true;
@@ -220,21 +80,31 @@ impl Run<'_> {
             Ok(Entry::Busy { run }) => Some(NotWritten::Busy { run }),
             Ok(Entry::Unswept { run, .. }) => Some(NotWritten::Unswept { run }),
             Ok(Entry::Spent { written }) => Some(NotWritten::Spent { written }),
-            Err(error) => Some(NotWritten::NoLedger(error.to_string())),
+            Err(why) => Some(NotWritten::NoLedger(why)),
         };
         self.facts.not_written.is_none()
     }
 
+    /// Until when others leave alone what this run is about to hold. The run keeps to it.
+    pub(super) fn hold(&mut self) -> Timestamp {
+        let left = (self.all_end + waited()).saturating_duration_since(Instant::now()) + HOLD_MARGIN;
+        self.hold = Some(Instant::now() + left - HOLD_SLACK);
+        self.now().checked_add(left).unwrap_or(Timestamp::MAX)
+    }
+
     /// Puts the captures marked `keep` into the ledger, so that whoever cleans up has them.
     pub(super) async fn note_kept(&mut self) -> Next {
-        if !self.entered || self.kept.is_empty() {
+        if !self.entered || !self.unnoted {
             return Next::On;
         }
         let Some(ledger) = self.ctx.ledger else { return Next::Over };
-        match ledger.keep(&self.facts.run, &self.kept).await {
-            Ok(()) => Next::On,
-            Err(error) => {
-                self.facts.not_written = Some(NotWritten::NoLedger(error.to_string()));
+        match ask(ledger.keep(&self.facts.run, &self.kept)).await {
+            Ok(()) => {
+                self.unnoted = false;
+                Next::On
+            }
+            Err(why) => {
+                self.facts.not_written = Some(NotWritten::NoLedger(why));
                 Next::Over
             }
         }
@@ -243,49 +113,96 @@ impl Run<'_> {
     /// Removes what this run wrote, whatever happened to it.
     pub(super) async fn clean_up(&mut self) {
         let Some(ledger) = self.ctx.ledger.filter(|_| self.entered) else { return };
-        let mut end = Ok(CanaryState::Cleaned);
-        if self.nothing_was_sent() {
-            end = Ok(CanaryState::Absent);
+        let end = if self.nothing_was_sent() {
+            Ok(CanaryState::Absent)
         } else {
-            for step in &self.spec.cleanup {
-                if let Err(why) = self.removal(step, "cleanup").await {
-                    end = Err(why);
-                    break;
-                }
+            self.remove_own().await.map(|()| CanaryState::Cleaned)
+        };
+        let run = &self.facts.run;
+        self.facts.written = Some(match end {
+            Ok(state) => match ask(ledger.settle(run, state, self.now())).await {
+                Ok(()) => Written::Cleaned,
+                Err(why) => Written::NotNoted(why),
+            },
+            Err(why) => {
+                // The next run may sweep at once: only a sweep that failed has to wait. Where the ledger
+                // fails, the canary is free once the time has passed for which it is held.
+                let _ = ask(ledger.failed(run, self.now())).await;
+                Written::LeftBehind(why)
+            }
+        });
+    }
+
+    /// All steps of the clean-up, the later ones also where one fails. It is proof only if something
+    /// was asked for, and if the writes were answered as expected: a clean-up knows what it removes by
+    /// their answers.
+    async fn remove_own(&mut self) -> Result<(), String> {
+        let mut failed = None;
+        let mut removed = false;
+        for step in &self.spec.cleanup {
+            match self.removal(step, "cleanup", self.all_end).await {
+                Ok(done) => removed |= done,
+                Err(why) => failed = failed.or(Some(why)),
             }
         }
-        let run = self.facts.run.clone();
-        let settled = match end {
-            Ok(state) => ledger.settle(&run, state, self.now()).await.map_err(|error| error.to_string()),
-            Err(why) => {
-                // The next run may sweep at once: only a sweep that failed has to wait.
-                let _ = ledger.failed(&run, self.now()).await;
-                Err(why)
-            }
-        };
-        self.facts.written = Some(settled.map_or_else(Written::LeftBehind, |()| Written::Cleaned));
+        match failed {
+            Some(why) => Err(why),
+            None if !removed => Err("no step of the clean-up went through".to_owned()),
+            None => match self.writes().find(|seen| !is_known(seen)) {
+                Some(seen) => Err(format!("what came of {} is not known", seen.request)),
+                None => Ok(()),
+            },
+        }
     }
 
-    /// Whether no write of this run can have reached the portal: the only one was not sent, or found
-    /// no connection.
+    /// A step of a clean-up or sweep: whether it went through, or why it failed.
+    pub(super) async fn removal(&mut self, step: &Step, what: &str, ends: Instant) -> Result<bool, String> {
+        let mut seen = StepFacts::of(step, what);
+        match self.wanted(step) {
+            Ok(true) => self.repeated(step, &mut seen, ends).await,
+            Ok(false) => seen.left_out = Some("not wanted".to_owned()),
+            Err(why) => seen.trouble = Some(Trouble::NotSent(why)),
+        }
+        self.skipped |= matches!(seen.trouble, Some(Trouble::OurSide(_)));
+        let done = seen.trouble.is_none() && seen.left_out.is_none();
+        let failed =
+            seen.trouble.as_ref().filter(|_| !step.optional).map(|trouble| {
+                format!("{}: {}", seen.request, super::super::verdict::sentence(trouble, &seen))
+            });
+        self.facts.cleanup.push(seen);
+        failed.map_or(Ok(done), Err)
+    }
+
+    /// What was seen of the steps that write.
+    fn writes(&self) -> impl Iterator<Item = &StepFacts> {
+        let steps = self.spec.steps.iter().zip(&self.facts.steps);
+        steps.filter(|(step, _)| step.write).map(|(_, seen)| seen)
+    }
+
+    /// Whether no write of this run can have reached the portal.
     fn nothing_was_sent(&self) -> bool {
-        let writes = self.spec.steps.iter().zip(&self.facts.steps).filter(|(step, _)| step.write);
-        writes.into_iter().all(|(_, seen)| match &seen.trouble {
-            Some(Trouble::NotSent(_)) => seen.requests == 0,
-            Some(Trouble::Transport(failure)) => {
-                seen.requests == 1
-                    && seen.redirects.is_empty()
-                    && matches!(failure.phase, Phase::Dns | Phase::Connect | Phase::Tls)
-            }
-            _ => seen.left_out.is_some(),
-        })
+        self.writes().all(was_not_sent)
     }
 }
 
-fn swept(canary: &Canary, end: SweepEnd) -> Swept {
-    Swept { run: canary.run.clone(), entered: canary.entered, end, attempts: canary.attempts }
+/// Whether what came of a write is known: it was answered as expected, or not sent.
+fn is_known(seen: &StepFacts) -> bool {
+    let answered = seen.trouble.is_none() && seen.status.is_some();
+    answered || was_not_sent(seen)
 }
 
-fn count(items: &Items) -> usize {
-    items.values.len() + items.more
+/// Whether a write cannot have reached the portal: it was not sent, or found no connection.
+fn was_not_sent(seen: &StepFacts) -> bool {
+    match &seen.trouble {
+        Some(Trouble::NotSent(_) | Trouble::OutOfTime | Trouble::OurSide(_)) => seen.requests == 0,
+        Some(Trouble::Transport(failure)) => {
+            seen.requests == 1
+                && seen.redirects.is_empty()
+                && matches!(failure.phase, Phase::Dns | Phase::Connect | Phase::Tls)
+        }
+        _ => seen.left_out.is_some(),
+    }
 }
+
+#[cfg(test)]
+mod tests;

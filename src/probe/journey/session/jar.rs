@@ -37,6 +37,8 @@ pub struct Held {
     /// Its place in the order of setting.
     set: u64,
     domain: CookieDomain,
+    /// Where the domain is only the host: the port that set it, none for the scheme's own.
+    port: Option<u16>,
     path: CookiePath,
     secure: bool,
     ends: Option<Timestamp>,
@@ -157,6 +159,7 @@ impl Held {
             return Err(Refused::NoneWithoutSecure);
         }
         prefixes(set, &domain)?;
+        let port = if matches!(domain, CookieDomain::Suffix(_)) { None } else { url.port() };
         Ok(Self {
             name: set.name.clone(),
             value: set.value.clone(),
@@ -165,6 +168,7 @@ impl Held {
             created: 0,
             set: 0,
             domain,
+            port,
             path: path(url, set),
             secure: set.secure,
             ends: set.ends(now),
@@ -177,7 +181,7 @@ impl Held {
 
     /// rfc6265bis section 5.7: a cookie is known by its name, domain, host-only flag and path.
     fn is_replaced_by(&self, new: &Self) -> bool {
-        self.name == new.name && self.domain == new.domain && *self.path == *new.path
+        self.name == new.name && self.domain == new.domain && self.port == new.port && *self.path == *new.path
     }
 
     /// rfc6265bis section 5.7, "leave Secure cookies alone": whether a Secure cookie would be hidden
@@ -194,8 +198,12 @@ impl Held {
             && below.is_some_and(|rest| rest.is_empty() || self.path.ends_with('/') || rest.starts_with('/'))
     }
 
+    /// To browsers a port is no border (RFC 6265 section 8.5), so that a redirect to another service of
+    /// the host would be handed the session. As in Chromium's origin-bound cookies only a `Domain` makes
+    /// it one for all ports.
     fn matches(&self, url: &Url) -> bool {
-        self.domain.matches(url) && self.path.matches(url) && (!self.secure || trustworthy(url))
+        let port = matches!(self.domain, CookieDomain::Suffix(_)) || self.port == url.port();
+        port && self.domain.matches(url) && self.path.matches(url) && (!self.secure || trustworthy(url))
     }
 }
 

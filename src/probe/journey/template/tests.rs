@@ -444,16 +444,16 @@ fn one_time_codes_are_those_of_rfc_6238_appendix_b() {
 #[test]
 fn a_totp_secret_that_is_no_base32_is_told_without_showing_it() {
     for secret in ["", "  ", "0189", "MZXW6YTB1", "MZXW6Y", "pass=word", "MZXW6YTBÜ", "====", "A"] {
-        let why = check_totp_secret(secret).unwrap_err();
-        assert!(why.contains("no base32"), "{why}");
         let mut vars = vars();
         vars.set("wrong", &json!(secret));
         let error = template("{{ totp(wrong) }}").render(Place::Text, &vars).unwrap_err();
         assert!(matches!(&error, RenderError::Other { why, .. } if why.contains("no base32")), "{error}");
-        assert!(secret.trim().len() < 4 || !format!("{error} {error:?} {why}").contains(secret));
+        assert!(secret.trim().len() < 4 || !format!("{error} {error:?}").contains(secret));
     }
     for secret in ["MZXW6===", "mzxw 6", "MZXW6YTBOI======", TOTP] {
-        assert_eq!(check_totp_secret(secret), Ok(()), "{secret}");
+        let mut vars = vars();
+        vars.set("right", &json!(secret));
+        assert!(template("{{ totp(right) }}").render(Place::Text, &vars).is_ok(), "{secret}");
     }
 }
 

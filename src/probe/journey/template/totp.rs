@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use totp_rs::{Algorithm, Builder, Secret};
 
+use crate::model::totp_key;
+
 /// Seconds for which a code is valid.
 const STEP: u64 = 30;
 
@@ -15,12 +17,11 @@ pub fn totp_step(at: Timestamp) -> u64 {
     seconds(at) / STEP
 }
 
-/// Checks that a TOTP secret is base32. Spaces, hyphens, lower case and missing padding are fine.
-///
-/// # Errors
-/// That it is none, without the secret.
-pub fn check_totp_secret(secret: &str) -> Result<(), String> {
-    read(secret).map(drop)
+/// The codes that a run may have shown in the window and the one after it.
+pub fn shown_codes(secret: &str, window: u64) -> Vec<String> {
+    let starts = [window, window + 1].map(|window| i64::try_from(window.saturating_mul(STEP)).ok());
+    let starts = starts.into_iter().flatten().filter_map(|start| Timestamp::from_second(start).ok());
+    starts.filter_map(|start| code(secret, start).ok()).collect()
 }
 
 /// The code of an instant.
@@ -30,25 +31,11 @@ pub(super) fn code(secret: &str, at: Timestamp) -> Result<String, String> {
         .with_algorithm(Algorithm::SHA1)
         .with_digits(6)
         .with_step_duration(STEP)
-        .with_secret(read(secret)?)
+        .with_secret(totp_key(secret).map(Secret::from).ok_or(NO_BASE32)?)
         .build_noncompliant();
     Ok(totp.generate(seconds(at)).to_string())
 }
 
 fn seconds(at: Timestamp) -> u64 {
     u64::try_from(at.as_second()).unwrap_or(0)
-}
-
-fn read(secret: &str) -> Result<Secret, String> {
-    let mut letters: String =
-        secret.chars().filter(|letter| !letter.is_whitespace() && *letter != '-').collect();
-    letters.make_ascii_uppercase();
-    let letters = letters.trim_end_matches('=');
-    // Five bits a letter: these numbers of letters end in the midst of a byte.
-    let cut = matches!(letters.len() % 8, 1 | 3 | 6);
-    if letters.is_empty() || cut || !letters.bytes().all(|letter| matches!(letter, b'A'..=b'Z' | b'2'..=b'7'))
-    {
-        return Err(NO_BASE32.into());
-    }
-    Secret::try_from_base32(letters).map_err(|_| NO_BASE32.into())
 }

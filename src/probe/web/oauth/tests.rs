@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::model::{Cause, CheckId};
+use crate::model::{Cause, CheckId, Masker};
 use crate::net::{Family, HttpVersion, Net, NetOptions, Origin, TlsOptions};
 use crate::probe::web::facts::FailureKind;
 use crate::probe::{PortalScope, Scope};
@@ -71,6 +71,7 @@ async fn ask(identity: &Identity, private: bool) -> Result<Result<Token, Refusal
     let ctx = Ctx {
         scope: &scope,
         net: &net,
+        masker: &Masker::default(),
         at: Timestamp::UNIX_EPOCH,
         everything: false,
         ledger: None,

@@ -1,11 +1,14 @@
-//! The statements of the ledger: each function is one transaction.
+//! The statements of the ledger.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use sqlx::{Connection, SqliteConnection};
 
 use crate::model::CheckId;
-use crate::model::ledger::{Budget, Canary, CanaryState, Entry, Tally};
+use crate::model::ledger::{Budget, Canary, CanaryState, Entry, LONGEST_WAIT, Tally};
+
+/// [`LONGEST_WAIT`] in milliseconds.
+const LONGEST: i64 = LONGEST_WAIT.as_secs().cast_signed() * 1_000;
 
 /// Canaries handed out at once.
 const MOST: i64 = 100;
@@ -64,22 +67,43 @@ fn canary(row: Columns) -> Result<Canary, sqlx::Error> {
     })
 }
 
+/// Enters a write, or says why not and changes nothing. The caller has begun a transaction.
 pub async fn enter(connection: &mut SqliteConnection, write: &Write<'_>) -> Result<Entry, sqlx::Error> {
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    let refused = match own(&mut transaction, write).await? {
+    if enter_first(connection, write).await? {
+        return Ok(Entry::Entered);
+    }
+    let refused = match own(connection, write).await? {
         Some(refused) => Some(refused),
-        None => match another(&mut transaction, write).await? {
+        None => match another(connection, write).await? {
             Some(refused) => Some(refused),
-            None => spent(&mut transaction, write).await?,
+            None => spent(connection, write).await?,
         },
     };
-    if let Some(refused) = refused {
-        transaction.rollback().await?;
-        return Ok(refused);
+    match refused {
+        Some(refused) => Ok(refused),
+        None => insert(connection, write).await.map(|()| Entry::Entered),
     }
-    insert(&mut transaction, write).await?;
-    transaction.commit().await?;
-    Ok(Entry::Entered)
+}
+
+/// The usual case in one statement: the first write of a run, with nothing against it. Says whether
+/// it was that.
+async fn enter_first(connection: &mut SqliteConnection, write: &Write<'_>) -> Result<bool, sqlx::Error> {
+    let sql = "INSERT INTO canaries (run, check_name, entered, written, writes, holder, held_until) \
+               SELECT ?1, ?2, ?3, ?3, 1, ?4, ?5 \
+               WHERE NOT EXISTS (SELECT 1 FROM canaries WHERE run = ?1) \
+               AND NOT EXISTS (SELECT 1 FROM canaries WHERE check_name = ?2 AND ended IS NULL) \
+               AND (SELECT coalesce(sum(writes), 0) FROM canaries WHERE check_name = ?2 AND written >= ?6) < ?7";
+    let done = sqlx::query(sql)
+        .bind(write.run)
+        .bind(write.check.as_str())
+        .bind(write.now.as_millisecond())
+        .bind(write.holder)
+        .bind(write.held_until.as_millisecond())
+        .bind(write.budget.since.as_millisecond())
+        .bind(i64::try_from(write.budget.limit).unwrap_or(i64::MAX))
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected() > 0)
 }
 
 /// What the run's own canary has against another write: a sweep took it, or its clean-up failed.
@@ -141,28 +165,25 @@ async fn insert(connection: &mut SqliteConnection, write: &Write<'_>) -> Result<
     Ok(())
 }
 
+/// Adds to what is kept, or says why not and changes nothing. The caller has begun a transaction.
 pub async fn keep(
     connection: &mut SqliteConnection,
     run: &str,
     kept: &Map<String, Value>,
     limit: usize,
 ) -> Result<Kept, sqlx::Error> {
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     let found = sqlx::query_scalar::<_, Option<String>>("SELECT kept FROM canaries WHERE run = ?");
-    let Some(found) = found.bind(run).fetch_optional(&mut *transaction).await? else {
-        transaction.rollback().await?;
+    let Some(found) = found.bind(run).fetch_optional(&mut *connection).await? else {
         return Ok(Kept::NotEntered);
     };
     let mut all = parsed(found)?;
     all.extend(kept.clone());
     let text = super::super::commit::json(&all)?;
     if text.len() > limit {
-        transaction.rollback().await?;
         return Ok(Kept::TooLarge(text.len()));
     }
     let set = sqlx::query("UPDATE canaries SET kept = ? WHERE run = ?");
-    set.bind(text).bind(run).execute(&mut *transaction).await?;
-    transaction.commit().await?;
+    set.bind(text).bind(run).execute(connection).await?;
     Ok(Kept::Done)
 }
 
@@ -191,6 +212,12 @@ pub async fn failed(
     outcome(connection, run, done.rows_affected()).await
 }
 
+pub async fn let_go(connection: &mut SqliteConnection, run: &str) -> Result<Outcome, sqlx::Error> {
+    let sql = "UPDATE canaries SET holder = NULL, held_until = NULL WHERE run = ? AND ended IS NULL";
+    let done = sqlx::query(sql).bind(run).execute(&mut *connection).await?;
+    outcome(connection, run, done.rows_affected()).await
+}
+
 async fn outcome(connection: &mut SqliteConnection, run: &str, changed: u64) -> Result<Outcome, sqlx::Error> {
     if changed > 0 {
         return Ok(Outcome::Changed);
@@ -209,8 +236,8 @@ pub async fn take(
 ) -> Result<Vec<Canary>, sqlx::Error> {
     let sql = format!(
         "UPDATE canaries SET taken = 1, holder = ?1, held_until = ?2 WHERE run IN \
-         (SELECT run FROM canaries WHERE check_name = ?3 AND ended IS NULL AND coalesce(held_until <= ?4, 1) \
-          AND coalesce(not_before <= ?4, 1) ORDER BY entered, run LIMIT ?5) RETURNING {COLUMNS}"
+         (SELECT run FROM canaries WHERE check_name = ?3 AND ended IS NULL AND coalesce(held_until NOT BETWEEN ?4 + 1 AND ?6, 1) \
+          AND coalesce(not_before NOT BETWEEN ?4 + 1 AND ?6, 1) ORDER BY entered, run LIMIT ?5) RETURNING {COLUMNS}"
     );
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     let rows = sqlx::query_as::<_, Columns>(sqlx::AssertSqlSafe(sql))
@@ -219,6 +246,7 @@ pub async fn take(
         .bind(check.as_str())
         .bind(now.as_millisecond())
         .bind(MOST)
+        .bind(now.as_millisecond().saturating_add(LONGEST))
         .fetch_all(&mut *transaction)
         .await?;
     let mut taken = rows.into_iter().map(canary).collect::<Result<Vec<_>, _>>()?;

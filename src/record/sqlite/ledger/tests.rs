@@ -286,3 +286,81 @@ async fn what_ends_and_what_fails_is_counted_once() {
     let again = entries::settle(&mut seat.connection, "r1", CanaryState::Absent, time(3_000)).await.unwrap();
     assert!(matches!(again, Outcome::Over), "and is not counted");
 }
+
+#[tokio::test]
+async fn of_writes_that_come_together_each_gets_its_own_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = command(&folder);
+    enter(&ledger, "a/busy", "held", 1_000).await;
+    let spent = Budget { limit: 0, ..FREE };
+    let (budgetless, busy) = ("a/spent".into(), "a/busy".into());
+    let checks: Vec<CheckId> = (0..40).map(|number| format!("a/c{number}").as_str().into()).collect();
+    let runs: Vec<String> = (0..40).map(|number| format!("r{number}")).collect();
+    let all = checks.iter().zip(&runs);
+    let writes = futures_util::future::join_all(
+        all.clone().map(|(check, run)| ledger.enter(check, run, time(1_000), time(9_000), FREE)),
+    );
+    let (entered, refused, other) = tokio::join!(
+        writes,
+        ledger.enter(&budgetless, "poor", time(1_000), time(9_000), spent),
+        ledger.enter(&busy, "late", time(1_000), time(9_000), FREE),
+    );
+    assert!(entered.iter().all(|entry| *entry == Ok(Entry::Entered)), "{entered:?}");
+    assert_eq!(refused, Ok(Entry::Spent { written: 0 }));
+    assert_eq!(other, Ok(Entry::Busy { run: "held".into() }));
+    let kept = json!({ "ticket": 7 });
+    let kept = kept.as_object().unwrap();
+    let unknown = tokio::join!(ledger.keep("nobody", kept), ledger.keep("r0", kept)).0;
+    assert!(matches!(unknown, Err(LedgerError::NotEntered { .. })), "{unknown:?}");
+    // Another process sees all of it.
+    let other = command(&folder);
+    for (check, run) in all {
+        assert_eq!(open(&other, check.as_str()).await, [run.as_str()]);
+    }
+    assert_eq!(other.open(&checks[0]).await.unwrap()[0].kept, *kept);
+}
+
+#[tokio::test]
+async fn whoever_is_cut_off_while_working_for_all_takes_nobodys_write_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = command(&folder);
+    enter(&ledger, "a/before", "r0", 1_000).await;
+    let check: CheckId = "a/b".into();
+    for polls in 0..12 {
+        let (doomed, kept) = (format!("doomed-{polls}"), format!("kept-{polls}"));
+        let other: CheckId = format!("a/c{polls}").as_str().into();
+        let mut first = ledger.enter(&check, &doomed, time(1_000), time(9_000), FREE);
+        let mut second = ledger.enter(&other, &kept, time(1_000), time(9_000), FREE);
+        for _ in 0..=polls {
+            if futures_util::poll!(&mut first).is_ready() {
+                break;
+            }
+            let _ = futures_util::poll!(&mut second).is_ready();
+            tokio::task::yield_now().await;
+        }
+        drop(first);
+        drop(second);
+        // The next one is entered whatever the two before left in the middle.
+        let third = format!("third-{polls}");
+        let fresh: CheckId = format!("a/d{polls}").as_str().into();
+        assert_eq!(ledger.enter(&fresh, &third, time(1_000), time(9_000), FREE).await, Ok(Entry::Entered));
+    }
+}
+
+#[tokio::test]
+async fn a_write_whose_worker_was_cut_off_is_entered_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = command(&folder);
+    enter(&ledger, "a/before", "r0", 1_000).await;
+    let (one, two): (CheckId, CheckId) = ("a/b".into(), "a/c".into());
+    let seat = ledger.seat().await.unwrap();
+    let mut first = ledger.enter(&one, "doomed", time(1_000), time(9_000), FREE);
+    let mut second = ledger.enter(&two, "kept", time(1_000), time(9_000), FREE);
+    assert!(futures_util::poll!(&mut first).is_pending() && futures_util::poll!(&mut second).is_pending());
+    drop(seat);
+    // The first has both jobs in hand, and is dropped with them.
+    assert!(futures_util::poll!(&mut first).is_pending());
+    drop(first);
+    assert_eq!(second.await, Ok(Entry::Entered));
+    assert_eq!(open(&command(&folder), "a/c").await, ["kept"]);
+}

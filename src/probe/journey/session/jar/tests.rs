@@ -48,9 +48,12 @@ fn domains_match_as_rfc_6265_section_5_1_3_says() {
 fn a_cookie_without_domain_stays_with_its_host() {
     for line in ["a=1", "a=1; Domain="] {
         assert!(goes("https://acme.example/", line, "https://acme.example/"));
-        assert!(goes("https://acme.example/", line, "https://acme.example:8443/"));
+        assert!(goes("https://acme.example:8443/", line, "https://acme.example:8443/"));
+        assert!(!goes("https://acme.example/", line, "https://acme.example:8443/"));
+        assert!(goes("http://acme.example/", line, "https://acme.example/"), "the schemes' own ports");
         assert!(!goes("https://acme.example/", line, "https://www.acme.example/"));
     }
+    assert!(goes("https://acme.example/", "a=1; Domain=acme.example", "https://acme.example:8443/"));
 }
 
 #[test]

@@ -1,0 +1,3 @@
+//! Certificates: what is thought of a chain. No kind of check; it looks at nothing by itself.
+
+pub mod judge;
