@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor, value::MapAccessDeserializer};
 
-use super::Unmet;
 use super::text::{Pattern, Texts, list};
+use super::{Unmet, lossy};
 
 /// What a body should be. All operators that are given must hold.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -46,7 +46,7 @@ impl BodyRule {
     /// The first operator that does not hold, else the first that cannot be decided.
     pub fn judge(&self, body: &[u8], whole: bool, digest: impl FnOnce() -> String) -> Result<(), Unmet> {
         let mut undecided = None;
-        let text = String::from_utf8_lossy(body);
+        let text = lossy(body);
         let size = body.len() as u64;
         let mut ask = |found: bool, wanted: bool, rule: &dyn Fn() -> String| {
             if found != wanted && (found || whole) {

@@ -6,6 +6,8 @@ mod json;
 mod status;
 mod text;
 
+use std::borrow::Cow;
+
 pub use body::BodyRule;
 pub(crate) use body::body_rule;
 pub use json::{JsonPath, JsonRule, JsonRules};
@@ -24,6 +26,12 @@ pub enum Unmet {
 
 /// At most this many bytes of a value are kept or shown.
 pub const LONGEST_VALUE: usize = 256;
+
+/// A body as text; what is no UTF-8 is replaced.
+pub fn lossy(body: &[u8]) -> Cow<'_, str> {
+    // Most bodies are UTF-8, and to know that is much cheaper than to look for what is not.
+    std::str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed)
+}
 
 /// The text, cut to [`LONGEST_VALUE`] bytes at a character.
 pub fn clip(text: &str) -> String {

@@ -12,7 +12,7 @@ use url::Url;
 use super::form;
 use super::html::Document;
 pub use super::source::{Capture, Each, Source};
-use crate::judge::{JsonPath, Pattern, clip};
+use crate::judge::{JsonPath, Pattern, clip, lossy};
 
 /// The longest value, in bytes (of a list or an object: as JSON text).
 const LONGEST: usize = 64 << 10;
@@ -118,7 +118,7 @@ impl<'a> Page<'a> {
 
     /// The body as text; what is no UTF-8 is replaced.
     fn text(&self) -> &str {
-        self.text.get_or_init(|| String::from_utf8_lossy(self.answer.body))
+        self.text.get_or_init(|| lossy(self.answer.body))
     }
 
     fn json(&self) -> Result<&Value, Missing> {
