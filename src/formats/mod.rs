@@ -1,6 +1,8 @@
 //! The text formats the program reads, one file or folder per standard: pure, `&str` in, `Result`
-//! out, with the position of an error. What is spoken in bytes (`starttls`, `tls`) is as pure.
+//! out, with the position of an error. What is spoken in bytes (`dns`, `starttls`, `tls`) is
+//! as pure.
 
+pub mod dns;
 pub mod har;
 pub mod set_cookie;
 pub mod starttls;
