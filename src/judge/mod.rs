@@ -2,6 +2,7 @@
 //! knows where a value came from.
 
 mod body;
+pub mod drift;
 mod json;
 mod status;
 mod text;

@@ -153,9 +153,10 @@ async fn look(spec: &Spec, private: bool, everything: bool) -> Seen {
             at: Timestamp::UNIX_EPOCH,
             everything,
             ledger: None,
+            baselines: None,
             writes: false,
         },
-        &Past { memory: () },
+        &Past::of(()),
     )
     .await;
     let findings = result.as_ref().map(|seen| verdict::findings(spec, &seen.facts)).unwrap_or_default();

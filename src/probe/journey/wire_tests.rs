@@ -243,7 +243,7 @@ impl Stage {
             tls: Arc::new(self.tls.clone()),
             identity: self.identity.clone().map(Arc::new),
         };
-        let past = Past { memory: self.memory.clone() };
+        let past = Past::of(self.memory.clone());
         let ledger = self.ledger.as_ref().map(|ledger| ledger as &dyn crate::model::Ledger);
         let ctx = Ctx {
             scope: &scope,
@@ -252,6 +252,7 @@ impl Stage {
             at: self.at,
             everything: false,
             ledger,
+            baselines: None,
             writes: true,
         };
         let observed = Journey::observe(&spec, &ctx, &past).await.unwrap();

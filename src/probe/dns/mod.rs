@@ -1,0 +1,69 @@
+//! The `dns` kind: a zone at its registry, at every authority and at the resolvers people use,
+//! against what was declared and what was approved.
+//!
+//! [`spec`] is what a config says, `observe` looks, [`facts`] is what was seen, [`verdict`] thinks,
+//! [`memory`] is what is kept from run to run.
+
+pub mod facts;
+pub mod memory;
+pub mod spec;
+pub mod values;
+pub mod verdict;
+
+mod docs;
+mod observe;
+
+use jiff::Timestamp;
+
+pub use self::facts::Facts;
+pub use self::memory::Memory;
+pub use self::spec::Spec;
+use self::verdict::Case;
+use super::{Ctx, Judgement, Kind, Observed, Past, Problem, Scope, Unmeasured};
+use crate::model::{Confirm, FindingDoc};
+
+/// The kind.
+pub struct Dns;
+
+impl Kind for Dns {
+    const NAME: &'static str = "dns";
+    const EXAMPLE: &'static str = r#"every: 10m
+dns:
+  zone: acme.example
+  learn: true
+  records:
+    - { name: "@", type: MX, equals: ["10 mx.acme.example."] }
+    - { name: www, type: AAAA, absent: true }
+  announced:
+    - { name: www, type: A, value: [192.0.2.2], from: 2026-12-01T22:00:00Z, until: 2026-12-02T06:00:00Z }
+"#;
+    const FINDINGS: &'static [FindingDoc] = docs::ALL;
+    // They confirm inside their judge.
+    const CONFIRM: Confirm = Confirm { failures: 1, successes: 1, recheck: None };
+    const LEARNS: bool = true;
+    type Spec = Spec;
+    type Facts = Facts;
+    type Memory = Memory;
+
+    fn validate(_: &Spec, _: &Scope) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    fn hosts(_: &Spec, _: &Scope) -> Vec<String> {
+        Vec::new()
+    }
+
+    async fn observe(spec: &Spec, ctx: &Ctx<'_>, _: &Past<Self>) -> Result<Observed<Facts>, Unmeasured> {
+        observe::observe(spec, ctx).await
+    }
+
+    fn judge(spec: &Spec, facts: &Facts, past: &Past<Self>, now: Timestamp) -> Judgement<Self> {
+        let baselines = past.baselines.as_deref().map_err(String::as_str);
+        let (findings, memory) = verdict::judge(&Case { spec, facts, memory: &past.memory, baselines, now });
+        Judgement { findings, memory, unknown: None }
+    }
+
+    fn reproduce(spec: &Spec, _: &Scope) -> Vec<String> {
+        vec![format!("portalwatch inspect zone {}", spec.zone.0)]
+    }
+}
