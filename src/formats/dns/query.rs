@@ -58,6 +58,12 @@ impl Query {
         }
     }
 
+    /// A question to a resolver that validates: RD, AD and DO.
+    pub fn to_resolver(name: Name, kind: RecordType) -> Self {
+        let edns = QueryEdns { dnssec_ok: true, ..QueryEdns::default() };
+        Self { recursion_desired: true, authentic_data: true, edns: Some(edns), ..Self::new(name, kind) }
+    }
+
     /// What the answer has to repeat.
     pub fn question(&self) -> Question {
         Question { name: self.name.clone(), kind: self.kind, class: self.class }
