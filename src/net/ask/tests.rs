@@ -243,7 +243,9 @@ async fn what_is_cut_off_over_udp_is_asked_for_over_tcp() {
     let string = [&[255][..], &[b'x'; 255]].concat();
     let text: Vec<u8> = string.iter().copied().cycle().take(254 * 256).collect();
     let long = text.clone();
-    let server = cut_off_over_udp(move |query| vec![answer(query, RecordType::TXT, &[long.clone()])]).await;
+    let server =
+        cut_off_over_udp(move |query| vec![answer(query, RecordType::TXT, std::slice::from_ref(&long))])
+            .await;
     let mut asked = asked(server, Transport::UdpThenTcp);
     asked.query = Query::new(name(), RecordType::TXT);
     let reply = net().ask(&asked).await.unwrap();
