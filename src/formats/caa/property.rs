@@ -8,6 +8,9 @@ use crate::formats::dns::Caa;
 pub struct Property {
     /// An authority that does not know the tag must not issue.
     pub critical: bool,
+    /// The other bits of its flags. They mean nothing and authorities pass them over (RFC 8659 section
+    /// 4.1); who sets them, mostly as 1, meant "critical".
+    pub reserved: u8,
     /// The tag in lower case.
     pub tag: String,
     /// What it says.
@@ -110,7 +113,8 @@ impl Property {
             });
         }
         let kind = kind(&tag, &record.value).map_err(|bad| bad.of(&tag))?;
-        Ok(Self { critical: is_critical(record.flags), tag, kind })
+        let (critical, reserved) = (is_critical(record.flags), record.flags & !CRITICAL);
+        Ok(Self { critical, reserved, tag, kind })
     }
 }
 

@@ -89,7 +89,9 @@ fn contacts_and_reports_are_read() {
         assert!(parse(tag, value).is_err(), "{tag} {value}");
     }
     let critical = parse("x", "").unwrap();
-    assert!(!critical.critical && Property::parse(&record(0x81, "x", "")).unwrap().critical);
+    assert!(!critical.critical && critical.reserved == 0);
+    let odd = Property::parse(&record(0x81, "x", "")).unwrap();
+    assert!(odd.critical && odd.reserved == 1);
 }
 
 const OURS: &[&str] = &["ca.example", "CA2.example."];
