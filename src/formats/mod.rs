@@ -2,10 +2,12 @@
 //! out, with the position of an error. What is spoken in bytes (`dns`, `starttls`, `tls`) is
 //! as pure.
 
+pub mod caa;
 pub mod dns;
 pub mod har;
 pub mod set_cookie;
 pub mod starttls;
 pub mod tls;
+pub mod tlsa;
 pub mod x509;
 pub mod yaml;

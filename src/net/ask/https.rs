@@ -59,7 +59,9 @@ fn read(sent: &Sent<'_>, response: Response) -> Result<Message, Fault> {
         return Err(wrong(format!("status {} instead of a DNS message", response.status)));
     }
     let kind = response.headers.get(CONTENT_TYPE).cloned().unwrap_or(HeaderValue::from_static(""));
-    if !kind.as_bytes().eq_ignore_ascii_case(MESSAGE.as_bytes()) {
+    // What follows is parameters, of which the type has none.
+    let essence = kind.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    if !essence.eq_ignore_ascii_case(MESSAGE.as_bytes()) {
         let kind = tidy(&String::from_utf8_lossy(kind.as_bytes()));
         return Err(wrong(format!("content of type `{kind}` instead of `application/dns-message`")));
     }

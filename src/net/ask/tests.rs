@@ -121,6 +121,24 @@ async fn what_anyone_may_send_over_udp_is_passed_over() {
 }
 
 #[tokio::test]
+async fn a_flood_of_forged_answers_does_not_outlast_the_timeout() {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let server = socket.local_addr().unwrap();
+    let flood = tokio::spawn(async move {
+        let mut query = [0; 2000];
+        let (length, from) = socket.recv_from(&mut query).await.unwrap();
+        query[0] ^= 1;
+        loop {
+            let _ = socket.send_to(&query[..length], from).await;
+        }
+    });
+    let short = Asked { timeout: SHORT, ..asked(server, Transport::Udp) };
+    let error = tokio::time::timeout(PATIENCE, net().ask(&short)).await.unwrap().unwrap_err();
+    assert_eq!(error.reason, FailReason::Timeout);
+    flood.abort();
+}
+
+#[tokio::test]
 async fn an_answer_from_another_address_is_passed_over() {
     let real = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let server = real.local_addr().unwrap();
@@ -243,7 +261,9 @@ async fn what_is_cut_off_over_udp_is_asked_for_over_tcp() {
     let string = [&[255][..], &[b'x'; 255]].concat();
     let text: Vec<u8> = string.iter().copied().cycle().take(254 * 256).collect();
     let long = text.clone();
-    let server = cut_off_over_udp(move |query| vec![answer(query, RecordType::TXT, &[long.clone()])]).await;
+    let server =
+        cut_off_over_udp(move |query| vec![answer(query, RecordType::TXT, std::slice::from_ref(&long))])
+            .await;
     let mut asked = asked(server, Transport::UdpThenTcp);
     asked.query = Query::new(name(), RecordType::TXT);
     let reply = net().ask(&asked).await.unwrap();

@@ -36,7 +36,10 @@ async fn exchange(sent: &Sent<'_>, socket: &UdpSocket, started: Instant) -> Resu
     loop {
         socket.send(&wire).await.map_err(fault)?;
         let again = sent.deadline.min(Instant::now() + wait);
-        while let Ok(received) = timeout_at(again, socket.recv(&mut buffer)).await {
+        // A flood of strays would let the timer wait.
+        while Instant::now() < again
+            && let Ok(received) = timeout_at(again, socket.recv(&mut buffer)).await
+        {
             let length = received.map_err(fault)?;
             match sent.answer(buffer.get(..length).unwrap_or_default()) {
                 Some(message) => return Ok(message),
