@@ -215,54 +215,68 @@ impl Message {
 
     /// Where `name` leads by the aliases of the answer section, and its records of the type there.
     pub fn follow(&self, name: &Name, kind: RecordType) -> Followed<'_> {
-        let mut followed =
-            Followed { aliases: Vec::new(), name: name.clone(), records: Vec::new(), looped: false };
-        loop {
-            let own =
-                self.answers.iter().filter(|record| record.kind == kind && record.name == followed.name);
-            followed.records = own.collect();
-            let alias = |record: &&Record| record.kind == RecordType::CNAME && record.name == followed.name;
-            let next = self.answers.iter().find(alias);
-            let Some((record, Ok(Data::Name(target)))) = next.map(|record| (record, &record.data)) else {
-                return followed;
-            };
-            if !followed.records.is_empty() {
-                return followed;
-            }
-            let seen = followed.aliases.iter().any(|seen| seen.name == *target) || record.name == *target;
-            followed.aliases.push(record);
-            followed.name = target.clone();
-            followed.looped = seen;
-            if seen || followed.aliases.len() >= MOST_ALIASES {
-                return followed;
-            }
-        }
+        follow(&self.answers, name, kind)
     }
 
     /// What the answer to this question comes to. A name that is an alias has the records of where it
     /// leads within this answer.
     pub fn outcome(&self, name: &Name, kind: RecordType) -> Outcome {
-        match self.rcode {
-            Rcode::NOERROR => {
-                let followed = self.follow(name, kind);
-                if !followed.records.is_empty() {
-                    Outcome::Records
-                } else if followed.aliases.is_empty() && self.is_referral() {
-                    Outcome::Referral
-                } else {
-                    Outcome::NoData
-                }
-            }
-            Rcode::NXDOMAIN => Outcome::NxDomain,
-            Rcode::SERVFAIL => Outcome::ServFail,
-            Rcode::REFUSED => Outcome::Refused,
-            other => Outcome::Other(other),
+        outcome(self.rcode, self.authoritative, &self.answers, &self.authorities, name, kind)
+    }
+}
+
+/// [`Message::follow`] for an answer section that was kept.
+pub fn follow<'m>(answers: &'m [Record], name: &Name, kind: RecordType) -> Followed<'m> {
+    let mut followed =
+        Followed { aliases: Vec::new(), name: name.clone(), records: Vec::new(), looped: false };
+    loop {
+        let own = answers.iter().filter(|record| record.kind == kind && record.name == followed.name);
+        followed.records = own.collect();
+        let alias = |record: &&Record| record.kind == RecordType::CNAME && record.name == followed.name;
+        let next = answers.iter().find(alias);
+        let Some((record, Ok(Data::Name(target)))) = next.map(|record| (record, &record.data)) else {
+            return followed;
+        };
+        if !followed.records.is_empty() {
+            return followed;
+        }
+        let seen = followed.aliases.iter().any(|seen| seen.name == *target) || record.name == *target;
+        followed.aliases.push(record);
+        followed.name = target.clone();
+        followed.looped = seen;
+        if seen || followed.aliases.len() >= MOST_ALIASES {
+            return followed;
         }
     }
+}
 
-    /// RFC 2308 section 2.1.1: no answer, name servers, no SOA, no authority.
-    fn is_referral(&self) -> bool {
-        let has = |kind: RecordType| self.authorities.iter().any(|record| record.kind == kind);
-        !self.authoritative && self.answers.is_empty() && has(RecordType::NS) && !has(RecordType::SOA)
+/// [`Message::outcome`] for an answer of which the code, AA and two sections were kept.
+pub fn outcome(
+    rcode: Rcode,
+    authoritative: bool,
+    answers: &[Record],
+    authorities: &[Record],
+    name: &Name,
+    kind: RecordType,
+) -> Outcome {
+    match rcode {
+        Rcode::NOERROR => {
+            let followed = follow(answers, name, kind);
+            // RFC 2308 section 2.1.1: no answer, name servers, no SOA, no authority.
+            let has = |kind: RecordType| authorities.iter().any(|record| record.kind == kind);
+            let referral =
+                !authoritative && answers.is_empty() && has(RecordType::NS) && !has(RecordType::SOA);
+            if !followed.records.is_empty() {
+                Outcome::Records
+            } else if followed.aliases.is_empty() && referral {
+                Outcome::Referral
+            } else {
+                Outcome::NoData
+            }
+        }
+        Rcode::NXDOMAIN => Outcome::NxDomain,
+        Rcode::SERVFAIL => Outcome::ServFail,
+        Rcode::REFUSED => Outcome::Refused,
+        other => Outcome::Other(other),
     }
 }

@@ -26,7 +26,7 @@ pub use cursor::Malformed;
 pub use data::{Caa, Data, Dnskey, Ds, Naptr, Nsec3, Nsec3param, Rrsig, Soa, Srv, Svcb, Tlsa};
 pub use edns::{Ede, Edns};
 pub use kind::{Rcode, RecordType, class};
-pub use message::{Followed, Message, Outcome, Question};
+pub use message::{Followed, Message, Outcome, Question, follow, outcome};
 pub use name::{BadName, Name};
 pub use query::{Query, QueryEdns, UDP_SIZE};
 pub use record::Record;
