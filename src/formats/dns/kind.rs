@@ -43,6 +43,7 @@ numbers! { RecordType, TYPES:
     CDNSKEY = 60, "CDNSKEY", "The DNSKEY that a child wants a DS of (RFC 7344).";
     SVCB = 64, "SVCB", "How a service is reached (RFC 9460).";
     HTTPS = 65, "HTTPS", "How a web server is reached (RFC 9460).";
+    AXFR = 252, "AXFR", "A question for a whole zone (RFC 5936).";
     ANY = 255, "ANY", "A question for all types (RFC 1035, 8482).";
     CAA = 257, "CAA", "Who may issue certificates (RFC 8659).";
 }

@@ -36,11 +36,13 @@ pub struct QueryEdns {
     pub dnssec_ok: bool,
     /// The server is to name itself (RFC 5001).
     pub nsid: bool,
+    /// An empty option more by this number, to test a server.
+    pub option: Option<u16>,
 }
 
 impl Default for QueryEdns {
     fn default() -> Self {
-        Self { version: 0, udp_size: UDP_SIZE, dnssec_ok: false, nsid: false }
+        Self { version: 0, udp_size: UDP_SIZE, dnssec_ok: false, nsid: false, option: None }
     }
 }
 
@@ -95,8 +97,9 @@ impl QueryEdns {
         wire.extend(RecordType::OPT.0.to_be_bytes());
         wire.extend(self.udp_size.to_be_bytes());
         wire.extend(ttl.to_be_bytes());
-        let options = if self.nsid { [NSID.to_be_bytes(), [0, 0]].concat() } else { Vec::new() };
-        // At most one option of four bytes.
+        let codes = self.nsid.then_some(NSID).into_iter().chain(self.option);
+        let options: Vec<u8> = codes.flat_map(|code| [code.to_be_bytes(), [0, 0]].concat()).collect();
+        // At most two options of four bytes.
         wire.extend(u16::try_from(options.len()).unwrap_or_default().to_be_bytes());
         wire.extend(options);
     }

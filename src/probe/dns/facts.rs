@@ -87,9 +87,12 @@ pub struct Parent {
     /// Servers on the way down that did not answer, or not with a way on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passed_over: Vec<Server>,
+    /// Names of its servers that no address was found for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unresolved: Vec<Name>,
     /// Why the walk from the root ended early.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failure: Option<Failure>,
+    pub failure: Option<String>,
 }
 
 /// One address that was asked.

@@ -12,6 +12,7 @@ pub mod verdict;
 
 mod docs;
 mod observe;
+mod validate;
 
 use jiff::Timestamp;
 
@@ -45,12 +46,12 @@ dns:
     type Facts = Facts;
     type Memory = Memory;
 
-    fn validate(_: &Spec, _: &Scope) -> Vec<Problem> {
-        Vec::new()
+    fn validate(spec: &Spec, _: &Scope) -> Vec<Problem> {
+        validate::problems(spec)
     }
 
-    fn hosts(_: &Spec, _: &Scope) -> Vec<String> {
-        Vec::new()
+    fn hosts(spec: &Spec, _: &Scope) -> Vec<String> {
+        vec![spec.zone.0.without_dot()]
     }
 
     async fn observe(spec: &Spec, ctx: &Ctx<'_>, _: &Past<Self>) -> Result<Observed<Facts>, Unmeasured> {

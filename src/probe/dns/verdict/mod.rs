@@ -2,6 +2,7 @@
 
 pub mod drift;
 pub mod exposed;
+pub mod reach;
 pub mod views;
 
 use jiff::Timestamp;
@@ -29,7 +30,7 @@ pub struct Case<'a> {
 type Look = fn(&Case<'_>, &mut Memory) -> Vec<Finding>;
 
 /// Everything that is looked at. Each look writes only its own part of the memory.
-const LOOKS: &[Look] = &[views::look, drift::look, exposed::look];
+const LOOKS: &[Look] = &[reach::look, views::look, drift::look, exposed::look];
 
 /// All that is found, and what is to be remembered.
 pub fn judge(case: &Case<'_>) -> (Vec<Finding>, Memory) {

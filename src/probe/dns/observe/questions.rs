@@ -1,0 +1,31 @@
+//! Which record sets are compared.
+
+use super::ask::question;
+use crate::formats::dns::RecordType;
+use crate::probe::dns::facts::Question;
+use crate::probe::dns::spec::Spec;
+
+/// The most record sets of one zone.
+pub const MOST_QUESTIONS: usize = 64;
+
+/// What of every zone's apex is looked at.
+const OF_APEX: [RecordType; 6] =
+    [RecordType::NS, RecordType::MX, RecordType::TXT, RecordType::A, RecordType::AAAA, RecordType::CAA];
+
+/// Those of the apex, its DMARC policy, then those of the settings; each once.
+pub(super) fn questions(spec: &Spec) -> Vec<Question> {
+    let zone = &spec.zone.0;
+    let apex = OF_APEX.iter().map(|kind| question(zone, *kind));
+    let policy = zone.child("_dmarc").ok().map(|name| question(&name, RecordType::TXT));
+    let declared = spec.records.iter().filter_map(|record| {
+        let name = record.name.within(zone).ok()?;
+        Some(Question { name, kind: record.kind.0 })
+    });
+    let mut questions: Vec<Question> = Vec::new();
+    for question in apex.chain(policy).chain(declared) {
+        if questions.len() < MOST_QUESTIONS && !questions.contains(&question) {
+            questions.push(question);
+        }
+    }
+    questions
+}

@@ -1,0 +1,137 @@
+//! What of the settings can only be judged together.
+
+use super::observe::questions::MOST_QUESTIONS;
+use super::spec::Spec;
+use crate::probe::Problem;
+
+fn problem(path: &[&str], message: impl Into<String>) -> Problem {
+    Problem { path: path.iter().map(|key| (*key).to_owned()).collect(), message: message.into() }
+}
+
+type Rule = fn(&Spec) -> Vec<Problem>;
+
+const RULES: &[Rule] = &[root, outside, repeated, too_many, ports, windows];
+
+/// What is wrong with the settings.
+pub fn problems(spec: &Spec) -> Vec<Problem> {
+    RULES.iter().flat_map(|rule| rule(spec)).collect()
+}
+
+fn root(spec: &Spec) -> Vec<Problem> {
+    let message = "the root has no parent that delegates it; write a zone such as acme.example";
+    spec.zone.0.is_root().then(|| problem(&["zone"], message)).into_iter().collect()
+}
+
+/// Names that are no names below the zone.
+fn outside(spec: &Spec) -> Vec<Problem> {
+    let zone = &spec.zone.0;
+    let records = spec.records.iter().map(|record| ("records", &record.name));
+    let announced = spec.announced.iter().map(|announced| ("announced", &announced.name));
+    let fault = |(key, owner): (&str, &super::values::Owner)| match owner.within(zone) {
+        Ok(name) if name.is_within(zone) => None,
+        Ok(name) => {
+            let message = format!(
+                "{name} is not within {zone}; leave out the dot at its end, or give its zone a check of its own"
+            );
+            Some(problem(&[key], message))
+        }
+        Err(why) => Some(problem(&[key], why)),
+    };
+    records.chain(announced).filter_map(fault).collect()
+}
+
+fn repeated(spec: &Spec) -> Vec<Problem> {
+    let key = |record: &super::spec::RecordSpec| Some((record.name.within(&spec.zone.0).ok()?, record.kind));
+    let again = |(index, record): (usize, &super::spec::RecordSpec)| {
+        let own = key(record)?;
+        spec.records.iter().take(index).find(|before| key(before).as_ref() == Some(&own))?;
+        let message = format!("{} {} is named twice; leave one of them out", own.0, own.1.0);
+        Some(problem(&["records"], message))
+    };
+    spec.records.iter().enumerate().filter_map(again).collect()
+}
+
+fn too_many(spec: &Spec) -> Vec<Problem> {
+    // What every zone is asked for takes its part.
+    let most = MOST_QUESTIONS - 8;
+    let message = format!(
+        "{} record sets are more than the {most} of one check; share them out among several checks",
+        spec.records.len()
+    );
+    (spec.records.len() > most).then(|| problem(&["records"], message)).into_iter().collect()
+}
+
+fn ports(spec: &Spec) -> Vec<Problem> {
+    let message = "no server listens on port 0; write 1 to 65535";
+    let of = |key: &'static str, zero: bool| zero.then(|| problem(&[key], message));
+    let parent = of("parent", spec.parent.iter().any(|server| server.port() == 0));
+    let roots = of("roots", spec.roots.iter().any(|server| server.port() == 0));
+    [parent, roots, of("port", spec.port == 0)].into_iter().flatten().collect()
+}
+
+fn windows(spec: &Spec) -> Vec<Problem> {
+    let empty = spec.announced.iter().filter(|announced| announced.until <= announced.from);
+    let message = "the announced change ends before it begins; `until` has to be after `from`";
+    empty.map(|_| problem(&["announced"], message)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn faults(settings: Value) -> Vec<(String, String)> {
+        let spec: Spec = serde_json::from_value(settings).unwrap();
+        problems(&spec).into_iter().map(|fault| (fault.path.join("."), fault.message)).collect()
+    }
+
+    #[test]
+    fn each_fault_of_the_settings_is_told_at_its_key() {
+        let window = |from: &str, until: &str| json!({ "name": "www", "type": "A", "value": [], "from": from, "until": until });
+        for (more, key, words) in [
+            (json!({ "zone": "." }), "zone", "no parent"),
+            (json!({ "records": [{ "name": "www.other.example.", "type": "A" }] }), "records", "not within"),
+            (json!({ "records": [{ "name": "a..b", "type": "A" }] }), "records", "no name"),
+            (
+                json!({ "records": [{ "name": "www", "type": "A" }, { "name": "WWW.acme.example.", "type": "a" }] }),
+                "records",
+                "twice",
+            ),
+            (json!({ "port": 0 }), "port", "port 0"),
+            (json!({ "parent": ["192.0.2.1:0"] }), "parent", "port 0"),
+            (json!({ "roots": ["[2001:db8::1]:0"] }), "roots", "port 0"),
+            (
+                json!({ "announced": [window("2026-12-02T00:00:00Z", "2026-12-01T00:00:00Z")] }),
+                "announced",
+                "after `from`",
+            ),
+            (
+                json!({ "records": (0..57).map(|n| json!({ "name": format!("a{n}"), "type": "A" })).collect::<Vec<_>>() }),
+                "records",
+                "more than",
+            ),
+        ] {
+            let mut settings = json!({ "zone": "acme.example" });
+            settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let found = faults(settings.clone());
+            assert!(
+                matches!(&found[..], [(at, why)] if at == key && why.contains(words)),
+                "{settings}: {found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_fine_is_not_complained_about() {
+        for settings in [
+            json!({ "zone": "acme.example" }),
+            json!({ "zone": "bücher.example.", "learn": true }),
+            json!({ "zone": "acme.example", "parent": ["127.0.0.1:53"], "roots": [], "port": 5300,
+                "records": [{ "name": "@", "type": "A" }, { "name": "@", "type": "AAAA", "absent": true },
+                    { "name": "*.wild", "type": "TXT" }] }),
+        ] {
+            assert_eq!(faults(settings.clone()), [], "{settings}");
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Whether the servers can be reached and serve the zone at all.
+
+use std::collections::BTreeMap;
+
+use super::Case;
+use crate::formats::dns::{Outcome, RecordType};
+use crate::model::Finding;
+use crate::probe::dns::docs::reach as docs;
+use crate::probe::dns::facts::{Answer, Asked, Authority, Over, Question, Server};
+use crate::probe::dns::memory::Memory;
+use crate::probe::web::facts::Failure;
+use crate::probe::web::words;
+
+/// So many lines of evidence say enough.
+const MOST_LINES: usize = 32;
+
+type Part = fn(&Case<'_>) -> Vec<Finding>;
+
+const PARTS: &[Part] = &[parent, all_authorities, each_authority, unasked, no_route, resolvers, undecodable];
+
+/// Looks.
+pub fn look(case: &Case<'_>, _: &mut Memory) -> Vec<Finding> {
+    PARTS.iter().flat_map(|part| part(case)).collect()
+}
+
+fn unmeasured(mut finding: Finding) -> Finding {
+    finding.measured = false;
+    finding
+}
+
+/// What one server said to a question, in a few words.
+pub(super) fn said(asked: &Asked) -> String {
+    match (&asked.answer, &asked.failure) {
+        (Some(answer), _) => said_in(answer, &asked.question),
+        (None, Some(failure)) => no_answer(failure),
+        (None, None) => "not asked".to_owned(),
+    }
+}
+
+fn said_in(answer: &Answer, question: &Question) -> String {
+    let what = match answer.outcome(question) {
+        Outcome::Records => "answers".to_owned(),
+        Outcome::NoData => "NODATA".to_owned(),
+        Outcome::NxDomain => "NXDOMAIN".to_owned(),
+        Outcome::Referral => return "points to other servers".to_owned(),
+        Outcome::ServFail => "SERVFAIL".to_owned(),
+        Outcome::Refused => "REFUSED".to_owned(),
+        Outcome::Other(rcode) => rcode.to_string(),
+    };
+    let served = matches!(answer.outcome(question), Outcome::Records | Outcome::NoData | Outcome::NxDomain);
+    let without = if served && !answer.authoritative { " without authority (no AA)" } else { "" };
+    let errors: String = answer.errors.iter().map(|error| format!("; extended error {error}")).collect();
+    format!("{what}{without}{errors}")
+}
+
+/// The address stands beside it already.
+fn no_answer(failure: &Failure) -> String {
+    words::failure(&Failure { address: None, ..failure.clone() }, None)
+}
+
+fn lines(lines: impl Iterator<Item = String>) -> Vec<String> {
+    lines.take(MOST_LINES).collect()
+}
+
+fn parent(case: &Case<'_>) -> Vec<Finding> {
+    let (parent, zone) = (&case.facts.parent, &case.facts.zone);
+    if case.facts.name_servers.iter().any(|server| server.by_parent) {
+        return Vec::new();
+    }
+    let asked =
+        || parent.servers.iter().filter_map(|server| Some((server, server.asked(zone, RecordType::NS)?)));
+    let vantages = || lines(asked().map(|(server, asked)| format!("{}: {}", server.place(), said(asked))));
+    let name = parent.zone.as_ref().map_or_else(|| "zone".to_owned(), |zone| format!("zone {zone}"));
+    let denies = |(_, asked): &(&Server, &Asked)| {
+        asked.answer.as_ref().is_some_and(|answer| {
+            let outcome = answer.outcome(&asked.question);
+            answer.authoritative && matches!(outcome, Outcome::NoData | Outcome::NxDomain)
+        })
+    };
+    if let Some((server, asked)) = asked().find(denies) {
+        let summary =
+            format!("the parent {name} does not delegate it: {} says {}", server.place(), said(asked));
+        return vec![
+            Finding::of(&docs::NO_DELEGATION, zone.to_string(), summary).with("vantages", vantages()),
+        ];
+    }
+    let why = parent.failure.clone().or_else(|| {
+        let (server, asked) = asked().next()?;
+        Some(format!("{}: {}", server.place(), said(asked)))
+    });
+    let skipped =
+        || parent.servers.iter().chain(&parent.passed_over).find_map(|server| server.unmeasured.as_ref());
+    let why = why.or_else(|| Some(skipped()?.why.clone()));
+    let why = why.unwrap_or_else(|| "no server of it has an address".to_owned());
+    let summary = format!("the parent {name} could not be asked: {why}");
+    let finding = Finding::of(&docs::PARENT_UNREACHABLE, zone.to_string(), summary);
+    vec![unmeasured(finding.with("vantages", vantages()))]
+}
+
+/// The SOA decides who is reached and who serves the zone.
+fn soa<'c>(case: &'c Case<'_>, authority: &'c Authority, over: Over) -> Option<&'c Asked> {
+    authority.server.asked_over(&case.facts.zone, RecordType::SOA, over)
+}
+
+fn soas<'c>(case: &'c Case<'_>, authority: &'c Authority) -> impl Iterator<Item = &'c Asked> {
+    [Over::Udp, Over::Tcp].into_iter().filter_map(move |over| soa(case, authority, over))
+}
+
+fn all_authorities(case: &Case<'_>) -> Vec<Finding> {
+    let facts = case.facts;
+    let serves = |authority: &&Authority| authority.is_authoritative(&facts.zone);
+    // Of one that could not be asked nothing is known; a family without a route hides no server, for
+    // each has to be there in both.
+    let open = facts
+        .authorities
+        .iter()
+        .any(|authority| authority.server.unmeasured.as_ref().is_some_and(|skipped| !skipped.no_route));
+    let unresolved = facts.name_servers.iter().any(|server| server.unmeasured.is_some());
+    let asked = facts.authorities.iter().any(|authority| !authority.server.asked.is_empty());
+    let nameless = facts.authorities.is_empty() && !facts.name_servers.is_empty();
+    if facts.authorities.iter().any(|authority| serves(&authority))
+        || open
+        || unresolved
+        || !(asked || nameless)
+    {
+        return Vec::new();
+    }
+    let vantages = facts.authorities.iter().filter_map(|authority| {
+        let said = soas(case, authority).map(said).reduce(|udp, tcp| format!("{udp}; over TCP {tcp}"))?;
+        Some(format!("{}: {said}", authority.server.place()))
+    });
+    let vantages = lines(vantages);
+    let summary = match vantages.first() {
+        Some(first) => {
+            format!("none of its {} addresses answers with authority; {first}", facts.authorities.len())
+        }
+        None => "none of its name servers has an address".to_owned(),
+    };
+    vec![Finding::of(&docs::NO_AUTHORITY_ANSWERS, facts.zone.to_string(), summary).with("vantages", vantages)]
+}
+
+fn each_authority(case: &Case<'_>) -> Vec<Finding> {
+    case.facts.authorities.iter().filter_map(|authority| one_authority(case, authority)).collect()
+}
+
+fn one_authority(case: &Case<'_>, authority: &Authority) -> Option<Finding> {
+    let place = authority.server.place();
+    let failed = |over| soa(case, authority, over).and_then(|asked| asked.failure.as_ref());
+    match (failed(Over::Udp), failed(Over::Tcp)) {
+        (Some(udp), Some(tcp)) => {
+            let summary =
+                format!("it answers neither over UDP ({}) nor over TCP ({})", no_answer(udp), no_answer(tcp));
+            return Some(Finding::of(&docs::AUTHORITY_UNREACHABLE, place, summary));
+        }
+        (Some(udp), None) => {
+            let tcp = if authority.server.answered() { "; it answers over TCP" } else { "" };
+            let summary = format!("it does not answer over UDP: {}{tcp}", no_answer(udp));
+            return Some(Finding::of(&docs::AUTHORITY_UNREACHABLE, place, summary));
+        }
+        _ if authority.server.answered() && !authority.is_authoritative(&case.facts.zone) => {}
+        (None, Some(tcp)) => {
+            let summary = format!("it answers over UDP and not over TCP: {}", no_answer(tcp));
+            return Some(Finding::of(&docs::TCP_FAILS, place, summary));
+        }
+        (None, None) => return None,
+    }
+    let asked = soas(case, authority).find(|asked| asked.answer.is_some())?;
+    let named = match (authority.by_parent, authority.by_child) {
+        (true, true) => "the delegation and the zone name it",
+        (true, false) => "the delegation names it",
+        _ => "the zone names it",
+    };
+    let summary = format!("{named}, and it does not serve the zone: {}", said(asked));
+    Some(Finding::of(&docs::LAME, place, summary))
+}
+
+fn unasked(case: &Case<'_>) -> Vec<Finding> {
+    let servers = case.facts.authorities.iter().filter_map(|authority| {
+        let skipped = authority.server.unmeasured.as_ref().filter(|skipped| !skipped.no_route)?;
+        Some((authority.server.place(), skipped))
+    });
+    let names = case.facts.name_servers.iter();
+    let names = names.filter_map(|server| Some((server.name.to_string(), server.unmeasured.as_ref()?)));
+    let found = servers.chain(names).map(|(place, skipped)| {
+        unmeasured(Finding::of(&docs::NOT_ASKED, place, format!("it was not asked: {}", skipped.why)))
+    });
+    found.collect()
+}
+
+fn no_route(case: &Case<'_>) -> Vec<Finding> {
+    let mut families: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let of_parent = case.facts.parent.servers.iter();
+    for server in of_parent.chain(case.facts.authorities.iter().map(|authority| &authority.server)) {
+        if server.unmeasured.as_ref().is_some_and(|skipped| skipped.no_route) {
+            let family = if server.address.is_ipv6() { "IPv6" } else { "IPv4" };
+            families.entry(family).or_default().push(server.place());
+        }
+    }
+    let found = families.into_iter().map(|(family, places)| {
+        let summary = format!(
+            "the monitoring host has no route for {family}; {} addresses were not asked",
+            places.len()
+        );
+        unmeasured(Finding::of(&docs::NO_ROUTE, family, summary).with("servers", lines(places.into_iter())))
+    });
+    found.collect()
+}
+
+fn resolvers(case: &Case<'_>) -> Vec<Finding> {
+    let dead = case.facts.resolvers.iter().filter_map(|resolver| {
+        let skipped = resolver.unmeasured.as_ref()?;
+        let summary = format!("what it would say is not known: {}", skipped.why);
+        Some(unmeasured(Finding::of(&docs::RESOLVER_UNMEASURED, &*resolver.server, summary)))
+    });
+    dead.collect()
+}
+
+/// One finding for each record set, whoever sends it.
+fn undecodable(case: &Case<'_>) -> Vec<Finding> {
+    let authorities =
+        case.facts.authorities.iter().map(|authority| (authority.server.place(), &authority.server.asked));
+    let parent = case.facts.parent.servers.iter().map(|server| (server.place(), &server.asked));
+    let resolvers = case.facts.resolvers.iter().map(|resolver| (resolver.server.clone(), &resolver.asked));
+    let mut by_key: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (place, asked) in parent.chain(authorities).chain(resolvers) {
+        for asked in asked {
+            let Some(why) = asked.answer.as_ref().and_then(unread) else { continue };
+            let line = format!("{place}: {why}");
+            let lines = by_key.entry(asked.question.key()).or_default();
+            if lines.len() < MOST_LINES && !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+    }
+    let found = by_key.into_iter().map(|(key, lines)| {
+        let summary =
+            format!("a part of the answer cannot be read; {}", lines.first().map_or("", String::as_str));
+        Finding::of(&docs::UNDECODABLE, key, summary).with("vantages", lines)
+    });
+    found.collect()
+}
+
+fn unread(answer: &Answer) -> Option<String> {
+    if answer.left_out > 0 {
+        return Some(format!("{} records are more than is kept", answer.left_out));
+    }
+    let records = answer.answers.iter().chain(&answer.authorities);
+    let bad = |record: &crate::formats::dns::Record| {
+        record.data.as_ref().err().map(|why| format!("{} {}: {why}", record.name, record.kind))
+    };
+    answer.faults.first().cloned().or_else(|| records.filter_map(bad).next())
+}
