@@ -1,0 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "peers on loopback are sockets too")]
+
+mod odd;
+mod reach;
+mod world;
