@@ -10,6 +10,7 @@ mod chains;
 mod cli;
 mod command;
 mod contracts;
+mod dns_reach;
 mod faults;
 mod import;
 mod journeys;

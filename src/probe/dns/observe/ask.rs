@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::{LONGEST_QUESTION, Look, out_of_time};
-use crate::formats::dns::{Name, Query, QueryEdns, Record, RecordType};
+use crate::formats::dns::{Name, Query, QueryEdns, Rcode, Record, RecordType};
 use crate::net;
 use crate::net::{Origin, Reply, Transport, TransportError};
 use crate::probe::dns::facts::{Answer, Asked, Over, Question, Server};
@@ -77,16 +77,34 @@ impl Look<'_> {
         }
     }
 
+    /// The same, and without EDNS if the server does not know it (RFC 6891 section 7).
+    pub(super) async fn ask_tolerantly(
+        &self,
+        place: &Place,
+        query: &Query,
+        over: Over,
+    ) -> Result<Asked, Skipped> {
+        let asked = self.ask(place, query, over).await?;
+        let unknown = asked
+            .answer
+            .as_ref()
+            .is_some_and(|answer| matches!(answer.rcode, Rcode::FORMERR | Rcode::NOTIMP) && !answer.edns);
+        if !unknown {
+            return Ok(asked);
+        }
+        self.ask(place, &Query { edns: None, ..query.clone() }, over).await
+    }
+
     /// The whole answer.
     pub(super) async fn ask_whole(&self, place: &Place, query: &Query, way: Way) -> Result<Asked, Skipped> {
         if way == Way::Tcp {
-            return self.ask(place, query, Over::Tcp).await;
+            return self.ask_tolerantly(place, query, Over::Tcp).await;
         }
-        let asked = self.ask(place, query, Over::Udp).await?;
+        let asked = self.ask_tolerantly(place, query, Over::Udp).await?;
         if !asked.answer.as_ref().is_some_and(|answer| answer.truncated) {
             return Ok(asked);
         }
-        let mut whole = self.ask(place, query, Over::Tcp).await?;
+        let mut whole = self.ask_tolerantly(place, query, Over::Tcp).await?;
         if let Some(answer) = &mut whole.answer {
             answer.truncated = true;
         }

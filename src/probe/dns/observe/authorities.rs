@@ -189,7 +189,10 @@ async fn ask(look: &Look<'_>, place: &Place, questions: &[Question]) -> (Server,
     let mut named = super::ask::plain(&soa);
     named.edns = named.edns.map(|edns| QueryEdns { nsid: true, ..edns });
     let plain = super::ask::plain(&soa);
-    let (udp, tcp) = tokio::join!(look.ask(place, &named, Over::Udp), look.ask(place, &plain, Over::Tcp));
+    let (udp, tcp) = tokio::join!(
+        look.ask_tolerantly(place, &named, Over::Udp),
+        look.ask_tolerantly(place, &plain, Over::Tcp)
+    );
     let mut answers_over = Vec::new();
     for (over, soa) in [(Over::Udp, udp), (Over::Tcp, tcp)] {
         match soa {

@@ -12,6 +12,8 @@ use crate::probe::web::facts::Skipped;
 
 /// The most questions on the way down.
 const MOST_STEPS: usize = 32;
+/// So many silent servers of one zone are waited for: where none of them answers, it is the network.
+const MOST_SILENT: usize = 5;
 /// The most servers of the parent zone that are asked.
 const MOST_SERVERS: usize = 32;
 
@@ -38,7 +40,7 @@ pub(super) async fn parent(look: &Look<'_>) -> Parent {
     if !look.spec.parent.is_empty() {
         let places = look.spec.parent.iter().map(|address| Place::of(*address, look.written())).collect();
         let mut parent = Parent { servers: ask(look, places).await, ..Parent::default() };
-        parent.zone = parent_zone(look, &parent.servers);
+        parent.zone = said_zone(look, &parent.servers).or_else(|| look.spec.zone.0.parent());
         return parent;
     }
     let mut parent = Parent::default();
@@ -49,8 +51,9 @@ pub(super) async fn parent(look: &Look<'_>) -> Parent {
             Step::Down(below) => level = below,
             Step::Here(zone) => {
                 add_unglued(look, &mut level, &mut parent.unresolved).await;
-                parent.zone = Some(zone);
                 parent.servers = ask(look, level.places).await;
+                // A server of several zones on the way passes those in between over.
+                parent.zone = said_zone(look, &parent.servers).or(Some(zone));
                 return parent;
             }
             Step::Nothing => {
@@ -87,8 +90,8 @@ fn roots(look: &Look<'_>) -> Level {
 /// Asks the servers of a level in turn until one leads on.
 async fn step(look: &Look<'_>, level: &mut Level, steps: &mut usize, passed_over: &mut Vec<Server>) -> Step {
     let query = plain(&question(&look.spec.zone.0, RecordType::NS));
-    let mut next = 0;
-    loop {
+    let (mut next, mut silent) = (0, 0);
+    while silent < MOST_SILENT {
         if next == level.places.len() {
             if level.unglued.is_empty() {
                 return Step::Nothing;
@@ -102,10 +105,14 @@ async fn step(look: &Look<'_>, level: &mut Level, steps: &mut usize, passed_over
         let asked = look.ask_whole(place, &query, Way::Usual).await;
         let answer = asked.as_ref().ok().and_then(|asked| asked.answer.as_ref());
         match answer.map_or(Step::Nothing, |answer| read(look, level, answer)) {
-            Step::Nothing => passed_over.push(of_no_help(place, asked)),
+            Step::Nothing => {
+                silent += usize::from(asked.as_ref().is_ok_and(|asked| asked.failure.is_some()));
+                passed_over.push(of_no_help(place, asked));
+            }
             step => return step,
         }
     }
+    Step::Nothing
 }
 
 fn of_no_help(place: &Place, asked: Result<Asked, Skipped>) -> Server {
@@ -236,8 +243,8 @@ async fn ask_one(look: &Look<'_>, place: &Place) -> Server {
     server
 }
 
-/// Of which zone given servers are: it signs its answer to DS, or says with its SOA that there is none.
-fn parent_zone(look: &Look<'_>, servers: &[Server]) -> Option<Name> {
+/// Of which zone the servers are: it signs its answer to DS, or says with its SOA that there is none.
+fn said_zone(look: &Look<'_>, servers: &[Server]) -> Option<Name> {
     let zone = &look.spec.zone.0;
     let of_answer = |answer: &Answer| {
         let soas = answer.authorities.iter().filter(|record| record.kind == RecordType::SOA);
@@ -247,6 +254,5 @@ fn parent_zone(look: &Look<'_>, servers: &[Server]) -> Option<Name> {
         });
         soas.map(|soa| soa.name.clone()).chain(signers).find(|name| zone.is_within(name) && name != zone)
     };
-    let said = servers.iter().filter_map(|server| server.answer(zone, RecordType::DS)).find_map(of_answer);
-    said.or_else(|| zone.parent())
+    servers.iter().filter_map(|server| server.answer(zone, RecordType::DS)).find_map(of_answer)
 }

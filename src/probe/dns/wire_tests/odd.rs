@@ -175,6 +175,24 @@ async fn answers_to_something_else_are_no_answers() {
 }
 
 #[tokio::test]
+async fn a_server_that_does_not_know_edns_is_asked_without() {
+    let old: Answers = Arc::new(|query| {
+        // The count of additional records.
+        let say = match query.bytes[11] {
+            0 => look_up(&name(ZONE), &records(), query),
+            _ => Say::code(1),
+        };
+        vec![say.bytes(query)]
+    });
+    let world = world(old, records()).await;
+    let spec = world.spec(json!({}));
+    let facts = world.look(&spec, world.at(3)).await.unwrap().facts;
+    assert!(at(&facts, 2).is_authoritative(&facts.zone));
+    assert!(!authority(&facts).answer(&facts.zone, RecordType::SOA).unwrap().edns);
+    assert_eq!(found(&spec, &facts), [] as [&str; 0]);
+}
+
+#[tokio::test]
 async fn names_that_point_at_themselves_are_told_and_end() {
     let looped: Answers = Arc::new(|query| {
         let mut bytes = look_up(&name(ZONE), &records(), query).bytes(query);
