@@ -17,6 +17,7 @@ const REACH: &[&str] = &[
     "dns.resolver_unmeasured",
     "dns.not_asked",
     "dns.no_route",
+    "dns.addresses_left_out",
     "dns.undecodable",
 ];
 

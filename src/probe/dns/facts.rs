@@ -25,7 +25,8 @@ pub struct Facts {
     /// The resolvers of the settings.
     pub resolvers: Vec<Resolver>,
     /// The record sets that are compared, those of the apex first, then those of the settings. Every
-    /// authority and every resolver is asked for each. SOA, DNSKEY and DS are asked for beside them.
+    /// authority and every resolver is asked for each, but for the zone's DS the servers of the parent;
+    /// see [`Facts::knowing`]. SOA, DNSKEY and DS are asked for beside them.
     pub questions: Vec<Question>,
     /// The names that CNAME, MX, NS and SRV records lead to, at most 32, as the resolvers see them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -239,15 +240,27 @@ pub struct Answer {
     /// So many records of the answer were too much to keep: what is kept is not the whole set.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub left_out: usize,
-    /// The records of the authority section.
+    /// The records of the authority section; of authorities and resolvers where none answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub authorities: Vec<Record>,
-    /// Addresses of the additional section: glue.
+    /// The records of the additional section, likewise: glue.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub additionals: Vec<Record>,
     /// What of the message could not be read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<String>,
+}
+
+impl Facts {
+    /// Those who know a record set first-hand: the servers of the parent for the zone's DS (RFC 4035
+    /// section 2.4), for all else the authorities that serve the zone.
+    pub fn knowing(&self, question: &Question) -> Vec<&Server> {
+        if question.kind == RecordType::DS && question.name == self.zone {
+            return self.parent.servers.iter().collect();
+        }
+        let serving = self.authorities.iter().filter(|authority| authority.is_authoritative(&self.zone));
+        serving.map(|authority| &authority.server).collect()
+    }
 }
 
 impl Question {

@@ -2,6 +2,7 @@
 
 use super::observe::questions::MOST_QUESTIONS;
 use super::spec::Spec;
+use crate::formats::dns::RecordType;
 use crate::probe::Problem;
 
 fn problem(path: &[&str], message: impl Into<String>) -> Problem {
@@ -10,7 +11,7 @@ fn problem(path: &[&str], message: impl Into<String>) -> Problem {
 
 type Rule = fn(&Spec) -> Vec<Problem>;
 
-const RULES: &[Rule] = &[root, outside, repeated, too_many, ports, windows];
+const RULES: &[Rule] = &[root, outside, repeated, uncomparable, too_many, ports, windows];
 
 /// What is wrong with the settings.
 pub fn problems(spec: &Spec) -> Vec<Problem> {
@@ -49,6 +50,21 @@ fn repeated(spec: &Spec) -> Vec<Problem> {
         Some(problem(&["records"], message))
     };
     spec.records.iter().enumerate().filter_map(again).collect()
+}
+
+fn uncomparable(spec: &Spec) -> Vec<Problem> {
+    let fault = |record: &super::spec::RecordSpec| {
+        let why = match record.kind.0 {
+            RecordType::SOA => "changes with every change of the zone; it is looked at by itself",
+            RecordType::RRSIG | RecordType::NSEC | RecordType::NSEC3 => {
+                "is made anew by whoever signs the zone; signatures are looked at by themselves"
+            }
+            RecordType::ANY | RecordType::AXFR | RecordType::OPT => "is no type of records",
+            _ => return None,
+        };
+        Some(problem(&["records"], format!("{} {why}; leave it out", record.kind.0)))
+    };
+    spec.records.iter().filter_map(fault).collect()
 }
 
 fn too_many(spec: &Spec) -> Vec<Problem> {
@@ -98,6 +114,8 @@ mod tests {
                 "records",
                 "twice",
             ),
+            (json!({ "records": [{ "name": "@", "type": "SOA" }] }), "records", "by itself"),
+            (json!({ "records": [{ "name": "@", "type": "ANY" }] }), "records", "no type"),
             (json!({ "port": 0 }), "port", "port 0"),
             (json!({ "parent": ["192.0.2.1:0"] }), "parent", "port 0"),
             (json!({ "roots": ["[2001:db8::1]:0"] }), "roots", "port 0"),

@@ -14,6 +14,7 @@ pub const ALL: &[FindingDoc] = &[
     reach::PARENT_UNREACHABLE,
     reach::RESOLVER_UNMEASURED,
     reach::NOT_ASKED,
+    reach::LEFT_OUT,
     reach::NO_ROUTE,
     reach::UNDECODABLE,
 ];

@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::model::{Confirm, FindingDoc, Severity};
 use Severity::{Critical, Error, Info, Warning};
 
-/// A look every ten seconds until three in a row agree: the network loses packets.
+/// A look every ten seconds until three in a row agree: the network loses packets, and servers load
+/// their zones anew.
 const NETWORK: Option<Confirm> =
     Some(Confirm { failures: 3, successes: 2, recheck: Some(Duration::from_secs(10)) });
 
@@ -56,7 +57,7 @@ pub const NO_AUTHORITY_ANSWERS: FindingDoc = network(doc(
     ],
     Some("RFC 1034 section 4.2"),
 ));
-pub const LAME: FindingDoc = doc(
+pub const LAME: FindingDoc = network(doc(
     "dns.lame",
     Error,
     false,
@@ -66,7 +67,7 @@ pub const LAME: FindingDoc = doc(
         "Set the zone up on that server (a secondary whose transfers fail loses it after its expire time), or take the server out of the delegation.",
     ],
     Some("RFC 1912 section 2.8"),
-);
+));
 pub const NO_DELEGATION: FindingDoc = network(doc(
     "dns.no_delegation",
     Critical,
@@ -108,6 +109,17 @@ pub const NOT_ASKED: FindingDoc = doc(
         "A name server could not be asked for a reason on our side.",
         "The verdict rests on the others.",
         "The summary names the reason: a private address needs `private: true`, a run out of time a longer `deadline`, a name that could not be looked up a resolver that works.",
+    ],
+    None,
+);
+pub const LEFT_OUT: FindingDoc = doc(
+    "dns.addresses_left_out",
+    Info,
+    false,
+    [
+        "The zone's name servers have more addresses than are asked in one run.",
+        "The addresses named are not covered by this check.",
+        "Nothing, if so many are meant; resolvers try only a few of them.",
     ],
     None,
 );

@@ -3,16 +3,19 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use tokio::time::Instant;
 
 use super::{LONGEST_QUESTION, Look, out_of_time};
-use crate::formats::dns::{Name, Query, QueryEdns, Rcode, Record, RecordType};
+use crate::formats::dns::{Name, Outcome, Query, QueryEdns, Rcode, Record, RecordType};
 use crate::net;
 use crate::net::{Origin, Reply, Transport, TransportError};
 use crate::probe::dns::facts::{Answer, Asked, Over, Question, Server};
 use crate::probe::web::facts::{Skipped, failure, our_side};
 
+/// So many questions are on their way to one server at a time.
+const AT_ONCE: usize = 4;
 /// The most records of a section that are kept.
 const MOST_RECORDS: usize = 1_000;
 /// The most data of records, in bytes, that is kept of one server.
@@ -111,12 +114,17 @@ impl Look<'_> {
         Ok(whole)
     }
 
-    /// All of these at once; what could not be asked is missing.
+    /// All of these, a few at a time; what could not be asked is missing.
     pub(super) async fn ask_all(&self, place: &Place, questions: &[Question], way: Way) -> Vec<Asked> {
         let queries: Vec<Query> = questions.iter().map(plain).collect();
-        let all = join_all(queries.iter().map(|query| self.ask_whole(place, query, way))).await;
-        all.into_iter().flatten().collect()
+        let all = queries.iter().map(|query| self.ask_whole(place, query, way).boxed());
+        a_few_at_a_time(all.collect()).await.into_iter().flatten().collect()
     }
+}
+
+/// What all of these questions to one server come to, in their order.
+pub(super) async fn a_few_at_a_time<T>(all: Vec<BoxFuture<'_, T>>) -> Vec<T> {
+    stream::iter(all).buffered(AT_ONCE).collect().await
 }
 
 /// An answer, as a fact.
@@ -174,6 +182,17 @@ fn first(mut records: Vec<Record>) -> Vec<Record> {
 pub(super) fn cut(answer: &mut Answer, most: usize) {
     answer.left_out += answer.answers.len().saturating_sub(most);
     answer.answers.truncate(most);
+}
+
+/// Forgets what stands beside records that answer: it says no more of the zone.
+pub(super) fn trim(asked: &mut [Asked]) {
+    for asked in asked {
+        let Some(answer) = asked.answer.as_mut() else { continue };
+        if answer.outcome(&asked.question) == Outcome::Records {
+            answer.authorities.clear();
+            answer.additionals.clear();
+        }
+    }
 }
 
 /// Keeps what is not too much of what a server said.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use futures_util::future::join_all;
 
-use super::ask::{Place, Way, bound, question};
+use super::ask::{Place, Way, bound, question, trim};
 use super::walk::{addresses, found, names};
 use super::{LONGEST_LOOKUP, Look, trials};
 use crate::formats::dns::{Name, Outcome, QueryEdns, RecordType};
@@ -170,7 +170,9 @@ fn all_questions(look: &Look<'_>, servers: &[NameServer], questions: &[Question]
     let own = servers.iter().filter(|server| server.name.is_within(zone));
     let addresses = own.flat_map(|server| of_host(&server.name));
     for question in questions.iter().cloned().chain(addresses) {
-        if !all.contains(&question) {
+        // Of its own DS the zone knows nothing, and says so: that is no answer.
+        let of_parent = question.kind == RecordType::DS && question.name == *zone;
+        if !of_parent && !all.contains(&question) {
             all.push(question);
         }
     }
@@ -217,6 +219,7 @@ async fn ask(look: &Look<'_>, place: &Place, questions: &[Question]) -> (Server,
     let more = of_signed(&server, zone);
     server.asked.extend(look.ask_all(place, &more, way).await);
     follow(look, place, &mut server, questions, way).await;
+    trim(&mut server.asked);
     bound(&mut server.asked);
     (server, tried)
 }

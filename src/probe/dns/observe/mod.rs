@@ -152,3 +152,53 @@ fn timings(facts: &Facts) -> Timings {
     }
     timings
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::dns::facts::{Authority, Parent, Resolver};
+
+    fn skipped(cause: Cause, no_route: bool) -> Skipped {
+        Skipped { cause, why: "words".to_owned(), no_route }
+    }
+
+    /// One authority and one resolver, neither of which said anything.
+    fn facts(authority: Option<Skipped>, resolver: Option<Skipped>) -> Facts {
+        let address = "192.0.2.1:53".parse().unwrap();
+        let server = Server { name: None, address, unmeasured: authority, asked: Vec::new() };
+        let zone: crate::formats::dns::Name = "acme.example".parse().unwrap();
+        Facts {
+            zone,
+            parent: Parent::default(),
+            name_servers: Vec::new(),
+            authorities: vec![Authority {
+                server,
+                by_parent: true,
+                by_child: false,
+                glue: true,
+                resolved: false,
+                tried: Vec::new(),
+            }],
+            left_out: Vec::new(),
+            resolvers: vec![Resolver { server: "system".into(), unmeasured: resolver, asked: Vec::new() }],
+            questions: Vec::new(),
+            targets: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn silence_is_the_zones_only_if_our_resolver_lives_and_something_was_sent() {
+        let dead = || Some(skipped(Cause::LocalDns, false));
+        let no_route = || Some(skipped(Cause::LocalNetwork, true));
+        for (authority, resolver, cause) in [
+            (None, None, None),
+            (None, dead(), Some(Cause::LocalDns)),
+            (no_route(), dead(), Some(Cause::LocalNetwork)),
+            (no_route(), None, Some(Cause::LocalNetwork)),
+            (Some(skipped(Cause::Config, false)), None, None),
+        ] {
+            let said = unmeasured(&facts(authority.clone(), resolver.clone()));
+            assert_eq!(said.map(|said| said.cause), cause, "{authority:?} {resolver:?}");
+        }
+    }
+}

@@ -1,9 +1,10 @@
 //! What the resolvers say that people use, each by itself.
 
+use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::ask::{answered, bound, failed, question};
+use super::ask::{a_few_at_a_time, answered, bound, failed, question, trim};
 use super::{LONGEST_LOOKUP, Look, out_of_time};
 use crate::formats::dns::{Query, Rcode, RecordType};
 use crate::probe::dns::facts::{Asked, Over, Question, Resolver};
@@ -32,8 +33,8 @@ async fn ask(look: &Look<'_>, server: &str, questions: &[Question]) -> Resolver 
             return resolver;
         }
     }
-    let all = join_all(questions.iter().map(|question| look_up(look, server, question))).await;
-    for asked in all {
+    let all = questions.iter().map(|question| look_up(look, server, question).boxed());
+    for asked in a_few_at_a_time(all.collect()).await {
         match asked {
             Ok(asked) => resolver.asked.extend(asked),
             Err(skipped) => resolver.unmeasured = Some(skipped),
@@ -43,6 +44,7 @@ async fn ask(look: &Look<'_>, server: &str, questions: &[Question]) -> Resolver 
     if resolver.asked.iter().any(|asked| asked.answer.is_some()) {
         resolver.unmeasured = None;
     }
+    trim(&mut resolver.asked);
     bound(&mut resolver.asked);
     resolver
 }

@@ -1,9 +1,9 @@
 //! Unusual questions to an authority.
 
-use futures_util::future::join_all;
+use futures_util::FutureExt as _;
 
 use super::Look;
-use super::ask::{Place, cut};
+use super::ask::{Place, a_few_at_a_time, cut};
 use crate::formats::dns::{Name, Query, QueryEdns, RecordType};
 use crate::probe::dns::facts::{Over, Trial, Tried};
 
@@ -52,14 +52,17 @@ fn in_changing_case(name: &Name) -> Name {
 pub(super) async fn trials(look: &Look<'_>, place: &Place, answers_over: &[Over]) -> Vec<Tried> {
     let zone = &look.spec.zone.0;
     let fitting = TRIALS.iter().filter(|(_, over, _)| answers_over.contains(over));
-    let all = join_all(fitting.map(|(trial, over, make)| async move {
-        let mut asked = look.ask(place, &make(zone), *over).await.ok()?;
-        if *trial == Trial::Transfer
-            && let Some(answer) = &mut asked.answer
-        {
-            cut(answer, 1);
-        }
-        Some(Tried { trial: *trial, asked })
-    }));
-    all.await.into_iter().flatten().collect()
+    let all = fitting.map(|(trial, over, make)| {
+        let one = async move {
+            let mut asked = look.ask(place, &make(zone), *over).await.ok()?;
+            if *trial == Trial::Transfer
+                && let Some(answer) = &mut asked.answer
+            {
+                cut(answer, 1);
+            }
+            Some(Tried { trial: *trial, asked })
+        };
+        one.boxed()
+    });
+    a_few_at_a_time(all.collect()).await.into_iter().flatten().collect()
 }

@@ -16,7 +16,8 @@ const MOST_LINES: usize = 32;
 
 type Part = fn(&Case<'_>) -> Vec<Finding>;
 
-const PARTS: &[Part] = &[parent, all_authorities, each_authority, unasked, no_route, resolvers, undecodable];
+const PARTS: &[Part] =
+    &[parent, all_authorities, each_authority, unasked, left_out, no_route, resolvers, undecodable];
 
 /// Looks.
 pub fn look(case: &Case<'_>, _: &mut Memory) -> Vec<Finding> {
@@ -187,6 +188,19 @@ fn unasked(case: &Case<'_>) -> Vec<Finding> {
     found.collect()
 }
 
+fn left_out(case: &Case<'_>) -> Vec<Finding> {
+    let (facts, count) = (case.facts, case.facts.left_out.len());
+    if count == 0 {
+        return Vec::new();
+    }
+    let summary = format!(
+        "{} addresses of its name servers were asked, {count} more were not",
+        facts.authorities.len()
+    );
+    let addresses = lines(facts.left_out.iter().map(ToString::to_string));
+    vec![Finding::of(&docs::LEFT_OUT, facts.zone.to_string(), summary).with("left_out", addresses)]
+}
+
 fn no_route(case: &Case<'_>) -> Vec<Finding> {
     let mut families: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let of_parent = case.facts.parent.servers.iter();
@@ -249,4 +263,117 @@ fn unread(answer: &Answer) -> Option<String> {
         record.data.as_ref().err().map(|why| format!("{} {}: {why}", record.name, record.kind))
     };
     answer.faults.first().cloned().or_else(|| records.filter_map(bad).next())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::probe::dns::{Facts, Spec};
+
+    const ZONE: &str = "acme.example.";
+
+    fn asked(over: &str, rcode: &str, aa: bool) -> Value {
+        let soa = json!({ "name": ZONE, "kind": "SOA", "class": 1, "ttl": 60,
+            "rdata": "AAAAAAABAAAAAQAAAAEAAAABAAAAAQ==" });
+        let answers = if rcode == "NOERROR" { vec![soa] } else { Vec::new() };
+        json!({ "name": ZONE, "kind": "SOA", "over": over, "took": 0.1,
+            "answer": { "rcode": rcode, "authoritative": aa, "answers": answers } })
+    }
+
+    fn failed(over: &str) -> Value {
+        json!({ "name": ZONE, "kind": "SOA", "over": over, "took": 3.0,
+            "failure": { "phase": "ttfb", "kind": "timeout", "detail": "" } })
+    }
+
+    fn skipped(cause: &str, no_route: bool) -> Value {
+        json!({ "cause": cause, "why": "words", "no_route": no_route })
+    }
+
+    fn authority(address: &str, asked: &[Value], unmeasured: Value) -> Value {
+        json!({ "name": "ns.acme.example.", "address": address, "asked": asked, "unmeasured": unmeasured,
+            "by_parent": true, "by_child": false })
+    }
+
+    fn found(authorities: &[Value], more: Value) -> Vec<Finding> {
+        let mut facts = json!({ "zone": ZONE, "parent": { "zone": "example.", "servers": [] },
+            "name_servers": [{ "name": "ns.acme.example.", "by_parent": true, "by_child": true }],
+            "authorities": authorities, "resolvers": [], "questions": [] });
+        facts.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let facts: Facts = serde_json::from_value(facts).unwrap();
+        let spec: Spec = serde_json::from_value(json!({ "zone": ZONE })).unwrap();
+        let memory = Memory::default();
+        let case = Case {
+            spec: &spec,
+            facts: &facts,
+            memory: &memory,
+            baselines: Ok(&[]),
+            now: jiff::Timestamp::UNIX_EPOCH,
+        };
+        look(&case, &mut Memory::default())
+    }
+
+    fn ids(findings: &[Finding]) -> Vec<&str> {
+        findings.iter().map(|finding| finding.id.as_str()).collect()
+    }
+
+    fn good(address: &str) -> Value {
+        authority(address, &[asked("udp", "NOERROR", true), asked("tcp", "NOERROR", true)], Value::Null)
+    }
+
+    #[test]
+    fn a_host_without_ipv6_is_told_once_and_blames_no_server() {
+        let unrouted = |address| authority(address, &[], skipped("local_network", true));
+        let all = [good("192.0.2.1:53"), unrouted("[2001:db8::1]:53"), unrouted("[2001:db8::2]:53")];
+        let findings = found(&all, json!({}));
+        assert_eq!(ids(&findings), ["dns.no_route"]);
+        assert_eq!((findings[0].subject.as_str(), findings[0].measured), ("IPv6", false));
+        assert_eq!(findings[0].evidence["servers"].as_array().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn dead_servers_break_the_zone_though_others_have_no_route_but_not_while_one_is_unknown() {
+        let dead = authority("192.0.2.1:53", &[failed("udp"), failed("tcp")], Value::Null);
+        let unrouted = authority("[2001:db8::1]:53", &[], skipped("local_network", true));
+        let unknown = authority("192.0.2.2:53", &[], skipped("overload", false));
+        let broken = |all: &[Value]| found(all, json!({})).iter().any(|finding| finding.broken);
+        assert!(broken(&[dead.clone(), unrouted.clone()]));
+        assert!(!broken(&[dead.clone(), unknown]));
+        assert!(!broken(&[dead, good("192.0.2.3:53")]));
+        assert!(!broken(&[unrouted]), "nothing is known");
+    }
+
+    #[test]
+    fn name_servers_that_have_no_address_at_all_break_the_zone_unless_our_resolver_is_to_blame() {
+        let server = |more: Value| {
+            let mut server = json!({ "name": "ns.gone.example.", "by_parent": true, "by_child": false });
+            server.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            json!({ "name_servers": [server] })
+        };
+        let gone = server(json!({ "failure": { "phase": "dns", "kind": "unresolvable", "detail": "" } }));
+        assert_eq!(ids(&found(&[], gone)), ["dns.no_authority_answers"]);
+        let ours = server(json!({ "unmeasured": skipped("local_dns", false) }));
+        assert_eq!(ids(&found(&[], ours)), ["dns.not_asked"]);
+    }
+
+    #[test]
+    fn a_transport_that_was_not_tried_is_no_failure() {
+        let only_udp = authority("192.0.2.1:53", &[asked("udp", "NOERROR", true)], Value::Null);
+        assert_eq!(ids(&found(&[only_udp], json!({}))), [] as [&str; 0]);
+        let no_tcp = authority("192.0.2.1:53", &[asked("udp", "NOERROR", true), failed("tcp")], Value::Null);
+        assert_eq!(ids(&found(&[no_tcp], json!({}))), ["dns.tcp_fails"]);
+    }
+
+    #[test]
+    fn a_lame_server_is_named_with_who_names_it() {
+        let lame = authority("192.0.2.2:53", &[asked("udp", "REFUSED", false)], Value::Null);
+        let findings = found(&[good("192.0.2.1:53"), lame], json!({}));
+        assert_eq!(ids(&findings), ["dns.lame"]);
+        assert_eq!(findings[0].subject, "ns.acme.example. 192.0.2.2");
+        assert!(
+            findings[0].summary.contains("the delegation names it")
+                && findings[0].summary.contains("REFUSED")
+        );
+    }
 }

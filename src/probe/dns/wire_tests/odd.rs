@@ -217,6 +217,40 @@ async fn names_that_point_at_themselves_are_told_and_end() {
 }
 
 #[tokio::test]
+async fn whatever_bytes_come_a_run_ends_and_its_facts_can_be_kept() {
+    // A xorshift: the same bytes in each run of the test.
+    let state = Arc::new(std::sync::Mutex::new(0x9e37_79b9_7f4a_7c15_u64));
+    let good = from_zone(ZONE, records());
+    let damaged: Answers = Arc::new(move |query| {
+        let next = || {
+            let mut state = state.lock().unwrap();
+            *state ^= *state << 13;
+            *state ^= *state >> 7;
+            *state ^= *state << 17;
+            usize::try_from(*state >> 33).unwrap()
+        };
+        let mut answers = good(query);
+        for bytes in &mut answers {
+            // The number and the question stay, so that it is read.
+            let start = 12 + query.name.to_wire().len() + 4;
+            for _ in 0..next() % 6 {
+                let at = 3 + next() % (bytes.len() - 3);
+                if at < 4 || at >= start || (6..12).contains(&at) {
+                    bytes[at] = next().to_le_bytes()[0];
+                }
+            }
+        }
+        answers
+    });
+    for _ in 0..5 {
+        let world = world(Arc::clone(&damaged), records()).await;
+        let spec = world.spec(json!({}));
+        let facts = world.look(&spec, world.at(3)).await.unwrap().facts;
+        judge(&spec, &facts);
+    }
+}
+
+#[tokio::test]
 async fn servers_with_more_addresses_than_are_asked_are_left_out_and_told() {
     let servers: Vec<(&'static str, Option<std::net::IpAddr>)> =
         (2..42).map(|host| ("ns1.acme.example.", Some(ip(host)))).collect();
@@ -225,4 +259,5 @@ async fn servers_with_more_addresses_than_are_asked_are_left_out_and_told() {
     let spec = world.spec(json!({}));
     let facts = world.look(&spec, world.at(3)).await.unwrap().facts;
     assert_eq!((facts.authorities.len(), facts.left_out.len()), (32, 8));
+    assert!(found(&spec, &facts).contains(&"dns.addresses_left_out acme.example.".to_owned()));
 }

@@ -1,13 +1,14 @@
 //! Who is asked, and what is said of those who do not answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 
 use super::world::*;
 use crate::formats::dns::{Outcome, RecordType};
 use crate::model::Cause;
-use crate::probe::dns::facts::{Over, Question, Trial};
+use crate::probe::dns::facts::{Asked, Over, Question, Trial};
 
 fn records() -> Vec<Entry> {
     vec![
@@ -187,6 +188,41 @@ async fn a_dead_resolver_is_ours_and_says_nothing_of_the_zone() {
 }
 
 #[tokio::test]
+async fn what_a_resolver_fails_on_is_asked_again_unchecked() {
+    let bogus: Answers = Arc::new(|query| {
+        let unchecked = query.bytes[3] & 0x10 != 0;
+        let mut say = look_up(&name("."), &records(), query);
+        if query.name.is_root() || (!unchecked && query.kind == RecordType::A) {
+            say = Say::code(if query.name.is_root() { 0 } else { 2 });
+        }
+        vec![Say { recursion: true, no_authority: true, ..say }.bytes(query)]
+    });
+    let all = vec![(Reach::Both, both()), good(), good(), (Reach::Both, bogus)];
+    let world = World::of(all).await;
+    let spec = world.spec(json!({ "records": [{ "name": "www", "type": "A" }] }));
+    let facts = world.look(&spec, world.at(4)).await.unwrap().facts;
+    let resolver = &facts.resolvers[0];
+    let www = Question { name: name("www.acme.example."), kind: RecordType::A };
+    let outcome = |asked: &Asked| asked.answer.as_ref().unwrap().outcome(&www);
+    assert_eq!(outcome(resolver.asked(&www.name, www.kind).unwrap()), Outcome::ServFail);
+    assert_eq!(outcome(resolver.unchecked(&www.name, www.kind).unwrap()), Outcome::Records);
+    assert!(resolver.unchecked(&facts.zone, RecordType::MX).is_none(), "it did not fail");
+    assert_eq!(resolver.unmeasured, None);
+}
+
+#[tokio::test]
+async fn a_run_out_of_time_blames_nobody() {
+    let world = world((Reach::Both, silent()), (Reach::Both, silent())).await;
+    let spec = world.spec(json!({}));
+    // The end of the run comes before that of any question.
+    let facts = world.look_as(&spec, world.at(4), true, Duration::from_millis(800)).await.unwrap().facts;
+    assert!(facts.authorities.iter().all(|authority| authority.server.asked.is_empty()));
+    let found = found(&spec, &facts);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found.iter().all(|finding| finding.starts_with("dns.not_asked")), "{found:?}");
+}
+
+#[tokio::test]
 async fn when_nobody_answers_and_our_resolver_is_dead_nothing_was_measured() {
     let world = World::of(vec![(Reach::Both, silent())]).await;
     let spec = world.spec(json!({}));
@@ -198,7 +234,7 @@ async fn when_nobody_answers_and_our_resolver_is_dead_nothing_was_measured() {
 async fn private_servers_are_not_asked_for_a_public_portal() {
     let world = world(good(), good()).await;
     let spec = world.spec(json!({}));
-    let facts = world.look_as(&spec, world.at(4), false).await.unwrap().facts;
+    let facts = world.look_as(&spec, world.at(4), false, Duration::from_secs(60)).await.unwrap().facts;
     assert_eq!(facts.parent.servers[0].unmeasured.as_ref().unwrap().cause, Cause::Config);
     for authority in &facts.authorities {
         assert!(authority.server.asked.is_empty());

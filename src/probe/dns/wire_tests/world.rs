@@ -30,6 +30,7 @@ const REACH: &[&str] = &[
     "dns.resolver_unmeasured",
     "dns.not_asked",
     "dns.no_route",
+    "dns.addresses_left_out",
     "dns.undecodable",
 ];
 /// More than this does not go into our datagrams.
@@ -232,7 +233,7 @@ impl World {
     }
 
     pub async fn look(&self, spec: &Spec, resolver: SocketAddr) -> Result<Observed<Facts>, Unmeasured> {
-        self.look_as(spec, resolver, true).await
+        self.look_as(spec, resolver, true, Duration::from_secs(60)).await
     }
 
     pub async fn look_as(
@@ -240,6 +241,7 @@ impl World {
         spec: &Spec,
         resolver: SocketAddr,
         private: bool,
+        deadline: Duration,
     ) -> Result<Observed<Facts>, Unmeasured> {
         let net = Net::new(NetOptions {
             per_host: 10,
@@ -251,7 +253,7 @@ impl World {
             check: CheckId::new("acme", "dns"),
             portal: Arc::new(PortalScope { private, ..PortalScope::default() }),
             timeout: Duration::from_millis(900),
-            deadline: Duration::from_secs(60),
+            deadline,
             resolvers: Arc::new([resolver.to_string()]),
             tls: Arc::new(TlsOptions::default()),
             identity: None,
