@@ -19,7 +19,7 @@ const AT_ONCE: usize = 4;
 /// The most records of a section that are kept.
 const MOST_RECORDS: usize = 1_000;
 /// The most data of records, in bytes, that is kept of one server.
-const MOST_BYTES: usize = 512 * 1024;
+const MOST_BYTES: usize = 256 * 1024;
 
 /// Whom to ask.
 #[derive(Clone, Debug, PartialEq, Eq)]

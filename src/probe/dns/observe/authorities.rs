@@ -16,6 +16,8 @@ use crate::probe::web::facts::{failure, our_side};
 const MOST_ADDRESSES: usize = 32;
 /// The most names of servers that are looked at.
 const MOST_NAMES: usize = 32;
+/// The most addresses of one name that are kept.
+const MOST_OF_NAME: usize = 64;
 /// Aliases are followed so far.
 const MOST_ALIASES: usize = 16;
 
@@ -34,7 +36,6 @@ pub(super) async fn authorities(look: &Look<'_>, parent: &Parent, questions: &[Q
     if found.name_servers.is_empty() && !parent.servers.iter().any(Server::answered) {
         found.name_servers = named_by_resolvers(look).await;
     }
-    found.name_servers.truncate(MOST_NAMES);
     resolve(look, &mut found.name_servers, |server| server.glue.is_empty()).await;
     ask_new(look, &mut found, questions).await;
 
@@ -52,6 +53,9 @@ fn delegation(parent: &Parent, zone: &Name) -> Vec<NameServer> {
     let mut servers: Vec<NameServer> = Vec::new();
     for answer in parent.servers.iter().filter_map(|server| server.answer(zone, RecordType::NS)) {
         for name in names(&answer.authorities, zone).chain(names(&answer.answers, zone)) {
+            if servers.len() == MOST_NAMES && !servers.iter().any(|server| server.name == *name) {
+                continue;
+            }
             let server = entry(&mut servers, name);
             server.by_parent = true;
             for ip in addresses(&answer.additionals, name) {
@@ -80,7 +84,7 @@ fn entry<'s>(servers: &'s mut Vec<NameServer>, name: &Name) -> &'s mut NameServe
 }
 
 fn add(addresses: &mut Vec<IpAddr>, ip: IpAddr) {
-    if !addresses.contains(&ip) {
+    if addresses.len() < MOST_OF_NAME && !addresses.contains(&ip) {
         addresses.push(ip);
     }
 }
@@ -92,7 +96,7 @@ async fn named_by_resolvers(look: &Look<'_>) -> Vec<NameServer> {
     let resolvers = &look.ctx.scope.resolvers;
     let reply = look.ctx.net.lookup(zone, RecordType::NS, resolvers, patience.timeout).await;
     let mut servers = Vec::new();
-    for name in reply.iter().flat_map(|reply| names(&reply.message.answers, zone)) {
+    for name in reply.iter().flat_map(|reply| names(&reply.message.answers, zone)).take(MOST_NAMES) {
         entry(&mut servers, name).by_child = true;
     }
     servers

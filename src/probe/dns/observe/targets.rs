@@ -11,6 +11,8 @@ use crate::probe::dns::facts::{Facts, Question, Resolver, Target};
 
 /// The most names that are looked up.
 const MOST_TARGETS: usize = 32;
+/// The most names they are chosen from: the first by name, which are the same in each run.
+const MOST_NAMED: usize = 1_000;
 
 /// The names that aliases, MX, NS and SRV records of the authorities' answers lead to, each looked up by
 /// the first resolver that answers.
@@ -36,6 +38,9 @@ fn named(facts: &Facts) -> BTreeMap<Name, Vec<Question>> {
     let records = asked.filter_map(|asked| asked.answer.as_ref()).flat_map(|answer| &answer.answers);
     let led = records.filter_map(|record| Some((target(record)?, record.kind, &record.name)));
     for (name, kind, owner) in delegation.chain(led) {
+        if named.len() == MOST_NAMED && !named.contains_key(name) {
+            continue;
+        }
         let of = named.entry(name.clone()).or_default();
         let question = Question { name: owner.clone(), kind };
         if !of.contains(&question) {
