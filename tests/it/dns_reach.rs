@@ -1,6 +1,16 @@
 //! Zones on real name servers: who is asked, and whose fault it is when nobody answers.
 
-use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use portalwatch::formats::dns::{Name, Outcome, Rcode, RecordType};
+use portalwatch::model::{CheckId, Masker};
+use portalwatch::net::{Net, NetOptions, TlsOptions};
+use portalwatch::probe::dns::facts::{Asked, Over, Trial};
+use portalwatch::probe::dns::{Dns, Facts, Memory, Spec};
+use portalwatch::probe::{Ctx, Kind as _, Past, PortalScope, Scope};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::command::{Said, portalwatch_with};
@@ -38,7 +48,7 @@ impl Scene {
             false => Knot::start(&[zone("", "other.example A 192.0.2.1\n", false)]),
         };
         let certified = Authority::new().issue(&["dns.portalwatch.test"]);
-        let unbound = Unbound::start(knot.address(), &[""], &[], &certified);
+        let unbound = Unbound::start(knot.address(), &["", "acme.example"], &[], &certified);
         let folder = TempDir::new().unwrap();
         let config = format!(
             "portals:\n  acme:\n    private: true\n    checks:\n      zone:\n        \
@@ -55,6 +65,40 @@ impl Scene {
 
     fn check(&self) -> Said {
         portalwatch_with(self.folder.path(), &[], &["check", "--config", "monitor.yaml", "--format", "json"])
+    }
+
+    /// What a run sees.
+    async fn facts(&self) -> Facts {
+        let address = self.knot.address();
+        let settings = json!({ "zone": "acme.example", "roots": [address], "port": address.port(),
+            "records": [{ "name": "alias", "type": "A" }] });
+        let spec: Spec = serde_json::from_value(settings).unwrap();
+        let net = Net::new(NetOptions {
+            per_host: 16,
+            global: 50,
+            user_agent: "portalwatch/test".into(),
+            hosts: std::collections::BTreeMap::new(),
+        });
+        let scope = Scope {
+            check: CheckId::new("acme", "zone"),
+            portal: Arc::new(PortalScope { private: true, ..PortalScope::default() }),
+            timeout: Duration::from_secs(5),
+            deadline: Duration::from_secs(60),
+            resolvers: Arc::new([self.unbound.as_ref().unwrap().plain().to_string()]),
+            tls: Arc::new(TlsOptions::default()),
+            identity: None,
+        };
+        let ctx = Ctx {
+            scope: &scope,
+            net: &net,
+            masker: &Masker::default(),
+            at: Timestamp::now(),
+            everything: false,
+            ledger: None,
+            baselines: None,
+            writes: false,
+        };
+        Dns::observe(&spec, &ctx, &Past::of(Memory::default())).await.unwrap().facts
     }
 }
 
@@ -108,4 +152,46 @@ fn a_zone_that_its_parent_forgot_is_broken() {
     let said = scene.check().ended(2);
     assert_eq!(found(&said), [("dns.no_delegation".to_owned(), true)]);
     assert!(said.stdout.contains("NXDOMAIN"), "{}", said.stdout);
+}
+
+#[tokio::test]
+async fn a_signed_zone_is_seen_as_it_is_at_its_server_and_at_a_resolver() {
+    if !Knot::is_here("a_signed_zone_is_seen_as_it_is_at_its_server_and_at_a_resolver") {
+        return;
+    }
+    let facts = Scene::new(true).facts().await;
+    let zone = facts.zone.clone();
+    assert_eq!(facts.parent.zone, Some(Name::root()));
+    assert_eq!(facts.authorities.len(), 1);
+    let authority = &facts.authorities[0];
+    assert!(authority.by_parent && authority.by_child && authority.resolved);
+    let soa = authority.server.asked_over(&zone, RecordType::SOA, Over::Udp).unwrap();
+    assert_eq!(soa.answer.as_ref().unwrap().nsid.as_deref(), Some("knot"));
+    for kind in [RecordType::DNSKEY, RecordType::CDS, RecordType::CDNSKEY, RecordType::NS] {
+        let asked = authority.server.asked(&zone, kind).unwrap();
+        let answer = asked.answer.as_ref().unwrap();
+        assert_eq!(answer.outcome(&asked.question), Outcome::Records, "{kind}");
+        assert!(answer.answers.iter().any(|record| record.kind == RecordType::RRSIG), "{kind}");
+    }
+    let alias: Name = "alias.acme.example".parse().unwrap();
+    let values = |asked: &Asked| asked.answer.as_ref().unwrap().values(&asked.question);
+    for asked in [
+        authority.server.asked(&alias, RecordType::A).unwrap(),
+        facts.resolvers[0].asked(&alias, RecordType::A).unwrap(),
+    ] {
+        assert_eq!(values(asked), ["CNAME www.acme.example."]);
+        assert_eq!(asked.answer.as_ref().unwrap().outcome(&asked.question), Outcome::Records);
+    }
+    let tried = |trial| {
+        let tried = authority.tried.iter().find(|tried| tried.trial == trial).unwrap();
+        tried.asked.answer.as_ref().unwrap()
+    };
+
+    assert_eq!(tried(Trial::EdnsVersion).rcode, Rcode::BADVERS);
+    assert_eq!(tried(Trial::EdnsOption).rcode, Rcode::NOERROR);
+    assert!(tried(Trial::Case).authoritative);
+    assert!(!tried(Trial::Recursion).recursion_available);
+    assert!(tried(Trial::Transfer).answers.is_empty(), "no transfer is allowed");
+    let kept: Facts = serde_json::from_str(&serde_json::to_string(&facts).unwrap()).unwrap();
+    assert_eq!(kept, facts);
 }
