@@ -92,7 +92,7 @@ impl Scene {
             scope: &scope,
             net: &net,
             masker: &Masker::default(),
-            at: Timestamp::now(),
+            at: Timestamp::UNIX_EPOCH,
             everything: false,
             ledger: None,
             baselines: None,
