@@ -1,11 +1,18 @@
 //! Thinks: a list of small functions, each of which looks at the facts for one kind of thing and
 //! gives [`Note`]s; [`merge`] puts those of many addresses together.
 
+pub mod alpn;
 pub mod chain;
 pub mod change;
+pub mod differ_posture;
+pub mod groups;
+pub mod guideline;
 pub mod merge;
+pub mod posture;
+pub mod profile;
 pub mod reach;
 pub mod served;
+pub mod suites;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -49,7 +56,15 @@ pub struct Note<'a> {
 type Look = for<'a> fn(&Case<'a>) -> Vec<Note<'a>>;
 
 /// Everything that is looked at.
-const LOOKS: &[Look] = &[reach::notes, chain::notes, change::notes];
+const LOOKS: &[Look] = &[
+    reach::notes,
+    chain::notes,
+    change::notes,
+    posture::notes,
+    profile::notes,
+    differ_posture::notes,
+    alpn::notes,
+];
 
 impl<'a> Case<'a> {
     /// A certificate that can be read.
@@ -71,13 +86,7 @@ pub fn findings(case: &Case<'_>) -> Vec<Finding> {
 /// What is to be remembered.
 pub fn remember(case: &Case<'_>) -> Memory {
     let mut memory = case.memory.clone();
-    for (host, endpoint) in case.endpoints() {
-        if let Some(posture) = &endpoint.posture {
-            memory
-                .postures
-                .insert(super::memory::endpoint_key(&host.subject(), endpoint.address), posture.clone());
-        }
-    }
+    posture::remember(case, &mut memory.postures);
     memory.fetched.issuers.clone_from(&case.facts.issuers);
     memory.fetched.crls.clone_from(&case.facts.crls);
     let fetched = case.facts.issuers.values().flat_map(|issuer| &issuer.certificates);
