@@ -197,7 +197,7 @@ written_by_name!(
 );
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::probe::certificate) mod tests {
     use super::*;
 
     /// An address that accepts these versions, each with its suites and groups.

@@ -63,3 +63,69 @@ fn different(host: &HostFacts) -> Option<Note<'_>> {
     let finding = Finding { severity: Severity::Info, ..Finding::of(&ALPN, "ALPN", summary) };
     Some(Note { host, address: None, finding })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::posture::tests::{World, merged};
+    use super::*;
+    use crate::probe::certificate::facts::Shown;
+
+    /// Addresses of a host, each with what it agreed on.
+    fn world(agreed: &[Option<&str>]) -> World {
+        let addresses: Vec<String> = (1..=agreed.len()).map(|last| format!("192.0.2.{last}")).collect();
+        let mut world = World::of(addresses.iter().map(|address| (address.as_str(), None)).collect());
+        for (endpoint, protocol) in world.facts.hosts[0].endpoints.iter_mut().zip(agreed) {
+            endpoint.views.push(View {
+                sni: true,
+                key_type: AskedKey::Any,
+                versions: AskedVersions::Both,
+                shown: Some(Shown {
+                    version: Some("TLSv1.3".into()),
+                    alpn: protocol.map(str::to_owned),
+                    ..Shown::default()
+                }),
+                failure: None,
+            });
+        }
+        world
+    }
+
+    fn told(world: &World) -> Vec<(Severity, String)> {
+        let found = world.look(|case| merged(notes(case)));
+        found.into_iter().map(|finding| (finding.severity, finding.summary)).collect()
+    }
+
+    #[test]
+    fn a_protocol_of_http_is_what_is_expected() {
+        assert_eq!(told(&world(&[Some("h2"), Some("h2")])), []);
+        assert_eq!(told(&world(&[Some("http/1.1")])), []);
+    }
+
+    #[test]
+    fn a_web_server_without_one_is_noted() {
+        let nothing = "agrees on no protocol, neither h2 nor http/1.1 (at 192.0.2.1)";
+        assert_eq!(told(&world(&[None])), [(Severity::Notice, nothing.to_owned())]);
+        let other = "agrees on acme-tls/1, neither on h2 nor on http/1.1 (at 192.0.2.1)";
+        assert_eq!(told(&world(&[Some("acme-tls/1")])), [(Severity::Notice, other.to_owned())]);
+    }
+
+    #[test]
+    fn addresses_that_agree_on_different_ones_are_named() {
+        let summary = "different protocols are agreed on: h2 at 192.0.2.1, 192.0.2.3; http/1.1 at 192.0.2.2";
+        let found = told(&world(&[Some("h2"), Some("http/1.1"), Some("h2")]));
+        assert_eq!(found, [(Severity::Info, summary.to_owned())]);
+    }
+
+    #[test]
+    fn where_no_http_is_expected_or_no_handshake_was_finished_nothing_is_missed() {
+        let mut mail = world(&[None]);
+        mail.facts.hosts[0].port = 465;
+        assert_eq!(told(&mail), []);
+        let mut starttls = world(&[None, Some("h2")]);
+        starttls.facts.hosts[0].starttls = Some("smtp".into());
+        assert_eq!(told(&starttls), []);
+        let mut clear = world(&[None]);
+        clear.facts.hosts[0].endpoints[0].views[0].versions = AskedVersions::Old;
+        assert_eq!(told(&clear), []);
+    }
+}

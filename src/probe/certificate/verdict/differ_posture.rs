@@ -157,3 +157,127 @@ impl Trait {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::posture::tests::{World, merged};
+    use super::*;
+    use crate::model::Severity;
+    use crate::probe::certificate::posture::Prime;
+    use crate::probe::certificate::posture::tests::{entry, good};
+    use crate::probe::certificate::spec::Profile;
+
+    fn told(addresses: &[(&str, &Posture)]) -> Vec<String> {
+        let endpoints = addresses.iter().map(|(address, posture)| (*address, Some((*posture).clone())));
+        let found = World::of(endpoints.collect()).look(|case| merged(notes(case)));
+        let told = |finding: Finding| {
+            assert_eq!(finding.id.as_str(), "tls.addresses_differ");
+            assert_eq!(finding.subject, "portal.example addresses");
+            assert_eq!((finding.severity, finding.broken), (Severity::Warning, false));
+            finding.summary
+        };
+        found.into_iter().map(told).collect()
+    }
+
+    fn with_old() -> Posture {
+        let mut posture = good();
+        let old = entry(&mut posture, Version::Tls10);
+        old.accepted = Some(true);
+        old.suites = vec![0x002f];
+        posture
+    }
+
+    #[test]
+    fn equal_addresses_are_told_of_nothing() {
+        assert_eq!(told(&[("192.0.2.1", &good()), ("2001:db8::1", &good())]), [""; 0]);
+        assert_eq!(told(&[("192.0.2.1", &with_old())]), [""; 0]);
+    }
+
+    #[test]
+    fn the_one_address_that_was_forgotten_is_named() {
+        let (new, old) = (good(), with_old());
+        assert_eq!(
+            told(&[("192.0.2.1", &new), ("192.0.2.2", &new), ("192.0.2.7", &old)]),
+            ["its addresses accept different things: TLSv1.0 only at 192.0.2.7"]
+        );
+        assert_eq!(
+            told(&[("192.0.2.1", &old), ("192.0.2.2", &old), ("192.0.2.7", &new)]),
+            ["its addresses accept different things: TLSv1.0 not at 192.0.2.7"]
+        );
+    }
+
+    #[test]
+    fn a_family_that_was_forgotten_is_named() {
+        let (new, old) = (good(), with_old());
+        assert_eq!(
+            told(&[("192.0.2.1", &new), ("192.0.2.2", &new), ("2001:db8::1", &old)]),
+            ["its addresses accept different things: TLSv1.0 only over IPv6 (2001:db8::1)"]
+        );
+        assert_eq!(
+            told(&[("192.0.2.1", &old), ("2001:db8::1", &new)]),
+            ["its addresses accept different things: TLSv1.0 only over IPv4 (192.0.2.1)"]
+        );
+    }
+
+    #[test]
+    fn everything_that_users_get_is_compared() {
+        type Change = fn(&mut Posture);
+        let changes: [(Change, &str); 8] = [
+            (|it| entry(it, Version::Tls12).suites.push(0x000a), "TLS_RSA_WITH_3DES_EDE_CBC_SHA"),
+            (|it| entry(it, Version::Tls13).groups.push(0x001e), "group x448"),
+            (
+                |it| entry(it, Version::Tls12).primes.push(Prime { bits: 1024, name: None }),
+                "a Diffie-Hellman prime of 1024 bits",
+            ),
+            (|it| entry(it, Version::Tls12).signatures.push(0x0201), "signatures rsa_pkcs1_sha1"),
+            (|it| entry(it, Version::Tls12).compression = Some(true), "compression"),
+            (|it| entry(it, Version::Tls12).secure_renegotiation = Some(true), "secure renegotiation"),
+            (
+                |it| entry(it, Version::Tls12).server_preference = Some(true),
+                "an own order of suites with TLSv1.2",
+            ),
+            (|it| it.fallback_scsv = Some(true), "refusal of needless fallbacks"),
+        ];
+        for (change, label) in changes {
+            let mut plain = good();
+            let tls12 = entry(&mut plain, Version::Tls12);
+            tls12.compression = Some(false);
+            tls12.secure_renegotiation = Some(false);
+            tls12.server_preference = Some(false);
+            plain.fallback_scsv = Some(false);
+            let mut changed = plain.clone();
+            change(&mut changed);
+            let expected = format!("its addresses accept different things: {label} only at 192.0.2.2");
+            assert_eq!(told(&[("192.0.2.1", &plain), ("192.0.2.2", &changed)]), [expected]);
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_found_out_is_no_difference() {
+        let mut partial = with_old();
+        partial.incomplete = Some("timed out".into());
+        let tls12 = entry(&mut partial, Version::Tls12);
+        tls12.suites.truncate(1);
+        tls12.server_preference = None;
+        tls12.secure_renegotiation = None;
+        entry(&mut partial, Version::Tls13).accepted = None;
+        let found = told(&[("192.0.2.1", &with_old()), ("192.0.2.2", &partial)]);
+        assert_eq!(found, [""; 0]);
+        let found = told(&[("192.0.2.1", &good()), ("192.0.2.2", &partial)]);
+        assert_eq!(found, ["its addresses accept different things: TLSv1.0 only at 192.0.2.2"]);
+    }
+
+    #[test]
+    fn tickets_and_groups_met_by_chance_are_no_difference() {
+        let mut chance = with_old();
+        entry(&mut chance, Version::Tls12).tickets = Some(true);
+        entry(&mut chance, Version::Tls10).groups.push(0x0017);
+        assert_eq!(told(&[("192.0.2.1", &with_old()), ("192.0.2.2", &chance)]), [""; 0]);
+    }
+
+    #[test]
+    fn without_a_profile_nothing_is_compared() {
+        let world = World::of(vec![("192.0.2.1", Some(good())), ("192.0.2.2", Some(with_old()))]);
+        assert!(world.by(Profile::Off).look(|case| merged(notes(case))).is_empty());
+    }
+}

@@ -103,3 +103,93 @@ pub fn hashes(posture: &Posture, _: &Guideline) -> Vec<Finding> {
     };
     told.into_iter().filter_map(of).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::certificate::posture::Prime;
+    use crate::probe::certificate::posture::tests::{entry, good, posture};
+    use crate::probe::certificate::spec::Profile;
+
+    type Rule = fn(&Posture, &Guideline) -> Vec<Finding>;
+
+    fn told(rule: Rule, posture: &Posture) -> Vec<(&'static str, Severity, String)> {
+        let findings = rule(posture, Guideline::of(Profile::Intermediate).unwrap());
+        let known = |finding: &Finding| {
+            let docs = crate::probe::certificate::docs::ALL;
+            docs.iter().find(|doc| doc.id == finding.id.as_str()).unwrap().id
+        };
+        findings.into_iter().map(|finding| (known(&finding), finding.severity, finding.summary)).collect()
+    }
+
+    fn with_groups(groups: &[&str]) -> Posture {
+        posture(&[(Version::Tls12, &["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"], groups)])
+    }
+
+    #[test]
+    fn a_curve_is_as_bad_as_it_is_short() {
+        for (group, expected) in [
+            ("sect163k1", Severity::Error),
+            ("secp192r1", Severity::Error),
+            ("secp224r1", Severity::Warning),
+            ("sect239k1", Severity::Warning),
+            ("secp256k1", Severity::Notice),
+            ("sect571r1", Severity::Notice),
+        ] {
+            let found = told(curves, &with_groups(&["x25519", group]));
+            let summary = format!("accepts curves that are withdrawn: {group}");
+            assert_eq!(found, [("tls.group_weak", expected, summary)]);
+        }
+        let fine = ["secp256r1", "secp384r1", "secp521r1", "x25519", "x448", "brainpoolP256r1", "ffdhe2048"];
+        assert_eq!(told(curves, &with_groups(&fine)), []);
+        assert_eq!(told(curves, &with_groups(&["sect163k1", "secp256k1"]))[0].1, Severity::Error);
+    }
+
+    #[test]
+    fn a_prime_is_judged_by_its_size_and_by_who_made_it() {
+        for (bits, name, expected) in [
+            (1024, None, Some(("tls.dh_short", Severity::Error))),
+            (1536, Some("modp_1536"), Some(("tls.dh_short", Severity::Error))),
+            (2048, None, Some(("tls.dh_prime", Severity::Warning))),
+            (2048, Some("modp_2048"), Some(("tls.dh_prime", Severity::Notice))),
+            (2048, Some("ffdhe2048"), None),
+        ] {
+            let mut posture = good();
+            let prime = Prime { bits, name: name.map(str::to_owned) };
+            entry(&mut posture, Version::Tls12).primes = vec![prime.clone(), prime];
+            let found: Vec<_> = told(primes, &posture).into_iter().map(|(id, how, _)| (id, how)).collect();
+            assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{bits} {name:?}");
+        }
+    }
+
+    #[test]
+    fn post_quantum_keys_are_noted_and_their_absence_is_no_alarm() {
+        let found = told(post_quantum, &good());
+        let offered = "post-quantum key exchange is offered: X25519MLKEM768";
+        assert_eq!(found, [("tls.post_quantum", Severity::Info, offered.to_owned())]);
+        let mut without = good();
+        entry(&mut without, Version::Tls13).groups = vec![0x001d];
+        let found = told(post_quantum, &without);
+        assert_eq!(found[0].1, Severity::Info);
+        assert_eq!(found[0].2, "no post-quantum key exchange is offered");
+        without.incomplete = Some("timed out".into());
+        assert_eq!(told(post_quantum, &without), []);
+        assert_eq!(told(post_quantum, &with_groups(&["x25519"])), []);
+    }
+
+    #[test]
+    fn a_server_that_signs_with_an_old_hash_is_told_by_the_hash() {
+        for (scheme, expected) in [
+            ("rsa_pkcs1_md5", Some(Severity::Critical)),
+            ("ecdsa_sha1", Some(Severity::Error)),
+            ("rsa_pkcs1_sha224", Some(Severity::Warning)),
+            ("rsa_pss_rsae_sha256", None),
+        ] {
+            let mut posture = good();
+            entry(&mut posture, Version::Tls12).signatures =
+                vec![0x0401, names::signature_number(scheme).unwrap()];
+            let found: Vec<Severity> = told(hashes, &posture).into_iter().map(|found| found.1).collect();
+            assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{scheme}");
+        }
+    }
+}

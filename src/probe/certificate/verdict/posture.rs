@@ -170,3 +170,6 @@ fn incomplete(posture: &Posture, _: &Guideline) -> Vec<Finding> {
     };
     posture.incomplete.iter().map(finding).collect()
 }
+
+#[cfg(test)]
+pub(super) mod tests;

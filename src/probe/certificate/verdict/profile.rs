@@ -140,3 +140,156 @@ fn certificate(leaf: &Certificate, guideline: &Guideline) -> Option<Finding> {
     }
     finding("certificate", "has", guideline, beyond)
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair, SignatureAlgorithm, date_time_ymd};
+
+    use super::super::posture::tests::{World, merged};
+    use super::*;
+    use crate::probe::certificate::facts::{AskedKey, AskedVersions, Shown, View};
+    use crate::probe::certificate::posture::Prime;
+    use crate::probe::certificate::posture::tests::{entry, good, posture};
+    use crate::probe::certificate::spec::Profile;
+
+    /// What the profile says, by subject.
+    fn told(posture: Posture, profile: Profile) -> Vec<(String, Severity, String)> {
+        in_world(&World::of(vec![("192.0.2.1", Some(posture))]).by(profile))
+    }
+
+    fn in_world(world: &World) -> Vec<(String, Severity, String)> {
+        let found = world.look(|case| merged(notes(case)));
+        let told = |finding: Finding| {
+            assert_eq!(finding.id.as_str(), "tls.profile");
+            let summary = finding.summary.replace(" (at 192.0.2.1)", "");
+            (finding.subject.replace("portal.example ", ""), finding.severity, summary)
+        };
+        found.into_iter().map(told).collect()
+    }
+
+    fn row(subject: &str, severity: Severity, summary: &str) -> (String, Severity, String) {
+        (subject.to_owned(), severity, summary.to_owned())
+    }
+
+    #[test]
+    fn a_server_by_the_profile_is_left_alone() {
+        assert_eq!(told(good(), Profile::Intermediate), []);
+        assert_eq!(told(posture(&[]), Profile::Intermediate), []);
+        let stricter = posture(&[
+            (Version::Tls12, &["TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"], &["x25519"]),
+            (Version::Tls13, &["TLS_AES_256_GCM_SHA384"], &["x25519"]),
+        ]);
+        assert_eq!(told(stricter, Profile::Intermediate), []);
+    }
+
+    #[test]
+    fn each_kind_of_departure_is_one_finding_that_names_what_and_the_profile() {
+        let mut beyond = posture(&[
+            (Version::Tls10, &["TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA"], &[]),
+            (Version::Tls12, &["TLS_RSA_WITH_AES_128_GCM_SHA256"], &["x25519", "secp224r1"]),
+            (Version::Tls13, &["TLS_AES_128_GCM_SHA256"], &["x25519"]),
+        ]);
+        entry(&mut beyond, Version::Tls12).primes = vec![Prime { bits: 1024, name: None }];
+        assert_eq!(
+            told(beyond, Profile::Intermediate),
+            [
+                row("versions", Severity::Warning, "accepts TLSv1.0 beyond profile intermediate"),
+                row(
+                    "suites",
+                    Severity::Warning,
+                    "accepts TLS_RSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA beyond profile intermediate"
+                ),
+                row(
+                    "groups",
+                    Severity::Warning,
+                    "accepts secp224r1, Diffie-Hellman of 1024 bits beyond profile intermediate"
+                ),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_beyond_but_not_weak_pages_no_one() {
+        let usual = posture(&[
+            (Version::Tls12, &["TLS_DHE_RSA_WITH_AES_128_GCM_SHA256"], &["x25519", "x448", "secp521r1"]),
+            (Version::Tls13, &["TLS_AES_128_CCM_SHA256"], &["x25519", "ffdhe2048"]),
+        ]);
+        let severities: Vec<_> =
+            told(usual, Profile::Intermediate).into_iter().map(|(subject, how, _)| (subject, how)).collect();
+        let notice = |subject: &str| (subject.to_owned(), Severity::Notice);
+        assert_eq!(severities, [notice("suites"), notice("groups")]);
+    }
+
+    #[test]
+    fn a_version_is_beyond_one_profile_and_needed_by_another() {
+        assert_eq!(
+            told(good(), Profile::Modern)[0],
+            row("versions", Severity::Warning, "accepts TLSv1.2 beyond profile modern")
+        );
+        assert_eq!(
+            told(good(), Profile::Old),
+            [row(
+                "missing versions",
+                Severity::Notice,
+                "does not accept TLSv1.0 and TLSv1.1, which profile old has"
+            )]
+        );
+        let mut unknown = good();
+        entry(&mut unknown, Version::Tls10).accepted = None;
+        entry(&mut unknown, Version::Tls11).accepted = None;
+        assert_eq!(told(unknown, Profile::Old), []);
+    }
+
+    #[test]
+    fn the_order_of_suites_counts_where_the_profile_wants_it() {
+        let mut free = good();
+        entry(&mut free, Version::Tls12).server_preference = Some(false);
+        assert_eq!(told(free.clone(), Profile::Intermediate), []);
+        let found = told(free, Profile::Old);
+        let summary = "leaves the order of suites to the client, against profile old";
+        assert_eq!(found[0], row("order", Severity::Warning, summary));
+    }
+
+    /// An address that shows a leaf with such a key for so many years.
+    fn with_leaf(algorithm: &'static SignatureAlgorithm, years: i32) -> World {
+        let key = KeyPair::generate_for(algorithm).unwrap();
+        let mut params = CertificateParams::new(vec!["portal.example".to_owned()]).unwrap();
+        params.not_before = date_time_ymd(2026, 1, 1);
+        params.not_after = date_time_ymd(2026 + years, 1, 1);
+        let mut world = World::of(vec![("192.0.2.1", Some(good()))]);
+        let leaf = world.facts.keep(params.self_signed(&key).unwrap().der().to_vec());
+        let view = |key_type| View {
+            sni: true,
+            key_type,
+            versions: AskedVersions::Both,
+            shown: Some(Shown { chain: vec![leaf.clone()], ..Shown::default() }),
+            failure: None,
+        };
+        world.facts.hosts[0].endpoints[0].views = vec![view(AskedKey::Any), view(AskedKey::Ecdsa)];
+        world
+    }
+
+    #[test]
+    fn a_usual_certificate_is_by_the_profile() {
+        assert_eq!(in_world(&with_leaf(&rcgen::PKCS_ECDSA_P256_SHA256, 1)), []);
+        assert_eq!(in_world(&with_leaf(&rcgen::PKCS_RSA_SHA256, 1)), []);
+    }
+
+    #[test]
+    fn a_certificate_of_another_kind_is_told_with_its_key_and_lifetime() {
+        let found = in_world(&with_leaf(&rcgen::PKCS_ECDSA_P521_SHA512, 2));
+        let summary =
+            "has a key ECDSA P-521, a lifetime of 730 days (at most 366) beyond profile intermediate";
+        assert_eq!(found, [row("certificate", Severity::Warning, summary)]);
+        let found = in_world(&with_leaf(&rcgen::PKCS_RSA_SHA256, 1).by(Profile::Modern));
+        assert_eq!(found.last().unwrap().0, "certificate");
+        assert!(found.last().unwrap().2.starts_with("has a key RSA 2048, a signature RSA with SHA-256"));
+    }
+
+    #[test]
+    fn a_signature_that_is_merely_stronger_pages_no_one() {
+        let found = in_world(&with_leaf(&rcgen::PKCS_RSA_SHA512, 1));
+        let summary = "has a signature RSA with SHA-512 beyond profile intermediate";
+        assert_eq!(found, [row("certificate", Severity::Notice, summary)]);
+    }
+}
