@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn everything_that_users_get_is_compared() {
         type Change = fn(&mut Posture);
-        let changes: [(Change, &str); 8] = [
+        let changes: [(Change, &str); 9] = [
             (|it| entry(it, Version::Tls12).suites.push(0x000a), "TLS_RSA_WITH_3DES_EDE_CBC_SHA"),
             (|it| entry(it, Version::Tls13).groups.push(0x001e), "group x448"),
             (
@@ -236,6 +236,10 @@ mod tests {
                 |it| entry(it, Version::Tls12).server_preference = Some(true),
                 "an own order of suites with TLSv1.2",
             ),
+            (
+                |it| entry(it, Version::Tls12).extended_master_secret = Some(true),
+                "the extended master secret",
+            ),
             (|it| it.fallback_scsv = Some(true), "refusal of needless fallbacks"),
         ];
         for (change, label) in changes {
@@ -244,6 +248,7 @@ mod tests {
             tls12.compression = Some(false);
             tls12.secure_renegotiation = Some(false);
             tls12.server_preference = Some(false);
+            tls12.extended_master_secret = Some(false);
             plain.fallback_scsv = Some(false);
             let mut changed = plain.clone();
             change(&mut changed);

@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_suite_is_as_bad_as_what_it_does_to_users() {
-        let critical = ("tls.suite_unprotected".to_owned(), Severity::Critical);
+        let critical = [("tls.suite_unprotected".to_owned(), Severity::Critical)];
         for name in [
             "TLS_RSA_WITH_NULL_SHA256",
             "TLS_ECDH_anon_WITH_AES_128_CBC_SHA",
@@ -229,21 +229,21 @@ mod tests {
             "TLS_DHE_RSA_WITH_DES_CBC_SHA",
             "TLS_DH_anon_WITH_3DES_EDE_CBC_SHA",
         ] {
-            assert_eq!(judged(&[name], Profile::Intermediate), [critical.clone()], "{name}");
+            assert_eq!(judged(&[name], Profile::Intermediate), critical, "{name}");
         }
-        let error = ("tls.suite_broken".to_owned(), Severity::Error);
+        let error = [("tls.suite_broken".to_owned(), Severity::Error)];
         for name in ["TLS_RSA_WITH_RC4_128_SHA", "TLS_RSA_WITH_3DES_EDE_CBC_SHA", "TLS_RSA_WITH_IDEA_CBC_SHA"]
         {
-            assert_eq!(judged(&[name], Profile::Intermediate), [error.clone()], "{name}");
+            assert_eq!(judged(&[name], Profile::Intermediate), error, "{name}");
         }
-        let warning = ("tls.suite_weak".to_owned(), Severity::Warning);
+        let warning = [("tls.suite_weak".to_owned(), Severity::Warning)];
         for name in [
             "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA",
             "TLS_RSA_WITH_AES_128_GCM_SHA256",
             "TLS_ECDH_RSA_WITH_AES_128_GCM_SHA256",
             "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8",
         ] {
-            assert_eq!(judged(&[name], Profile::Intermediate), [warning.clone()], "{name}");
+            assert_eq!(judged(&[name], Profile::Intermediate), warning, "{name}");
         }
         for name in ["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256"] {
             assert_eq!(judged(&[name], Profile::Intermediate), [], "{name}");

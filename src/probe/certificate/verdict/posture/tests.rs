@@ -247,3 +247,62 @@ fn an_address_that_is_gone_is_forgotten_in_time_and_memory_is_bounded() {
     let off = world.by(Profile::Off);
     assert!(off.look_at(now, super::super::remember).postures.is_empty());
 }
+
+#[test]
+fn a_whole_run_tells_of_each_address_of_the_profile_and_of_differences() {
+    let mut old = good();
+    accept(&mut old, Version::Tls10);
+    let world = World::of(vec![("192.0.2.1", Some(good())), ("192.0.2.2", Some(old))]);
+    let found = world.look(super::super::findings);
+    let about = |id: &str| found.iter().find(|finding| finding.id.as_str() == id).unwrap();
+    let version = about("tls.version_old");
+    assert_eq!(version.subject, "portal.example server");
+    assert_eq!(version.summary, "accepts TLSv1.0 (at 192.0.2.2)");
+    assert_eq!(about("tls.profile").subject, "portal.example versions");
+    assert_eq!(about("tls.addresses_differ").subject, "portal.example addresses");
+}
+
+#[test]
+fn whatever_can_be_said_is_explained_and_none_of_it_cuts_users_off() {
+    use crate::probe::certificate::docs;
+    let about_tls: Vec<_> = docs::ALL.iter().filter(|doc| doc.id.starts_with("tls.")).collect();
+    for doc in docs::posture::FINDINGS {
+        assert!(!doc.broken && about_tls.contains(&doc), "{}", doc.id);
+    }
+    let chains = crate::probe::certificate::judge::FINDINGS;
+    assert_eq!(docs::ALL.get(..chains.len()), Some(chains));
+    assert_eq!(docs::ALL.len(), chains.len() + docs::posture::FINDINGS.len());
+}
+
+async fn scanned(address: SocketAddr) -> Posture {
+    use crate::net::{Net, NetOptions, Origin, ScanOptions, TlsTarget};
+    let net = Net::new(NetOptions {
+        per_host: 100,
+        global: 100,
+        user_agent: "portalwatch/test".into(),
+        hosts: std::collections::BTreeMap::new(),
+    });
+    let target = TlsTarget {
+        host: "portal.example".into(),
+        address,
+        origin: Origin::Operator,
+        server_name: Some("portal.example".into()),
+        starttls: None,
+        timeout: std::time::Duration::from_secs(10),
+    };
+    let scan = net.scan_tls(&target, ScanOptions::default()).await.unwrap();
+    Posture::of(&scan, Timestamp::UNIX_EPOCH)
+}
+
+#[tokio::test]
+async fn a_real_server_of_today_is_told_of_nothing() {
+    use crate::net::fakes::{Authority, tls_server};
+    let authority = Authority::new();
+    let issued = authority.issue("portal.example", |_| {});
+    let posture = scanned(tls_server(authority.server(&issued, &[], false)).await).await;
+    assert_eq!(judged(posture.clone(), USUAL), []);
+    let world = World::of(vec![("192.0.2.1", Some(posture))]);
+    let found = world.look(super::super::findings);
+    let ids: Vec<&str> = found.iter().map(|finding| finding.id.as_str()).collect();
+    assert_eq!(ids, ["tls.post_quantum"]);
+}
