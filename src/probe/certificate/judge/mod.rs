@@ -18,9 +18,9 @@ mod name;
 mod order;
 mod path;
 mod policy;
-mod revocation;
+pub mod revocation;
 mod rules;
-mod signature;
+pub mod signature;
 #[cfg(test)]
 mod tests;
 
