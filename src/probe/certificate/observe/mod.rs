@@ -1,5 +1,7 @@
 //! Looks: every host, every address, and what certificates lead to. The only part that does I/O.
 
+pub mod ct;
+
 use super::facts::Facts;
 use super::memory::Memory;
 use super::spec::Spec;
