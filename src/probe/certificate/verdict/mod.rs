@@ -2,6 +2,8 @@
 //! gives [`Note`]s; [`merge`] puts those of many addresses together.
 
 pub mod chain;
+#[cfg(test)]
+mod chain_tests;
 pub mod change;
 pub mod ct;
 pub mod differ;
@@ -14,6 +16,8 @@ pub mod judged;
 pub mod leaves;
 pub mod merge;
 pub mod reach;
+#[cfg(test)]
+mod reach_tests;
 pub mod served;
 
 use std::collections::BTreeMap;
