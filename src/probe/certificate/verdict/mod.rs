@@ -4,6 +4,8 @@
 pub mod chain;
 pub mod change;
 pub mod ct;
+#[cfg(test)]
+mod ct_tests;
 pub mod differ;
 #[cfg(test)]
 mod differ_tests;
@@ -15,6 +17,8 @@ pub mod leaves;
 pub mod merge;
 pub mod reach;
 pub mod served;
+#[cfg(test)]
+mod served_tests;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
