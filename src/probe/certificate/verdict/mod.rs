@@ -6,6 +6,8 @@ pub mod chain;
 mod chain_tests;
 pub mod change;
 pub mod ct;
+#[cfg(test)]
+mod ct_tests;
 pub mod differ;
 #[cfg(test)]
 mod differ_tests;
@@ -19,6 +21,8 @@ pub mod reach;
 #[cfg(test)]
 mod reach_tests;
 pub mod served;
+#[cfg(test)]
+mod served_tests;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
