@@ -3,6 +3,7 @@
 //! [`spec`] is what a config says, `observe` looks, [`facts`] is what was seen, [`judge`] thinks of one
 //! chain, [`verdict`] of the whole, [`memory`] is what is kept from run to run.
 
+pub mod ct;
 pub mod facts;
 pub mod judge;
 pub mod memory;
@@ -15,7 +16,10 @@ pub mod verdict;
 
 mod docs;
 mod observe;
+mod text;
 mod validate;
+#[cfg(test)]
+mod wire_tests;
 
 use jiff::Timestamp;
 
@@ -61,8 +65,7 @@ certificate:
     fn judge(spec: &Spec, facts: &Facts, past: &Past<Self>, now: Timestamp) -> Judgement<Self> {
         let anchors =
             Anchors::mozilla_and(facts.trusted.iter().filter_map(|key| facts.certificates.get(key)?.read()));
-        let case =
-            Case { spec, facts, memory: &past.memory, now, certificates: facts.parsed(), anchors: &anchors };
+        let case = Case::new(spec, facts, &past.memory, now, &anchors);
         Judgement { findings: verdict::findings(&case), memory: verdict::remember(&case), unknown: None }
     }
 

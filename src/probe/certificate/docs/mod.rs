@@ -1,13 +1,15 @@
 //! What the kind can find, as `portalwatch explain` prints it. Those about chains are beside their
 //! judge; a file here for each other matter.
 
-mod join;
+pub mod change;
 pub mod posture;
+pub mod reach;
 
 use super::judge;
 use crate::model::FindingDoc;
+use crate::model::finding::{count, join};
 
-const LISTS: &[&[FindingDoc]] = &[judge::FINDINGS, posture::FINDINGS];
+const LISTS: &[&[FindingDoc]] = &[reach::FINDINGS, judge::FINDINGS, change::FINDINGS, posture::FINDINGS];
 
 /// Everything the kind can find.
-pub const ALL: &[FindingDoc] = &join::join::<{ join::count(LISTS) }>(LISTS);
+pub const ALL: &[FindingDoc] = &join::<{ count(LISTS) }>(LISTS);

@@ -3,15 +3,32 @@
 
 pub mod alpn;
 pub mod chain;
+#[cfg(test)]
+mod chain_tests;
 pub mod change;
+pub mod ct;
+#[cfg(test)]
+mod ct_tests;
+pub mod differ;
 pub mod differ_posture;
+#[cfg(test)]
+mod differ_tests;
+#[cfg(test)]
+mod fixtures;
 pub mod groups;
 pub mod guideline;
+pub mod issuer;
+pub mod judged;
+pub mod leaves;
 pub mod merge;
 pub mod posture;
 pub mod profile;
 pub mod reach;
+#[cfg(test)]
+mod reach_tests;
 pub mod served;
+#[cfg(test)]
+mod served_tests;
 pub mod suites;
 
 use std::collections::BTreeMap;
@@ -19,6 +36,7 @@ use std::net::SocketAddr;
 
 use jiff::Timestamp;
 
+use self::judged::JudgedChain;
 use super::facts::{Endpoint, Facts, HostFacts};
 use super::judge::Anchors;
 use super::memory::Memory;
@@ -40,6 +58,8 @@ pub struct Case<'a> {
     pub certificates: BTreeMap<&'a str, Result<Certificate, Malformed>>,
     /// What is trusted: Mozilla's store and `ca_file`.
     pub anchors: &'a Anchors,
+    /// Every chain that was shown to a handshake that asked for the name, judged.
+    pub judged: Vec<JudgedChain<'a>>,
 }
 
 /// One thing about one host, at one address or at all.
@@ -64,9 +84,25 @@ const LOOKS: &[Look] = &[
     profile::notes,
     differ_posture::notes,
     alpn::notes,
+    differ::notes,
+    ct::notes,
 ];
 
 impl<'a> Case<'a> {
+    /// The case of a run; judges the chains.
+    pub fn new(
+        spec: &'a Spec,
+        facts: &'a Facts,
+        memory: &'a Memory,
+        now: Timestamp,
+        anchors: &'a Anchors,
+    ) -> Self {
+        let certificates = facts.parsed();
+        let mut case = Self { spec, facts, memory, now, certificates, anchors, judged: Vec::new() };
+        case.judged = judged::chains(&case);
+        case
+    }
+
     /// A certificate that can be read.
     pub fn certificate(&self, key: &str) -> Option<&Certificate> {
         self.certificates.get(key)?.as_ref().ok()
@@ -94,5 +130,6 @@ pub fn remember(case: &Case<'_>) -> Memory {
         fetched.filter_map(|key| Some((key.clone(), case.facts.certificates.get(key)?.clone()))).collect();
     served::remember(case, &mut memory.served);
     change::remember(case, &mut memory.history);
+    memory.ct = ct::after(case, &memory.history);
     memory
 }

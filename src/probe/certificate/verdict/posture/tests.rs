@@ -55,6 +55,7 @@ impl World {
             now,
             certificates: self.facts.parsed(),
             anchors: &anchors,
+            judged: Vec::new(),
         })
     }
 }
