@@ -1,6 +1,7 @@
 //! What the kind can find, as `portalwatch explain` prints it. Those about chains are beside their
 //! judge; a file here for each other matter.
 
+pub mod pages;
 pub mod reach;
 
 use super::judge::docs as judge;
@@ -24,6 +25,16 @@ pub const ALL: &[FindingDoc] = &[
     reach::NO_SNI,
     reach::PLATFORM_ONLY,
     reach::PLATFORM_DISTRUSTS,
+    pages::NO_HTTPS_REDIRECT,
+    pages::REDIRECT_OTHER_HOST_FIRST,
+    pages::PLAIN_CLOSED,
+    pages::HSTS_MISSING,
+    pages::HSTS_SHORT,
+    pages::HSTS_INVALID,
+    pages::HSTS_ON_REDIRECT,
+    pages::HSTS_PRELOAD,
+    pages::HSTS_OVER_HTTP,
+    pages::FAMILIES_DIFFER,
     judge::EXPIRED,
     judge::NOT_YET_VALID,
     judge::EXPIRING,

@@ -4,6 +4,7 @@
 
 mod fetch;
 mod hosts;
+mod pages;
 mod roots;
 mod scan;
 mod store;
@@ -96,6 +97,9 @@ pub async fn observe(spec: &Spec, ctx: &Ctx<'_>, memory: &Memory) -> Result<Obse
     // Each further look at the hosts is one line here.
     if spec.fetch {
         fetch::fetch(&look, &mut facts).await;
+    }
+    if spec.web {
+        pages::pages(&look, &mut facts).await;
     }
     roots::platform(&mut facts);
     match unmeasured(&facts) {

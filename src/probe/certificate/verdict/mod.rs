@@ -5,6 +5,7 @@ pub mod chain;
 pub mod change;
 pub mod judged;
 pub mod merge;
+pub mod pages;
 pub mod reach;
 pub mod served;
 
@@ -53,7 +54,7 @@ pub struct Note<'a> {
 type Look = for<'a> fn(&Case<'a>) -> Vec<Note<'a>>;
 
 /// Everything that is looked at.
-const LOOKS: &[Look] = &[reach::notes, chain::notes, change::notes];
+const LOOKS: &[Look] = &[reach::notes, chain::notes, change::notes, pages::notes];
 
 impl<'a> Case<'a> {
     /// The case of a run; judges the chains.
