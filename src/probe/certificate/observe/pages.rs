@@ -43,9 +43,9 @@ pub(super) struct Site<'a> {
     pub(super) host: &'a str,
     /// The name asked for and verified, where it is not the host's; it stands in URLs too.
     pub(super) server_name: Option<&'a str>,
-    /// Where HTTPS is; the first of each family is asked.
+    /// Where HTTPS is; the first of each family is asked, and the very first for plain HTTP.
     pub(super) addresses: &'a [SocketAddr],
-    /// The port of plain HTTP at the first address; `None` does not ask, as where a fixed place to
+    /// The port of plain HTTP; `None` does not ask, as where a fixed place to
     /// connect to stands for HTTPS alone.
     pub(super) plain_port: Option<u16>,
 }
@@ -90,7 +90,7 @@ pub(super) async fn look(site: &Site<'_>, ctx: &Ctx<'_>, ends: Instant) -> Pages
         .copied()
         .collect();
     let mut visit = Visit { ctx, ends, made: BTreeMap::new(), tls: tls(site, ctx) };
-    if let (Some(first), Some(port)) = (asked.first(), site.plain_port) {
+    if let (Some(first), Some(port)) = (site.addresses.first(), site.plain_port) {
         let address = SocketAddr::new(first.ip(), port);
         let reserved = u8::try_from(asked.len()).unwrap_or(REQUESTS);
         pages.plain = Some(visit.plain(plain, address, reserved).await);
@@ -122,13 +122,15 @@ fn url(scheme: &str, name: &str) -> Option<Url> {
     Url::parse(&format!("{scheme}://{host}/")).ok()
 }
 
-/// The check's TLS settings, verifying the site's name.
+/// The check's TLS settings; the name verified is the one in the URL.
 fn tls(site: &Site<'_>, ctx: &Ctx<'_>) -> Arc<TlsOptions> {
     let own = &ctx.scope.tls;
-    if own.server_name.as_deref() == site.server_name || site.server_name.is_none() {
-        return own.clone();
+    match (own.server_name.as_deref(), site.server_name) {
+        (Some(other), Some(name)) if other != name => {
+            Arc::new(TlsOptions { server_name: None, ..TlsOptions::clone(own) })
+        }
+        _ => own.clone(),
     }
-    Arc::new(TlsOptions { server_name: site.server_name.map(str::to_owned), ..TlsOptions::clone(own) })
 }
 
 struct Visit<'a> {
@@ -176,14 +178,17 @@ impl Visit<'_> {
             }
             let step = match way.step(response.status, &locations(&response.headers)) {
                 Ok(step) => step,
-                Err(problem) => {
+                Err(mut problem) => {
+                    if let Some(to) = problem.target() {
+                        *to = clip(to);
+                    }
                     plain.end = PlainEnd::Astray(problem);
                     return plain;
                 }
             };
             let hop = PlainHop {
                 status: response.status,
-                to: mask::url(&step.url, &[]),
+                to: clip(&mask::url(&step.url, &[])),
                 secure: step.url.scheme() == "https",
                 same_host: step.url.host() == start.host(),
             };
@@ -272,7 +277,7 @@ fn ended(missed: Missed, redirected_to: Option<&Url>) -> PlainEnd {
     match (missed, redirected_to) {
         (Missed::Target(error), _) => PlainEnd::Failed(failure(&error)),
         (Missed::Guarded(address, _), Some(to)) => {
-            PlainEnd::Astray(RedirectProblem::Guarded { to: mask::url(to, &[]), address })
+            PlainEnd::Astray(RedirectProblem::Guarded { to: clip(&mask::url(to, &[])), address })
         }
         (Missed::Ours(skipped) | Missed::Guarded(_, skipped), _) => PlainEnd::Skipped(skipped),
     }

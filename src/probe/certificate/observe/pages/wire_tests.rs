@@ -133,40 +133,44 @@ impl Portal {
             None => TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap(),
         };
         let tls = if self.trusted { authority.trusted() } else { TlsOptions::default() };
-        let scope = Scope {
-            check: CheckId::new("acme", "tls"),
-            portal: Arc::new(PortalScope { private: self.private, ..PortalScope::default() }),
-            timeout: self.timeout,
-            deadline: Duration::from_secs(60),
-            resolvers: Arc::new(["system".to_owned()]),
-            tls: Arc::new(tls),
-            identity: None,
-        };
-        let net = Net::new(NetOptions {
-            per_host: 16,
-            global: 64,
-            user_agent: "portalwatch/test".into(),
-            hosts: BTreeMap::from([("inside.test".to_owned(), vec![[127, 0, 0, 1].into()])]),
-        });
-        let ctx = Ctx {
-            scope: &scope,
-            net: &net,
-            masker: &Masker::default(),
-            at: Timestamp::UNIX_EPOCH,
-            everything: false,
-            ledger: None,
-            writes: false,
-        };
         let site = Site {
             host: "backend.test",
             server_name: Some("portal.test"),
             addresses: &addresses,
             plain_port: Some(plain.port()),
         };
-        let pages = look(&site, &ctx, Instant::now() + Duration::from_secs(60)).await;
+        let pages = looked(&site, tls, &self).await;
         let requests = requests.lock().unwrap().clone();
         Seen { findings: judged(pages.clone()), pages, requests }
     }
+}
+
+async fn looked(site: &Site<'_>, tls: TlsOptions, portal: &Portal) -> Pages {
+    let scope = Scope {
+        check: CheckId::new("acme", "tls"),
+        portal: Arc::new(PortalScope { private: portal.private, ..PortalScope::default() }),
+        timeout: portal.timeout,
+        deadline: Duration::from_secs(60),
+        resolvers: Arc::new(["system".to_owned()]),
+        tls: Arc::new(tls),
+        identity: None,
+    };
+    let net = Net::new(NetOptions {
+        per_host: 16,
+        global: 64,
+        user_agent: "portalwatch/test".into(),
+        hosts: BTreeMap::new(),
+    });
+    let ctx = Ctx {
+        scope: &scope,
+        net: &net,
+        masker: &Masker::default(),
+        at: Timestamp::UNIX_EPOCH,
+        everything: false,
+        ledger: None,
+        writes: false,
+    };
+    look(site, &ctx, Instant::now() + Duration::from_secs(60)).await
 }
 
 /// As for a portal that is not private, whose HSTS pages.
@@ -230,18 +234,40 @@ async fn no_host_gets_more_than_four_requests() {
 }
 
 #[tokio::test]
-async fn a_redirect_into_the_inner_network_is_not_followed() {
-    let inward: Script = |_| answer(302, "location: http://inside.test/\r\n", "");
-    let seen = Portal { plain: Some(inward), private: false, ..PORTAL }.look().await;
-    // The first request is refused already, by the settings.
-    assert!(matches!(seen.pages.plain.unwrap().end, PlainEnd::Skipped(_)));
+async fn a_private_address_is_asked_only_where_the_settings_say_so() {
+    let seen = Portal { private: false, ..PORTAL }.look().await;
     assert_eq!(seen.requests, Vec::<String>::new());
+    assert_eq!(seen.ids(), Vec::<&str>::new());
+    assert!(matches!(seen.pages.plain.unwrap().end, PlainEnd::Skipped(_)));
+    assert!(matches!(seen.pages.secure[0].came, Came::Skipped(_)));
+}
+
+#[test]
+fn a_redirect_into_the_inner_network_is_the_portals_fault() {
     let refused = || Missed::Guarded([10, 0, 0, 1].into(), out_of_time());
+    assert!(matches!(ended(refused(), None), PlainEnd::Skipped(_)));
     let to = Url::parse("http://inside.test/").unwrap();
-    let PlainEnd::Astray(RedirectProblem::Guarded { to, .. }) = ended(refused(), Some(&to)) else {
-        panic!("a redirect's target is the portal's choice")
+    let PlainEnd::Astray(RedirectProblem::Guarded { to, address }) = ended(refused(), Some(&to)) else {
+        panic!("it is taken for ours")
     };
-    assert_eq!(to, "http://inside.test/");
+    assert_eq!((to.as_str(), address.to_string().as_str()), ("http://inside.test/", "10.0.0.1"));
+}
+
+#[tokio::test]
+async fn a_name_for_other_kinds_is_not_asked_for_here() {
+    let (authority, requests) = (Authority::new(), Requests::default());
+    let issued = authority.issue("portal.test", |_| ());
+    let acceptor = TlsAcceptor::from(authority.server(&issued, &[], false));
+    let addresses = [listen("127.0.0.1:0", Some(acceptor), good, &requests).await];
+    let tls = TlsOptions { server_name: Some("other.test".into()), ..authority.trusted() };
+    let site =
+        Site { host: "10.0.0.1", server_name: Some("portal.test"), addresses: &addresses, plain_port: None };
+    let pages = looked(&site, tls, &PORTAL).await;
+    assert_eq!(judged(pages.clone()), []);
+    assert_eq!(
+        (pages.plain, requests.lock().unwrap().as_slice()),
+        (None, &["https://portal.test/".to_owned()][..])
+    );
 }
 
 #[tokio::test]

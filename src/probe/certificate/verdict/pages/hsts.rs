@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::{unmeasured, unverified, why_none};
 use crate::formats::hsts::{self, Policy, YEAR};
+use crate::judge::clip;
 use crate::model::{Finding, FindingDoc, Severity};
 use crate::probe::certificate::docs::pages as docs;
 use crate::probe::certificate::pages::{Came, Page, Pages};
@@ -21,10 +22,11 @@ pub(super) fn findings(pages: &Pages) -> Vec<Found> {
         return Vec::new();
     }
     let mut found: Vec<Found> = over_http(pages).into_iter().map(|finding| (None, finding)).collect();
+    let seen = pages.secure.iter().any(|secure| matches!(secure.came, Came::Page(_)));
     for secure in &pages.secure {
         let said = match &secure.came {
             Came::Page(page) => of_page(pages, page),
-            came if unverified(came) => Vec::new(),
+            came if unverified(came) || (seen && no_route(came)) => Vec::new(),
             came => unknown(why_none(came).unwrap_or_default()),
         };
         found.extend(said.into_iter().map(|finding| (Some(secure.address), finding)));
@@ -37,13 +39,19 @@ pub(super) fn findings(pages: &Pages) -> Vec<Found> {
     found
 }
 
+/// Whether we have no such family at all. A row that cannot be measured holds an incident open; one that
+/// never can would hold it for ever, after the family that is seen was put right.
+fn no_route(came: &Came) -> bool {
+    matches!(came, Came::Skipped(skipped) if skipped.no_route)
+}
+
 fn unknown(why: String) -> Vec<Finding> {
     unmeasured(&PAGING, HSTS, &format!("could not be looked at: {why}"))
 }
 
 fn over_http(pages: &Pages) -> Option<Finding> {
     let header = pages.plain.as_ref()?.hsts.as_ref()?;
-    let summary = format!("is sent over plain HTTP, where browsers ignore it: {header:?}");
+    let summary = format!("is sent over plain HTTP, where browsers ignore it: {:?}", clip(header));
     Some(Finding::of(&docs::HSTS_OVER_HTTP, HSTS, summary))
 }
 
@@ -101,6 +109,7 @@ fn judged(header: &str) -> Vec<Finding> {
     match hsts::parse(header) {
         Ok(policy) => [short(&policy), preload(&policy)].into_iter().flatten().collect(),
         Err(invalid) => {
+            let header = clip(header);
             let summary = format!("is ignored by browsers, the header {header:?} is invalid: {invalid}");
             vec![Finding::of(&docs::HSTS_INVALID, HSTS, summary)]
         }

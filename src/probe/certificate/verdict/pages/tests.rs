@@ -8,6 +8,8 @@ use crate::model::{Cause, Phase};
 use crate::probe::certificate::pages::PlainHop;
 use crate::probe::web::facts::{Failure, RedirectProblem, Skipped};
 
+type Edit = fn(&mut Page);
+
 const GOOD: &str = "max-age=31536000; includeSubDomains";
 
 fn page(edit: impl FnOnce(&mut Page)) -> Came {
@@ -203,15 +205,14 @@ fn what_was_not_seen_is_neither_missing_nor_well() {
     let refused = || Came::Failed(failed(FailureKind::Certificate));
     nothing(pages([refused()]));
     nothing(pages([page(|_| ()), refused()]));
-    let half = only(pages([page(|_| ()), Came::Skipped(skipped())]).without_hsts());
-    assert_eq!((half.id.as_str(), half.measured), ("tls.families_differ", false));
 }
 
-impl Pages {
-    /// With a name that has no HSTS.
-    fn without_hsts(self) -> Self {
-        Self { name: "192.0.2.1".into(), ..self }
-    }
+#[test]
+fn a_monitor_without_ipv6_does_not_hold_open_what_was_put_right() {
+    let half = only(pages([page(|_| ()), Came::Skipped(skipped())]));
+    assert_eq!((half.id.as_str(), half.measured), ("tls.families_differ", false));
+    let dead = findings(pages([page(|_| ()), Came::Failed(failed(FailureKind::Timeout))]));
+    assert_eq!(dead.len(), 4, "an address that should answer is not passed over: {dead:?}");
 }
 
 #[test]
@@ -229,7 +230,7 @@ fn inside_a_private_network_hsts_pages_nobody() {
 
 #[test]
 fn users_of_ipv6_who_get_another_page_are_heard_of() {
-    let edits: [(fn(&mut Page), &str); 5] = [
+    let edits: [(Edit, &str); 5] = [
         (|page| page.status = 404, "status 200 against 404"),
         (
             |page| page.redirect = Some("https://old.example/".into()),
@@ -255,7 +256,7 @@ fn users_of_ipv6_who_get_another_page_are_heard_of() {
 #[test]
 fn pages_that_differ_as_pages_do_are_the_same() {
     for edit in [
-        (|page| (page.size, page.sha256) = (800, "bb".into())) as fn(&mut Page),
+        (|page| (page.size, page.sha256) = (800, "bb".into())) as Edit,
         |page| page.title = Some("Sign in (3)".into()),
         |_| (),
     ] {
