@@ -2,6 +2,7 @@
 //! judge; a file here for each other matter.
 
 pub mod change;
+pub mod pages;
 pub mod posture;
 pub mod reach;
 
@@ -9,7 +10,8 @@ use super::judge;
 use crate::model::FindingDoc;
 use crate::model::finding::{count, join};
 
-const LISTS: &[&[FindingDoc]] = &[reach::FINDINGS, judge::FINDINGS, change::FINDINGS, posture::FINDINGS];
+const LISTS: &[&[FindingDoc]] =
+    &[reach::FINDINGS, judge::FINDINGS, change::FINDINGS, pages::FINDINGS, posture::FINDINGS];
 
 /// Everything the kind can find.
 pub const ALL: &[FindingDoc] = &join::<{ count(LISTS) }>(LISTS);

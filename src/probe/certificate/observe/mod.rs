@@ -5,6 +5,7 @@
 pub mod ct;
 mod fetch;
 mod hosts;
+mod pages;
 mod roots;
 mod scan;
 mod store;
@@ -100,6 +101,9 @@ pub async fn observe(spec: &Spec, ctx: &Ctx<'_>, memory: &Memory) -> Result<Obse
     // Each further look at the hosts is one line here.
     let names = facts.hosts.iter().map(|host| host.host.as_str());
     facts.ct = ct::look(spec.ct.as_ref(), ctx, names, memory, look.left()).await;
+    if spec.web {
+        pages::pages(&look, &mut facts).await;
+    }
     roots::platform(&mut facts);
     match unmeasured(&facts) {
         Some(skipped) => Err(Unmeasured { cause: skipped.cause, why: skipped.why.clone() }),

@@ -21,6 +21,7 @@ pub mod issuer;
 pub mod judged;
 pub mod leaves;
 pub mod merge;
+pub mod pages;
 pub mod posture;
 pub mod profile;
 pub mod reach;
@@ -86,6 +87,7 @@ const LOOKS: &[Look] = &[
     alpn::notes,
     differ::notes,
     ct::notes,
+    pages::notes,
 ];
 
 impl<'a> Case<'a> {
