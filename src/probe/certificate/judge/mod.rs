@@ -10,7 +10,7 @@
 mod anchors;
 mod browser;
 mod constraints;
-mod docs;
+pub(super) mod docs;
 pub mod expiry;
 mod fault;
 mod lint;
@@ -21,8 +21,10 @@ mod policy;
 pub mod revocation;
 mod rules;
 pub mod signature;
+pub mod staple;
 #[cfg(test)]
 mod tests;
+pub mod timestamps;
 
 use serde::Serialize;
 
