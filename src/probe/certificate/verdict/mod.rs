@@ -6,7 +6,11 @@ pub mod change;
 pub mod judged;
 pub mod merge;
 pub mod reach;
+pub mod revoked;
 pub mod served;
+pub mod served_leaf;
+pub mod staple;
+pub mod timestamps;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -53,7 +57,8 @@ pub struct Note<'a> {
 type Look = for<'a> fn(&Case<'a>) -> Vec<Note<'a>>;
 
 /// Everything that is looked at.
-const LOOKS: &[Look] = &[reach::notes, chain::notes, change::notes];
+const LOOKS: &[Look] =
+    &[reach::notes, chain::notes, change::notes, revoked::notes, staple::notes, timestamps::notes];
 
 impl<'a> Case<'a> {
     /// The case of a run; judges the chains.
@@ -75,10 +80,20 @@ impl<'a> Case<'a> {
         self.certificates.get(key)?.as_ref().ok()
     }
 
+    /// Every certificate that can be read.
+    pub fn readable(&self) -> impl Iterator<Item = &Certificate> {
+        self.certificates.values().filter_map(|reading| reading.as_ref().ok())
+    }
+
     /// Every address of every host.
     pub fn endpoints(&self) -> impl Iterator<Item = (&'a HostFacts, &'a Endpoint)> {
         self.facts.hosts.iter().flat_map(|host| host.endpoints.iter().map(move |endpoint| (host, endpoint)))
     }
+}
+
+/// How findings name a certificate by its number in the path: 0 is the leaf.
+pub fn part(position: usize) -> String {
+    if position == 0 { "leaf".to_owned() } else { format!("issuer {position}") }
 }
 
 /// All that is found.

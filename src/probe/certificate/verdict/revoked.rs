@@ -1,0 +1,106 @@
+//! Whether certificates of the paths that are used are revoked, by the lists that they name.
+
+use super::{Case, Note, part};
+use crate::formats::x509::Certificate;
+use crate::model::{Finding, FindingDoc};
+use crate::probe::certificate::docs::staple::{CRL_NONE, CRL_REFUSED, CRL_UNREACHABLE};
+use crate::probe::certificate::facts::{FetchFailure, FetchedCrl};
+use crate::probe::certificate::judge::docs::{CRL_INVALID, CRL_STALE, CRL_UNSUPPORTED, REVOKED};
+use crate::probe::certificate::judge::expiry::SHORT_LIVED;
+use crate::probe::certificate::judge::revocation::{revoked_words, stale};
+use crate::probe::certificate::revocation::Answer;
+
+/// What revocation lists say.
+pub fn notes<'a>(case: &Case<'a>) -> Vec<Note<'a>> {
+    let mut notes = Vec::new();
+    for chain in &case.judged {
+        for link in chain.best().chain.iter().filter(|link| link.role != "root") {
+            let certificate = &link.certificate;
+            for Told { doc, measured, summary } in of_certificate(case, certificate, link.position) {
+                let summary = format!("{}: {summary}", certificate.short_name());
+                let mut finding = Finding::of(doc, part(link.position), summary)
+                    .with("sha256", certificate.sha256.as_str());
+                finding.measured = measured;
+                notes.push(Note { host: chain.host, address: Some(chain.address), finding });
+            }
+        }
+    }
+    notes
+}
+
+/// One thing about one certificate.
+struct Told {
+    doc: &'static FindingDoc,
+    measured: bool,
+    summary: String,
+}
+
+impl Told {
+    const fn of(doc: &'static FindingDoc, summary: String) -> Self {
+        Self { doc, measured: true, summary }
+    }
+
+    const fn unmeasured(doc: &'static FindingDoc, summary: String) -> Self {
+        Self { doc, measured: false, summary }
+    }
+}
+
+/// The places that a certificate names are alternatives: one that answers will do.
+fn of_certificate(case: &Case<'_>, certificate: &Certificate, position: usize) -> Vec<Told> {
+    let urls = &certificate.extensions.crl_urls;
+    if urls.is_empty() {
+        return (position == 0).then(|| irrevocable(certificate)).flatten().into_iter().collect();
+    }
+    if !case.spec.fetch {
+        return Vec::new();
+    }
+    let mut troubles = Vec::new();
+    let mut known = false;
+    for url in urls {
+        match by_list(url, case.facts.crls.get(url), certificate, case.now.as_second()) {
+            None => known = true,
+            Some(told) if told.doc.id == REVOKED.id => return vec![told],
+            Some(told) => troubles.push(told),
+        }
+    }
+    if known { Vec::new() } else { troubles }
+}
+
+fn irrevocable(certificate: &Certificate) -> Option<Told> {
+    let long = certificate.lifetime().is_none_or(|lifetime| lifetime > SHORT_LIVED);
+    let told = long && certificate.extensions.ocsp.is_empty() && !certificate.self_issued;
+    told.then(|| Told::of(&CRL_NONE, "names neither a revocation list nor an OCSP responder".to_owned()))
+}
+
+/// `None`: it is not revoked.
+fn by_list(url: &str, fetched: Option<&FetchedCrl>, certificate: &Certificate, at: i64) -> Option<Told> {
+    let its = format!("its authority's revocation list at {url}");
+    let Some(fetched) = fetched else {
+        return Some(Told::unmeasured(&CRL_UNREACHABLE, format!("{its} was not fetched")));
+    };
+    let Some(list) = &fetched.list else { return Some(failed(&its, fetched.failure.as_ref())) };
+    match list.answers.get(&certificate.sha256) {
+        None => Some(Told::unmeasured(&CRL_UNREACHABLE, format!("{its} was not asked about it yet"))),
+        Some(Answer::Revoked { since, reason }) => Some(Told::of(&REVOKED, revoked_words(*since, *reason))),
+        Some(Answer::Unsupported(why)) => {
+            Some(Told::unmeasured(&CRL_UNSUPPORTED, format!("{its} is not judged: {why}")))
+        }
+        Some(Answer::Invalid(why)) => Some(Told::of(&CRL_INVALID, format!("{its} cannot be used: {why}"))),
+        Some(Answer::Good) => stale(list.this_update, list.next_update, at)
+            .map(|why| Told::of(&CRL_STALE, format!("{its} {why}"))),
+    }
+}
+
+fn failed(its: &str, failure: Option<&FetchFailure>) -> Told {
+    match failure {
+        Some(FetchFailure::Refused(why)) => Told::of(&CRL_REFUSED, format!("{its} is not fetched: {why}")),
+        Some(FetchFailure::Failed(why)) => {
+            Told::of(&CRL_UNREACHABLE, format!("{its} cannot be fetched: {why}"))
+        }
+        Some(FetchFailure::Malformed(why)) => Told::of(&CRL_INVALID, format!("{its} cannot be read: {why}")),
+        Some(FetchFailure::OurSide(why)) => {
+            Told::unmeasured(&CRL_UNREACHABLE, format!("{its} could not be fetched from here: {why}"))
+        }
+        None => Told::unmeasured(&CRL_UNREACHABLE, format!("{its} was not fetched")),
+    }
+}
