@@ -113,3 +113,6 @@ pub enum Answer {
     /// The list breaks a rule, such as that its signature does not hold: why.
     Invalid(String),
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,7 +24,7 @@ pub const STAPLE_REQUIRED: FindingDoc = doc(
         "Firefox refuses the connection; other browsers may follow.",
         "Turn stapling on (nginx: `ssl_stapling on`, Apache: `SSLUseStapling on`), or have the certificate issued again without must-staple: many authorities have given OCSP up.",
     ],
-    "RFC 7633 section 4.2.3.1",
+    "RFC 7633 section 4",
 );
 pub const STAPLE_NONE: FindingDoc = doc(
     "cert.staple_none",

@@ -181,3 +181,6 @@ fn current(single: &Single, at: i64) -> Result<(), Refusal> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+pub(in crate::probe::certificate) mod tests;

@@ -4,6 +4,8 @@
 pub mod chain;
 pub mod change;
 pub mod judged;
+#[cfg(test)]
+mod looks_tests;
 pub mod merge;
 pub mod reach;
 pub mod revoked;

@@ -56,8 +56,8 @@ impl<'a> ServedLeaf<'_, 'a> {
     }
 
     fn distinct(&self, of: impl Fn(&'a Shown) -> Option<&'a Der>) -> Vec<&'a [u8]> {
-        let mut all: Vec<&[u8]> =
-            self.shown.iter().filter_map(|(shown, _)| of(shown)).map(|der| der.0.as_slice()).collect();
+        let some = self.shown.iter().filter_map(|(shown, _)| of(shown)).map(|der| der.0.as_slice());
+        let mut all: Vec<&[u8]> = some.filter(|bytes| !bytes.is_empty()).collect();
         all.sort_unstable();
         all.dedup();
         all
@@ -72,7 +72,9 @@ impl<'a> ServedLeaf<'_, 'a> {
     /// Whether a handshake was made in which timestamps of the TLS extension would have been seen: the
     /// TLS library does not ask for them.
     pub fn timestamps_were_asked_for(&self) -> bool {
-        self.shown.iter().any(|(_, versions)| *versions == AskedVersions::Old)
+        self.shown
+            .iter()
+            .any(|(shown, versions)| *versions == AskedVersions::Old || shown.timestamps.is_some())
     }
 
     /// A note about it.

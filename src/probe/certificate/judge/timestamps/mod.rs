@@ -209,4 +209,4 @@ fn enough(standings: &[Standing<'_>], needed: usize) -> Option<bool> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::probe::certificate) mod tests;

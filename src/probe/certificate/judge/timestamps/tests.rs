@@ -5,21 +5,23 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair
 use rcgen::{CertificateParams, CustomExtension, Issuer, KeyPair, SerialNumber, date_time_ymd};
 
 use super::*;
+use crate::formats::x509::sequence;
 
-struct TestLog {
+/// A log that signs whatever it is given.
+pub(in crate::probe::certificate) struct TestLog {
     key: EcdsaKeyPair,
     log: Log,
 }
 
 impl TestLog {
-    fn new(operator: &str, name: &str) -> Self {
+    pub(in crate::probe::certificate) fn new(operator: &str, name: &str) -> Self {
         let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
         let point = key.public_key().as_ref().to_vec();
         let log = Log { operator: operator.to_owned(), name: name.to_owned(), until_ms: None, point };
         Self { key, log }
     }
 
-    fn stamp(&self, entry: Entry<'_>, timestamp_ms: u64) -> Stamp {
+    pub(in crate::probe::certificate) fn stamp(&self, entry: Entry<'_>, timestamp_ms: u64) -> Stamp {
         let mut stamp = Stamp {
             log: self.log.id(),
             timestamp_ms,
@@ -33,8 +35,13 @@ impl TestLog {
     }
 }
 
+/// Knows these logs.
+pub(in crate::probe::certificate) fn known<'l>(logs: impl IntoIterator<Item = &'l TestLog>) -> Logs {
+    Logs(logs.into_iter().map(|log| (log.log.id(), log.log.clone())).collect())
+}
+
 /// A list as TLS carries it.
-fn encoded(stamps: &[Stamp]) -> Vec<u8> {
+pub(in crate::probe::certificate) fn encoded(stamps: &[Stamp]) -> Vec<u8> {
     let sized = |bytes: &[u8]| {
         let length = u16::try_from(bytes.len()).unwrap().to_be_bytes();
         [&length, bytes].concat()
@@ -99,25 +106,17 @@ impl Scene {
         };
         let inside = signed(&self.inside, entry);
         if !inside.is_empty() {
-            let list = encoded(&inside);
-            let length = list.len();
-            let header = if length < 0x80 {
-                vec![4, u8::try_from(length).unwrap()]
-            } else {
-                [&[4, 0x82][..], &u16::try_from(length).unwrap().to_be_bytes()].concat()
-            };
+            // An OCTET STRING is written as a SEQUENCE is, but for its tag.
+            let mut content = sequence(&encoded(&inside));
+            content[0] = 4;
             let oid = [1, 3, 6, 1, 4, 1, 11129, 2, 4, 2];
-            // DER wants lengths at their shortest; those from 128 to 255 have one byte.
-            let header = if (0x80..0x100).contains(&length) { vec![4, 0x81, length as u8] } else { header };
-            let content = [header, list].concat();
             params.custom_extensions.push(CustomExtension::from_oid_content(&oid, content));
         }
         let leaf = made(&params);
         let beside = signed(&self.beside, Entry::Certificate(leaf.der()));
-        let logs = self.logs.iter().take(self.known).map(|log| (log.log.id(), log.log.clone()));
         let other = leaf.spki();
         judge(&Question {
-            logs: &Logs(logs.collect()),
+            logs: &known(self.logs.iter().take(self.known)),
             leaf: &leaf,
             issuer_spki: if self.other_issuer { other } else { issuer_spki.spki() },
             beside: &beside,
