@@ -27,8 +27,9 @@ impl Scene {
     fn new(change: impl FnOnce(&mut CertificateParams)) -> Self {
         let desk = Desk::new(change);
         let mut facts = Facts::default();
-        let chain = vec![facts.keep(desk.leaf.der().to_vec()), facts.keep(desk.authority.der().to_vec())];
-        let shown = Shown { chain: vec![chain[0].clone()], ..Shown::default() };
+        facts.keep(desk.authority.der().to_vec());
+        let leaf = facts.keep(desk.leaf.der().to_vec());
+        let shown = Shown { chain: vec![leaf], ..Shown::default() };
         let view = View {
             sni: true,
             key_type: AskedKey::Any,

@@ -51,9 +51,9 @@ pub fn roca(seen: &Seen<'_>) -> Option<Fault> {
 }
 
 /// Whether a modulus is a power of 65537 modulo each small prime, as those of the broken generator are:
-/// the test of "The Return of Coppersmith's Attack" (2017), section 3. Of other keys one in 2^150 is.
+/// the test of "The Return of Coppersmith's Attack" (2017), section 3. Of other keys one in 2^27 is.
 fn is_roca(modulus: &[u8]) -> bool {
-    let prime = |number: &u32| (2..*number).all(|divisor| number % divisor != 0);
+    let prime = |number: &u32| (2..*number).all(|divisor| !number.is_multiple_of(divisor));
     (3..=167).filter(prime).all(|prime| {
         let rest = modulus.iter().fold(0, |rest, byte| (rest * 256 + u32::from(*byte)) % prime);
         let mut power = 1;
