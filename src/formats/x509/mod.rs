@@ -13,6 +13,7 @@ pub mod key;
 pub mod name;
 pub mod ocsp;
 pub mod pem;
+pub mod pkcs7;
 pub mod sct;
 #[cfg(test)]
 mod tests;

@@ -30,6 +30,9 @@ pub struct Facts {
     /// What revocation lists say, by URL.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub crls: BTreeMap<String, FetchedCrl>,
+    /// What public logs hold of the hosts' domains that were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ct: Vec<super::ct::Watched>,
 }
 
 /// Bytes, in base64 where they are written down.
@@ -248,11 +251,16 @@ impl Facts {
 
     /// Keeps a certificate and gives its key.
     pub fn keep(&mut self, der: Vec<u8>) -> String {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &der);
-        let key = crate::formats::x509::hex(digest.as_ref());
+        let key = key_of(&der);
         self.certificates.entry(key.clone()).or_insert(Der(der));
         key
     }
+}
+
+/// The key of a certificate in [`Facts::certificates`].
+pub fn key_of(der: &[u8]) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der);
+    crate::formats::x509::hex(digest.as_ref())
 }
 
 impl HostFacts {

@@ -136,18 +136,3 @@ pub const CRL_NONE: FindingDoc = doc(
     ],
     "CA/Browser Forum BR 7.1.2.11.2",
 );
-
-/// All of them.
-pub const FINDINGS: &[FindingDoc] = &[
-    STAPLE_REQUIRED,
-    STAPLE_NONE,
-    STAPLE_STALE,
-    STAPLE_OTHER,
-    STAPLE_INVALID,
-    STAPLE_UNKNOWN,
-    SCT_FEW,
-    SCT_INVALID,
-    CRL_UNREACHABLE,
-    CRL_REFUSED,
-    CRL_NONE,
-];

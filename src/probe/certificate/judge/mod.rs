@@ -246,6 +246,11 @@ pub fn is_self_signed(certificate: &Certificate) -> bool {
     certificate.self_issued && matches!(check(), Check::Good | Check::Weak)
 }
 
+/// Whether a certificate is for a name, by its alternative names.
+pub fn name_covered(certificate: &Certificate, wanted: &Wanted) -> bool {
+    name::covering(certificate, wanted).is_ok()
+}
+
 /// A broken path; lints and revocation are told beside it.
 fn breaks_trust(doc: &FindingDoc) -> bool {
     doc.broken && doc.id != docs::REVOKED.id

@@ -3,7 +3,15 @@
 
 pub mod chain;
 pub mod change;
+pub mod ct;
+pub mod differ;
+#[cfg(test)]
+mod differ_tests;
+#[cfg(test)]
+mod fixtures;
+pub mod issuer;
 pub mod judged;
+pub mod leaves;
 #[cfg(test)]
 mod looks_tests;
 pub mod merge;
@@ -59,8 +67,16 @@ pub struct Note<'a> {
 type Look = for<'a> fn(&Case<'a>) -> Vec<Note<'a>>;
 
 /// Everything that is looked at.
-const LOOKS: &[Look] =
-    &[reach::notes, chain::notes, change::notes, revoked::notes, staple::notes, timestamps::notes];
+const LOOKS: &[Look] = &[
+    reach::notes,
+    chain::notes,
+    change::notes,
+    differ::notes,
+    ct::notes,
+    revoked::notes,
+    staple::notes,
+    timestamps::notes,
+];
 
 impl<'a> Case<'a> {
     /// The case of a run; judges the chains.
@@ -120,5 +136,6 @@ pub fn remember(case: &Case<'_>) -> Memory {
         fetched.filter_map(|key| Some((key.clone(), case.facts.certificates.get(key)?.clone()))).collect();
     served::remember(case, &mut memory.served);
     change::remember(case, &mut memory.history);
+    memory.ct = ct::after(case, &memory.history);
     memory
 }
