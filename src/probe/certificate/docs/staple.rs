@@ -130,9 +130,9 @@ pub const CRL_NONE: FindingDoc = doc(
     Info,
     false,
     [
-        "The certificate names neither a revocation list nor an OCSP responder, and lives longer than ten days.",
+        "A certificate of a public authority names neither a revocation list nor an OCSP responder, and lives longer than ten days.",
         "If its key leaks, nobody can be told before it runs out.",
-        "Nothing, if that is meant. An internal authority can publish a list and name it in the certificates.",
+        "Have the certificate issued again. If it stays so, tell the authority: it must name a list.",
     ],
     "CA/Browser Forum BR 7.1.2.11.2",
 );

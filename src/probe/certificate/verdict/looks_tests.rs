@@ -176,14 +176,16 @@ fn one_of_two_places_that_answers_will_do() {
 }
 
 #[test]
-fn a_certificate_that_nobody_can_revoke_is_a_remark_unless_it_is_short_lived() {
-    assert_eq!(Scene::new(|_| {}).found(revoked::notes), row("cert.crl_none", Info, false, true));
-    assert_eq!(Scene::new(with_responder).found(revoked::notes), []);
-    let short = Scene::new(|params| {
+fn a_public_certificate_that_nobody_can_revoke_is_a_remark_unless_it_is_short_lived() {
+    let public = |change: fn(&mut CertificateParams)| Scene { public: true, ..Scene::new(change) };
+    assert_eq!(public(|_| {}).found(revoked::notes), row("cert.crl_none", Info, false, true));
+    assert_eq!(public(with_responder).found(revoked::notes), []);
+    let short = public(|params| {
         params.not_before = rcgen::date_time_ymd(2026, 5, 28);
         params.not_after = rcgen::date_time_ymd(2026, 6, 3);
     });
     assert_eq!(short.found(revoked::notes), []);
+    assert_eq!(Scene::new(|_| {}).found(revoked::notes), [], "an internal authority does as it pleases");
 }
 
 #[test]

@@ -14,9 +14,16 @@ use crate::probe::certificate::revocation::Answer;
 pub fn notes<'a>(case: &Case<'a>) -> Vec<Note<'a>> {
     let mut notes = Vec::new();
     for chain in &case.judged {
-        for link in chain.best().chain.iter().filter(|link| link.role != "root") {
+        let best = chain.best();
+        for link in best.chain.iter().filter(|link| link.role != "root") {
             let certificate = &link.certificate;
-            for Told { doc, measured, summary } in of_certificate(case, certificate, link.position) {
+            let told = if certificate.extensions.crl_urls.is_empty() {
+                let must = best.public && link.position == 0;
+                must.then(|| irrevocable(certificate)).flatten().into_iter().collect()
+            } else {
+                by_lists(case, certificate)
+            };
+            for Told { doc, measured, summary } in told {
                 let summary = format!("{}: {summary}", certificate.short_name());
                 let mut finding = Finding::of(doc, part(link.position), summary)
                     .with("sha256", certificate.sha256.as_str());
@@ -46,17 +53,13 @@ impl Told {
 }
 
 /// The places that a certificate names are alternatives: one that answers will do.
-fn of_certificate(case: &Case<'_>, certificate: &Certificate, position: usize) -> Vec<Told> {
-    let urls = &certificate.extensions.crl_urls;
-    if urls.is_empty() {
-        return (position == 0).then(|| irrevocable(certificate)).flatten().into_iter().collect();
-    }
+fn by_lists(case: &Case<'_>, certificate: &Certificate) -> Vec<Told> {
     if !case.spec.fetch {
         return Vec::new();
     }
     let mut troubles = Vec::new();
     let mut known = false;
-    for url in urls {
+    for url in &certificate.extensions.crl_urls {
         match by_list(url, case.facts.crls.get(url), certificate, case.now.as_second()) {
             None => known = true,
             Some(told) if told.doc.id == REVOKED.id => return vec![told],
@@ -66,9 +69,11 @@ fn of_certificate(case: &Case<'_>, certificate: &Certificate, position: usize) -
     if known { Vec::new() } else { troubles }
 }
 
+/// Public authorities must make revocation possible, but for short-lived certificates; internal ones
+/// do as they please.
 fn irrevocable(certificate: &Certificate) -> Option<Told> {
     let long = certificate.lifetime().is_none_or(|lifetime| lifetime > SHORT_LIVED);
-    let told = long && certificate.extensions.ocsp.is_empty() && !certificate.self_issued;
+    let told = long && certificate.extensions.ocsp.is_empty();
     told.then(|| Told::of(&CRL_NONE, "names neither a revocation list nor an OCSP responder".to_owned()))
 }
 
