@@ -255,4 +255,8 @@ fn timestamps_of_the_handshake_count_where_the_certificate_has_none() {
         scene.found(|case| timestamps::by_logs(case, &known(&logs))),
         row("cert.sct_invalid", Notice, false, true)
     );
+    let mut scene = Scene::new(|_| {});
+    scene.public = true;
+    scene.shown().timestamps = Some(Der(b"rubbish".to_vec()));
+    assert_eq!(scene.found(timestamps::notes), row("cert.sct_few", Warning, true, true));
 }

@@ -7,7 +7,6 @@ use crate::formats::x509::ocsp::Response;
 use crate::formats::x509::sct::{self, Stamp};
 use crate::model::Finding;
 use crate::probe::certificate::docs::staple::{SCT_FEW, SCT_INVALID};
-use crate::probe::certificate::judge::Trust;
 use crate::probe::certificate::judge::staple::Opinion as OfStaple;
 use crate::probe::certificate::judge::timestamps::{Logs, Opinion, Question, judge};
 use crate::probe::certificate::revocation::issuers_of;
@@ -19,8 +18,7 @@ pub fn notes<'a>(case: &Case<'a>) -> Vec<Note<'a>> {
 
 /// The same, by these logs.
 pub fn by_logs<'a>(case: &Case<'a>, logs: &Logs) -> Vec<Note<'a>> {
-    let public =
-        |served: &ServedLeaf<'_, 'a>| served.judged.public && served.judged.trust != Trust::BadSignature;
+    let public = |served: &ServedLeaf<'_, 'a>| served.judged.public;
     let of = |served: ServedLeaf<'_, 'a>| Some(served.note(of_leaf(case, &served, logs)?));
     leaves(case).into_iter().filter(public).filter_map(of).collect()
 }
@@ -34,7 +32,10 @@ fn of_leaf(case: &Case<'_>, served: &ServedLeaf<'_, '_>, logs: &Logs) -> Option<
         Question { logs, leaf, issuer_spki: issuer.spki, beside: &beside, at: case.now.as_second() };
     let name = leaf.short_name();
     match judge(&question) {
-        Ok(opinion) => {
+        Ok(mut opinion) => {
+            if served.timestamps().iter().any(|bytes| sct::list(bytes).is_err()) {
+                opinion.bad.push(("the TLS extension".to_owned(), "its list cannot be read"));
+            }
             // A server that was not asked for the extension may have them there.
             let seen = served.timestamps_were_asked_for() || !beside.is_empty();
             told(&opinion, &name, seen)

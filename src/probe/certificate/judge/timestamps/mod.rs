@@ -163,6 +163,9 @@ fn needed(leaf: &Certificate) -> usize {
     if long { 3 } else { 2 }
 }
 
+/// What clocks may differ by, in seconds.
+const SKEW: i64 = 300;
+
 fn standings<'l>(stamps: &[Stamp], entry: Entry<'_>, question: &Question<'l>) -> Vec<Standing<'l>> {
     stamps.iter().map(|stamp| standing(stamp, entry, question.logs, question.at)).collect()
 }
@@ -175,8 +178,8 @@ fn standing<'l>(stamp: &Stamp, entry: Entry<'_>, logs: &'l Logs, at: i64) -> Sta
     if stamp.algorithm != ALGORITHM || key.verify(&stamp.signed(entry), &stamp.signature).is_err() {
         return Standing::Bad(log, "its signature does not hold");
     }
-    let now = u64::try_from(at.saturating_mul(1_000)).unwrap_or(0);
-    if stamp.timestamp_ms > now {
+    let latest = at.saturating_add(SKEW).saturating_mul(1_000);
+    if i64::try_from(stamp.timestamp_ms).map_or(true, |made| made > latest) {
         return Standing::Bad(log, "it is of the future");
     }
     if log.until_ms.is_some_and(|until| stamp.timestamp_ms >= until) {

@@ -184,8 +184,12 @@ fn a_log_that_this_version_does_not_know_is_no_alarm() {
 
 #[test]
 fn a_timestamp_of_the_future_or_of_a_log_past_its_end_does_not_count() {
-    let future = Scene { stamped_ms: 1_000 * AT.unsigned_abs() + 1, ..Scene::new(&[0, 2]) }.judged();
-    assert_eq!((future.enough, future.bad[0].1), (Some(false), "it is of the future"));
+    let latest = 1_000 * (AT + SKEW).unsigned_abs();
+    assert_eq!(Scene { stamped_ms: latest, ..Scene::new(&[0, 2]) }.judged().enough, Some(true));
+    for stamped_ms in [latest + 1, u64::MAX] {
+        let future = Scene { stamped_ms, ..Scene::new(&[0, 2]) }.judged();
+        assert_eq!((future.enough, future.bad[0].1), (Some(false), "it is of the future"));
+    }
     for (until, enough) in [(STAMPED_MS, false), (STAMPED_MS + 1, true)] {
         let mut scene = Scene::new(&[0, 2]);
         scene.logs[2].log.until_ms = Some(until);
