@@ -16,6 +16,7 @@ pub mod verdict;
 
 mod docs;
 mod observe;
+mod text;
 mod validate;
 #[cfg(test)]
 mod wire_tests;

@@ -70,12 +70,12 @@ async fn what_a_server_staples_is_judged_by_who_issued_its_certificate() {
         // The desk has just opened: a minute later its certificates and answers hold.
         let at = leaf.not_before.seconds.unwrap() + 60;
         let opinion = weigh(&seen.staple.unwrap(), &leaf, &issuer, at);
-        let expected = match (&opinion, state, serial) {
-            (Opinion::Good, 'V', "02") => true,
-            (Opinion::Revoked { since: Some(1_777_593_600), .. }, 'R', "02") => true,
-            (Opinion::Bad(Trouble::Other, _), 'V', "03") => true,
-            _ => false,
-        };
+        let expected = matches!(
+            (&opinion, state, serial),
+            (Opinion::Good, 'V', "02")
+                | (Opinion::Revoked { since: Some(1_777_593_600), .. }, 'R', "02")
+                | (Opinion::Bad(Trouble::Other, _), 'V', "03")
+        );
         assert!(expected, "{state} {serial}: {opinion:?}");
     }
 }

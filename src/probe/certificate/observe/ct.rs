@@ -13,6 +13,7 @@ use crate::net::{Origin, Request, Response, TlsOptions, Via};
 use crate::probe::Ctx;
 use crate::probe::certificate::ct::{Cursor, Issuance, Settings, Watched};
 use crate::probe::certificate::memory::Memory;
+use crate::probe::certificate::text::one_line;
 
 /// So many pages are read of one domain in a run; more are read the next time.
 const MOST_PAGES: usize = 8;
@@ -22,6 +23,8 @@ const MOST_ISSUANCES: usize = 1_000;
 const MOST_NAMES: usize = 12;
 /// The longest page, in bytes.
 const LONGEST_PAGE: usize = 4 << 20;
+/// The longest name, in bytes.
+const LONGEST_TEXT: usize = 256;
 /// Nobody is asked to come back later than this.
 const LONGEST_WAIT: i64 = 7 * 86_400;
 /// How long to leave a service alone that asks for it and does not say for how long, in seconds.
@@ -254,5 +257,9 @@ impl RawIssuer {
 }
 
 fn plain(text: &str) -> String {
-    clip(&clip(text).escape_debug().to_string())
+    one_line(text, LONGEST_TEXT)
 }
+
+#[cfg(test)]
+#[path = "ct_tests.rs"]
+mod tests;

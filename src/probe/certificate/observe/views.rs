@@ -161,7 +161,7 @@ impl Address<'_> {
     }
 
     fn alpn(&self) -> Vec<String> {
-        let web = self.target.starttls.is_none() && self.address.port() == 443;
+        let web = self.target.starttls.is_none() && self.target.facts.port == 443;
         if web { vec!["h2".to_owned(), "http/1.1".to_owned()] } else { Vec::new() }
     }
 

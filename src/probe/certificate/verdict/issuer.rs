@@ -3,8 +3,10 @@
 
 use crate::formats::x509::Name;
 use crate::formats::x509::name::COMMON_NAME;
-use crate::judge::clip;
+use crate::probe::certificate::text::one_line;
 
+/// The longest name, in bytes.
+const LONGEST: usize = 256;
 const ORGANISATION: &str = "2.5.4.10";
 
 /// Forms of companies, which authorities write in this way and that.
@@ -22,7 +24,7 @@ pub fn authority(issuer: &Name) -> String {
     let lower = common.to_lowercase();
     let plain: Vec<&str> = words(&lower).filter(|word| !numbered(word)).collect();
     let text = if plain.is_empty() { issuer.to_string() } else { plain.join(" ") };
-    clip(&format!("CN={text}"))
+    one_line(&format!("CN={text}"), LONGEST)
 }
 
 /// The same of an organisation's name.
@@ -30,7 +32,7 @@ pub fn of_organisation(organisation: &str) -> String {
     let lower = organisation.to_lowercase();
     let bare: Vec<&str> = words(&lower).filter(|word| !FORMS.contains(word)).collect();
     let text = if bare.is_empty() { lower.clone() } else { bare.join(" ") };
-    clip(&format!("O={text}"))
+    one_line(&format!("O={text}"), LONGEST)
 }
 
 /// How a sentence names it: the organisation, else the whole name.
@@ -42,7 +44,7 @@ pub fn spoken(issuer: &Name) -> String {
         (Some(one), None) | (None, Some(one)) => one.to_owned(),
         (None, None) => issuer.to_string(),
     };
-    clip(&text.escape_debug().to_string())
+    one_line(&text, LONGEST)
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {

@@ -171,8 +171,18 @@ fn one_of_two_places_that_answers_will_do() {
         params.crl_distribution_points = vec![CrlDistributionPoint { uris }];
     });
     scene.fetched(other, Some(FetchFailure::Failed("gone".into())), None);
+    assert_eq!(scene.found(revoked::notes), row("cert.crl_unreachable", Warning, false, true));
     scene.answered(Answer::Good);
     assert_eq!(scene.found(revoked::notes), []);
+}
+
+#[test]
+fn a_list_that_is_only_where_clients_do_not_look_is_told() {
+    let scene = Scene::new(|params| {
+        let uris = vec!["ldap://crl.test/cn=list".to_owned()];
+        params.crl_distribution_points = vec![CrlDistributionPoint { uris }];
+    });
+    assert_eq!(scene.found(revoked::notes), row("cert.crl_refused", Notice, false, true));
 }
 
 #[test]

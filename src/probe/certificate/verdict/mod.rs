@@ -2,8 +2,12 @@
 //! gives [`Note`]s; [`merge`] puts those of many addresses together.
 
 pub mod chain;
+#[cfg(test)]
+mod chain_tests;
 pub mod change;
 pub mod ct;
+#[cfg(test)]
+mod ct_tests;
 pub mod differ;
 #[cfg(test)]
 mod differ_tests;
@@ -16,9 +20,13 @@ pub mod leaves;
 mod looks_tests;
 pub mod merge;
 pub mod reach;
+#[cfg(test)]
+mod reach_tests;
 pub mod revoked;
 pub mod served;
 pub mod served_leaf;
+#[cfg(test)]
+mod served_tests;
 pub mod staple;
 pub mod timestamps;
 

@@ -15,7 +15,7 @@ pub fn notes<'a>(case: &Case<'a>) -> Vec<Note<'a>> {
     let mut notes = Vec::new();
     for chain in &case.judged {
         let best = chain.best();
-        for link in best.chain.iter().filter(|link| link.role != "root") {
+        for link in best.chain.iter().filter(|link| link.role != "root" && !link.certificate.self_issued) {
             let certificate = &link.certificate;
             let told = if certificate.extensions.crl_urls.is_empty() {
                 let must = best.public && link.position == 0;
@@ -59,14 +59,31 @@ fn by_lists(case: &Case<'_>, certificate: &Certificate) -> Vec<Told> {
     }
     let mut troubles = Vec::new();
     let mut known = false;
-    for url in &certificate.extensions.crl_urls {
-        match by_list(url, case.facts.crls.get(url), certificate, case.now.as_second()) {
+    let tried = certificate.extensions.crl_urls.iter().filter_map(|url| case.facts.crls.get_key_value(url));
+    for (url, fetched) in tried {
+        match by_list(url, fetched, certificate, case.now.as_second()) {
             None => known = true,
             Some(told) if told.doc.id == REVOKED.id => return vec![told],
             Some(told) => troubles.push(told),
         }
     }
-    if known { Vec::new() } else { troubles }
+    match (known, troubles.is_empty()) {
+        (true, _) => Vec::new(),
+        (false, true) => vec![untried(&certificate.extensions.crl_urls)],
+        (false, false) => troubles,
+    }
+}
+
+fn untried(urls: &[String]) -> Told {
+    let first = urls.first().map(String::as_str).unwrap_or_default();
+    if urls.iter().any(|url| url.starts_with("http:") || url.starts_with("https:")) {
+        return Told::unmeasured(
+            &CRL_UNREACHABLE,
+            format!("its authority's revocation list at {first} was not fetched"),
+        );
+    }
+    let summary = format!("its authority's revocation list is at {first}, which is not of HTTP");
+    Told::of(&CRL_REFUSED, summary)
 }
 
 /// Public authorities must make revocation possible, but for short-lived certificates; internal ones
@@ -78,11 +95,8 @@ fn irrevocable(certificate: &Certificate) -> Option<Told> {
 }
 
 /// `None`: it is not revoked.
-fn by_list(url: &str, fetched: Option<&FetchedCrl>, certificate: &Certificate, at: i64) -> Option<Told> {
+fn by_list(url: &str, fetched: &FetchedCrl, certificate: &Certificate, at: i64) -> Option<Told> {
     let its = format!("its authority's revocation list at {url}");
-    let Some(fetched) = fetched else {
-        return Some(Told::unmeasured(&CRL_UNREACHABLE, format!("{its} was not fetched")));
-    };
     let Some(list) = &fetched.list else { return Some(failed(&its, fetched.failure.as_ref())) };
     match list.answers.get(&certificate.sha256) {
         None => Some(Told::unmeasured(&CRL_UNREACHABLE, format!("{its} was not asked about it yet"))),

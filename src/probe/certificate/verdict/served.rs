@@ -11,6 +11,7 @@ use super::{Case, leaves};
 use crate::formats::x509::Certificate;
 use crate::model::{Series, SeriesDoc};
 use crate::probe::certificate::facts::{AskedKey, Endpoint, HostFacts, View};
+use crate::probe::certificate::text::one_line;
 
 /// So many addresses, over all hosts, have series.
 const MOST_ADDRESSES: usize = 64;
@@ -265,8 +266,6 @@ const fn float(seconds: i64) -> f64 {
     seconds as f64
 }
 
-/// A label's value: one line, at most [`LONGEST`] bytes.
 fn clean(text: &str) -> String {
-    let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    plain.get(..plain.floor_char_boundary(LONGEST)).unwrap_or_default().to_owned()
+    one_line(text, LONGEST)
 }

@@ -2,7 +2,7 @@
 
 mod odd;
 mod pointers;
-mod world;
+pub mod world;
 
 use rcgen::date_time_ymd;
 use serde_json::json;

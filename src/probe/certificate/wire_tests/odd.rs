@@ -232,14 +232,16 @@ async fn tls_after_starttls_is_looked_at_and_what_is_wrong_before_it_too() {
     let leaf = authority.issue(|_| {});
     let config = || Some(shows(std::slice::from_ref(&leaf.der), &leaf.key));
     let world = World::trusting(&authority);
-    for (server, alerting) in [
-        (mail_server(config(), b"").await, vec![]),
-        (mail_server(config(), b"250 evil\r\n").await, vec!["cert.starttls_injection"]),
-        (mail_server(None, b"").await, vec!["cert.starttls"]),
-        (says(b"HTTP/1.1 400 Bad\r\n\r\n", true).await, vec!["cert.unreachable"]),
+    // A web server waits for a request, the client for a greeting.
+    let (patient, impatient) = (Duration::from_secs(10), Duration::from_millis(300));
+    for (server, timeout, alerting) in [
+        (mail_server(config(), b"").await, patient, vec![]),
+        (mail_server(config(), b"250 evil\r\n").await, patient, vec!["cert.starttls_injection"]),
+        (mail_server(None, b"").await, patient, vec!["cert.starttls"]),
+        (says(b"HTTP/1.1 400 Bad\r\n\r\n", true).await, impatient, vec!["cert.unreachable"]),
     ] {
         let settings = json!({ "hosts": [format!("{NAME}:{}", server.port())], "starttls": "smtp" });
-        let world = World { timeout: Duration::from_millis(800), ca: world.ca.clone(), ..self::world() };
+        let world = World { timeout, ca: world.ca.clone(), ..self::world() };
         let run = world.run(settings).await;
         assert_eq!(run.alerting(), alerting, "{:#?}", run.findings);
     }

@@ -56,7 +56,7 @@ async fn run(world: &World, leaf: &Issued) -> Run {
 #[tokio::test]
 async fn a_missing_issuer_is_fetched_once_a_day_and_the_chain_stays_incomplete() {
     let root = Authority::root("Test Root");
-    let middle = root.below("Test Intermediate");
+    let middle = root.below("Test Intermediate", |_| {});
     let (server, content) = publishes(200).await;
     let (lists, list) = publishes(200).await;
     *list.lock().unwrap() = middle.list();

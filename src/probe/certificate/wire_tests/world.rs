@@ -64,9 +64,11 @@ impl Authority {
         Self { der: root.der().to_vec(), pem: root.pem(), issuer: Issuer::new(params, key) }
     }
 
-    pub fn below(&self, common: &str) -> Self {
+    /// An authority below this one, changed by `edit`.
+    pub fn below(&self, common: &str, edit: impl FnOnce(&mut CertificateParams)) -> Self {
         let mut params = authority_params(common);
         params.use_authority_key_identifier_extension = true;
+        edit(&mut params);
         let key = KeyPair::generate().unwrap();
         let own = params.signed_by(&key, &self.issuer).unwrap();
         Self { der: own.der().to_vec(), pem: own.pem(), issuer: Issuer::new(params, key) }

@@ -15,7 +15,6 @@ pub use self::pins::digest;
 use super::{Case, Note, leaves};
 use crate::model::{Finding, FindingDoc, Severity};
 use crate::probe::certificate::docs::change as docs;
-use crate::probe::certificate::facts::HostFacts;
 use crate::probe::certificate::judge::expiry;
 
 const HOUR: i64 = 3_600;
@@ -40,7 +39,7 @@ pub fn notes<'a>(case: &Case<'a>) -> Vec<Note<'a>> {
     let mut notes = pins::notes(case);
     for host in &case.facts.hosts {
         let Some(lines) = history.hosts.get(&history::name(host)) else { continue };
-        let look = Look { case, host, lines, present: leaves::of_host(case, host) };
+        let look = Look { case, lines, present: leaves::of_host(case, host) };
         for (kind, line) in lines {
             let changed = line.iter().filter_map(|new| look.change(kind, new));
             let late = line.iter().filter(|seen| look.is_present(seen)).max_by_key(|seen| seen.not_before);
@@ -58,7 +57,6 @@ pub fn remember(case: &Case<'_>, history: &mut History) {
 
 struct Look<'l, 'a> {
     case: &'l Case<'a>,
-    host: &'a HostFacts,
     lines: &'l Lines,
     present: BTreeMap<&'static str, Vec<leaves::Leaf<'l>>>,
 }
