@@ -261,7 +261,8 @@ fn entries(content: &[u8], wanted: &dyn Fn(&[u8]) -> bool) -> Result<Entries, Ma
     Ok(all)
 }
 
-fn extension<'a>(list: &mut Reader<'a>) -> Result<(String, bool, &'a [u8]), Malformed> {
+/// One extension: its identifier, whether it is critical, and its value.
+pub(super) fn extension<'a>(list: &mut Reader<'a>) -> Result<(String, bool, &'a [u8]), Malformed> {
     const WHAT: &str = "extension";
     let mut fields = list.inside(SEQUENCE, WHAT)?;
     let oid = der::oid(fields.expect(der::OID, WHAT)?.value, WHAT)?;

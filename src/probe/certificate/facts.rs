@@ -161,7 +161,8 @@ pub struct Shown {
     /// The stapled OCSP response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub staple: Option<Der>,
-    /// The SignedCertificateTimestampList of the TLS extension.
+    /// The SignedCertificateTimestampList of the TLS extension; empty where it was asked for and none
+    /// came. The usual handshakes do not ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamps: Option<Der>,
     /// The version agreed on: `TLSv1.3`.

@@ -46,8 +46,8 @@ fn der(bytes: &[u8]) -> Result<std::borrow::Cow<'_, [u8]>, String> {
     blocks.next().map(|block| block.bytes.into()).ok_or_else(|| "it is empty".to_owned())
 }
 
-/// Those whose key signed the certificate.
-fn issuers_of<'a>(
+/// Those whose key signed a certificate, of these and of the anchors.
+pub fn issuers_of<'a>(
     certificate: &Certificate,
     issuers: &[&'a Certificate],
     anchors: &'a Anchors,
@@ -113,3 +113,6 @@ pub enum Answer {
     /// The list breaks a rule, such as that its signature does not hold: why.
     Invalid(String),
 }
+
+#[cfg(test)]
+mod tests;

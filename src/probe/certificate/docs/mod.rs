@@ -5,13 +5,20 @@ pub mod change;
 pub mod pages;
 pub mod posture;
 pub mod reach;
+pub mod staple;
 
 use super::judge;
 use crate::model::FindingDoc;
 use crate::model::finding::{count, join};
 
-const LISTS: &[&[FindingDoc]] =
-    &[reach::FINDINGS, judge::FINDINGS, change::FINDINGS, pages::FINDINGS, posture::FINDINGS];
+const LISTS: &[&[FindingDoc]] = &[
+    reach::FINDINGS,
+    judge::FINDINGS,
+    change::FINDINGS,
+    pages::FINDINGS,
+    posture::FINDINGS,
+    staple::FINDINGS,
+];
 
 /// Everything the kind can find.
 pub const ALL: &[FindingDoc] = &join::<{ count(LISTS) }>(LISTS);

@@ -21,8 +21,10 @@ mod policy;
 pub mod revocation;
 mod rules;
 pub mod signature;
+pub mod staple;
 #[cfg(test)]
 mod tests;
+pub mod timestamps;
 
 use serde::Serialize;
 
@@ -134,6 +136,9 @@ pub struct Judged {
     pub browser: Browser,
     /// The path that was used, or as far as one leads; the root where its certificate is known.
     pub chain: Vec<Link>,
+    /// Whether the path that was used ends at a root of Mozilla's store.
+    #[serde(skip)]
+    pub public: bool,
     /// All that is wrong or worth a word.
     #[serde(skip)]
     pub findings: Vec<Finding>,
@@ -208,6 +213,7 @@ fn unreadable(why: &Malformed) -> Judged {
         name_matches: None,
         browser: Browser { accepts: false, why: Some(summary.clone()) },
         chain: Vec::new(),
+        public: false,
         findings: findings(&[Fault::strict(&docs::UNREADABLE, 0, summary)], &[], false),
     }
 }
@@ -327,6 +333,7 @@ fn conclude(
         name_matches: name.map(|name| name.is_ok()),
         browser: Browser { accepts: browser.is_ok(), why: browser.err() },
         chain: links(&path, question.at),
+        public: path.anchor.is_some_and(|anchor| anchor.public),
         findings,
     }
 }

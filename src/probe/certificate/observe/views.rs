@@ -239,7 +239,9 @@ impl Address<'_> {
             sent.ders.first().is_some_and(|der| crate::probe::certificate::facts::key_of(der) == *leaf)
         });
         if same {
-            shown.timestamps = answer.hello.and_then(|hello| hello.timestamps).map(Der);
+            // Empty where none came, which is not the same as not asked.
+            let list = answer.hello.and_then(|hello| hello.timestamps).unwrap_or_default();
+            shown.timestamps = Some(Der(list));
         }
     }
 

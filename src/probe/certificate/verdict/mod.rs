@@ -20,6 +20,8 @@ pub mod guideline;
 pub mod issuer;
 pub mod judged;
 pub mod leaves;
+#[cfg(test)]
+mod looks_tests;
 pub mod merge;
 pub mod pages;
 pub mod posture;
@@ -27,10 +29,14 @@ pub mod profile;
 pub mod reach;
 #[cfg(test)]
 mod reach_tests;
+pub mod revoked;
 pub mod served;
+pub mod served_leaf;
 #[cfg(test)]
 mod served_tests;
+pub mod staple;
 pub mod suites;
+pub mod timestamps;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -88,6 +94,9 @@ const LOOKS: &[Look] = &[
     differ::notes,
     ct::notes,
     pages::notes,
+    revoked::notes,
+    staple::notes,
+    timestamps::notes,
 ];
 
 impl<'a> Case<'a> {
@@ -110,10 +119,20 @@ impl<'a> Case<'a> {
         self.certificates.get(key)?.as_ref().ok()
     }
 
+    /// Every certificate that can be read.
+    pub fn readable(&self) -> impl Iterator<Item = &Certificate> {
+        self.certificates.values().filter_map(|reading| reading.as_ref().ok())
+    }
+
     /// Every address of every host.
     pub fn endpoints(&self) -> impl Iterator<Item = (&'a HostFacts, &'a Endpoint)> {
         self.facts.hosts.iter().flat_map(|host| host.endpoints.iter().map(move |endpoint| (host, endpoint)))
     }
+}
+
+/// How findings name a certificate by its number in the path: 0 is the leaf.
+pub fn part(position: usize) -> String {
+    if position == 0 { "leaf".to_owned() } else { format!("issuer {position}") }
 }
 
 /// All that is found.
