@@ -20,6 +20,10 @@ pub struct Facts {
     /// The certificates of `ca_file`, trusted beside the usual roots: keys of `certificates`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trusted: Vec<String>,
+    /// Those of the system's roots whose name is the issuer of a certificate that was shown: keys of
+    /// `certificates`. `None` where the system has no store of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Vec<String>>,
     /// Issuers' certificates fetched from where leaves say (RFC 5280 section 4.2.2.1), by URL.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub issuers: BTreeMap<String, FetchedIssuer>,
@@ -257,11 +261,18 @@ impl HostFacts {
             crate::model::Host { name: self.host.clone(), port: (self.port != 443).then_some(self.port) };
         host.to_string()
     }
+
+    /// Whether a handshake asked for all that there is to ask for: a host that is an address has no
+    /// name. What is shown to others is not for users.
+    pub fn asked_fully(&self, view: &View) -> bool {
+        view.sni || self.server_name.is_none()
+    }
 }
 
 impl Endpoint {
     /// The usual handshake: what browsers get.
     pub fn usual(&self) -> Option<&View> {
-        self.views.iter().find(|view| view.sni && view.key_type == AskedKey::Any)
+        let usual = |view: &&View| view.key_type == AskedKey::Any && view.versions == AskedVersions::Both;
+        self.views.iter().find(usual)
     }
 }

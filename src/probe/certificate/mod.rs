@@ -63,8 +63,7 @@ certificate:
     fn judge(spec: &Spec, facts: &Facts, past: &Past<Self>, now: Timestamp) -> Judgement<Self> {
         let anchors =
             Anchors::mozilla_and(facts.trusted.iter().filter_map(|key| facts.certificates.get(key)?.read()));
-        let case =
-            Case { spec, facts, memory: &past.memory, now, certificates: facts.parsed(), anchors: &anchors };
+        let case = Case::new(spec, facts, &past.memory, now, &anchors);
         Judgement { findings: verdict::findings(&case), memory: verdict::remember(&case), unknown: None }
     }
 

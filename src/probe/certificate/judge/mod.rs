@@ -10,7 +10,7 @@
 mod anchors;
 mod browser;
 mod constraints;
-mod docs;
+pub(in crate::probe::certificate) mod docs;
 pub mod expiry;
 mod fault;
 mod lint;
@@ -165,15 +165,24 @@ impl Weighed<'_> {
 
 /// Judges a chain as it came from the wire or from a file, DER by DER.
 pub fn judge_encoded(question: &Question<'_, Vec<u8>>) -> Judged {
-    let leaf = match Certificate::parse(question.leaf) {
+    let leaf = Certificate::parse(question.leaf);
+    let sent: Vec<_> = question.sent.iter().map(|der| Certificate::parse(der)).collect();
+    let sent: Vec<_> = sent.iter().collect();
+    let Question { anchors, crls, purpose, name, at, max_depth, .. } = *question;
+    judge_read(&Question { leaf: &&leaf, sent: &sent, anchors, crls, purpose, name, at, max_depth })
+}
+
+/// Judges a chain of which some certificates may be unreadable.
+pub fn judge_read(question: &Question<'_, &Result<Certificate, Malformed>>) -> Judged {
+    let leaf = match question.leaf {
         Ok(leaf) => leaf,
-        Err(why) => return unreadable(&why),
+        Err(why) => return unreadable(why),
     };
     let mut faults = Vec::new();
     let mut sent = Vec::new();
-    for (number, der) in (1..).zip(question.sent) {
-        match Certificate::parse(der) {
-            Ok(certificate) => sent.push(certificate),
+    for (number, reading) in (1..).zip(question.sent) {
+        match reading {
+            Ok(certificate) => sent.push(certificate.clone()),
             Err(why) => {
                 let summary = format!("certificate {number} after the leaf cannot be read: {why}");
                 faults.push(Fault {
@@ -184,8 +193,7 @@ pub fn judge_encoded(question: &Question<'_, Vec<u8>>) -> Judged {
         }
     }
     let Question { anchors, crls, purpose, name, at, max_depth, .. } = *question;
-    let mut judged =
-        judge(&Question { leaf: &leaf, sent: &sent, anchors, crls, purpose, name, at, max_depth });
+    let mut judged = judge(&Question { leaf, sent: &sent, anchors, crls, purpose, name, at, max_depth });
     // An unreadable certificate breaks only what needs it, and that is told by itself.
     judged.findings.extend(findings(&faults, &[], true));
     sort(&mut judged.findings);

@@ -3,6 +3,7 @@
 
 pub mod chain;
 pub mod change;
+pub mod judged;
 pub mod merge;
 pub mod reach;
 pub mod served;
@@ -12,6 +13,7 @@ use std::net::SocketAddr;
 
 use jiff::Timestamp;
 
+use self::judged::JudgedChain;
 use super::facts::{Endpoint, Facts, HostFacts};
 use super::judge::Anchors;
 use super::memory::Memory;
@@ -33,6 +35,8 @@ pub struct Case<'a> {
     pub certificates: BTreeMap<&'a str, Result<Certificate, Malformed>>,
     /// What is trusted: Mozilla's store and `ca_file`.
     pub anchors: &'a Anchors,
+    /// Every chain that was shown to a handshake that asked for the name, judged.
+    pub judged: Vec<JudgedChain<'a>>,
 }
 
 /// One thing about one host, at one address or at all.
@@ -52,6 +56,20 @@ type Look = for<'a> fn(&Case<'a>) -> Vec<Note<'a>>;
 const LOOKS: &[Look] = &[reach::notes, chain::notes, change::notes];
 
 impl<'a> Case<'a> {
+    /// The case of a run; judges the chains.
+    pub fn new(
+        spec: &'a Spec,
+        facts: &'a Facts,
+        memory: &'a Memory,
+        now: Timestamp,
+        anchors: &'a Anchors,
+    ) -> Self {
+        let certificates = facts.parsed();
+        let mut case = Self { spec, facts, memory, now, certificates, anchors, judged: Vec::new() };
+        case.judged = judged::chains(&case);
+        case
+    }
+
     /// A certificate that can be read.
     pub fn certificate(&self, key: &str) -> Option<&Certificate> {
         self.certificates.get(key)?.as_ref().ok()
