@@ -55,9 +55,7 @@ fn stopped(text: &mut String, failure: Option<&Failure>, unmeasured: Option<&Ski
 fn blocks(seen: &Observation) -> Vec<(Vec<IpAddr>, String)> {
     let mut blocks: Vec<(Vec<IpAddr>, String)> = Vec::new();
     for endpoint in &seen.endpoints {
-        let host = seen.hosts.iter().find(|host| host.host == endpoint.host);
-        let name = host.and_then(|host| host.server_name.as_deref()).unwrap_or(&endpoint.host);
-        let block = block(endpoint, name);
+        let block = block(endpoint, endpoint.server_name.as_deref().unwrap_or(&endpoint.host));
         match blocks.iter_mut().find(|(_, same)| *same == block) {
             Some((addresses, _)) => addresses.push(endpoint.address),
             None => blocks.push((vec![endpoint.address], block)),
@@ -113,6 +111,10 @@ fn look(text: &mut String, look: &Look, name: &str) {
 fn judged(text: &mut String, look: &Look, name: &str) {
     if let Some(trust) = look.trust {
         let _ = writeln!(text, "    trust: {}", tree::trust(trust));
+        if let Some(trusts) = look.system_trusts {
+            let leads = tree::coloured(if trusts { "lead to it" } else { "do not lead to it" }, trusts);
+            let _ = writeln!(text, "    roots of this system: {leads}");
+        }
         let _ = writeln!(text, "    name: {}", tree::name(look.name_matches, Some(name)));
     }
     if let Some(browser) = &look.browser {

@@ -7,7 +7,7 @@ mod posture;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
@@ -17,9 +17,13 @@ pub use self::posture::{PostureSeen, SuiteClass, VersionSeen};
 use super::facts::{
     AskedKey, AskedVersions, Der, Endpoint, Facts, FetchedCrl, FetchedIssuer, HostFacts, Proof, Shown, View,
 };
-use super::judge::{Anchors, Browser, Judged, Link, Purpose, Question, Trust, Wanted, judge_encoded};
+use super::judge::{Anchors, Browser, Judged, Link, Purpose, Question, Trust, Wanted, judge_read};
+use super::memory::Memory;
 use super::pages::Pages;
 use super::records::Records;
+use super::spec::Spec;
+use super::verdict::Case;
+use super::verdict::judged::JudgedChain;
 use crate::probe::web::facts::{Failure, Skipped};
 
 /// Everything, judged.
@@ -75,6 +79,8 @@ pub struct EndpointSeen {
     pub port: u16,
     /// The address.
     pub address: IpAddr,
+    /// The name asked for (SNI) and verified; none where the host is an address.
+    pub server_name: Option<String>,
     /// What the usual handshake showed; its fields are empty where nothing was.
     #[serde(flatten)]
     pub usual: Look,
@@ -96,13 +102,17 @@ pub struct EndpointSeen {
 pub struct Look {
     /// Whether and why the chain is trusted.
     pub trust: Option<Trust>,
+    /// Whether the system's roots lead to it too; `None` where they are not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system_trusts: Option<bool>,
     /// Whether the leaf is for the name.
     pub name_matches: Option<bool>,
     /// Whether common clients accept chain and name.
     pub browser: Option<Browser>,
     /// Whether a strict client does.
     pub valid: Option<bool>,
-    /// The path that is used, or as far as one leads, leaf first.
+    /// The path that is used, completed by fetched issuers where it needs them; or as far as one
+    /// leads. Leaf first.
     pub chain: Vec<LinkSeen>,
     /// What was sent, in its order: SHA-256 in hex.
     pub sent: Vec<String>,
@@ -176,12 +186,12 @@ fn is_zero(number: &usize) -> bool {
 
 /// Puts together what was seen and what is thought of it at an instant.
 pub fn observation(facts: &Facts, now: Timestamp) -> Observation {
+    let (spec, memory) = (Spec::default(), Memory::default());
     let trusted = facts.trusted.iter().filter_map(|key| facts.certificates.get(key)?.read());
-    let mut judges = Judges { facts, anchors: Anchors::mozilla_and(trusted), now, known: HashMap::new() };
-    let each =
-        facts.hosts.iter().flat_map(|host| host.endpoints.iter().map(move |endpoint| (host, endpoint)));
+    let anchors = Anchors::mozilla_and(trusted);
+    let case = Case::new(&spec, facts, &memory, now, &anchors);
     Observation {
-        endpoints: each.map(|(host, endpoint)| endpoint_seen(host, endpoint, &mut judges)).collect(),
+        endpoints: case.endpoints().map(|(host, endpoint)| endpoint_seen(&case, host, endpoint)).collect(),
         hosts: facts.hosts.iter().map(host_seen).collect(),
         issuers: facts.issuers.clone(),
         crls: facts.crls.clone(),
@@ -202,19 +212,19 @@ fn host_seen(host: &HostFacts) -> HostSeen {
     }
 }
 
-fn endpoint_seen<'a>(host: &'a HostFacts, endpoint: &'a Endpoint, judges: &mut Judges<'a>) -> EndpointSeen {
+fn endpoint_seen(case: &Case<'_>, host: &HostFacts, endpoint: &Endpoint) -> EndpointSeen {
     let usual = usual(host, endpoint);
-    let shown = usual.and_then(|view| view.shown.as_ref());
     let others = endpoint.views.iter().filter(|view| !usual.is_some_and(|usual| std::ptr::eq(*view, usual)));
     let failed = || endpoint.views.iter().find_map(|view| view.failure.clone());
     EndpointSeen {
         host: host.host.clone(),
         port: endpoint.address.port(),
         address: endpoint.address.ip(),
-        usual: shown.map(|shown| judges.look(host, shown)).unwrap_or_default(),
+        server_name: host.server_name.clone(),
+        usual: usual.map(|view| look(case, host, view)).unwrap_or_default(),
         failure: usual.map_or_else(failed, |view| view.failure.clone()),
         unmeasured: endpoint.unmeasured.clone(),
-        views: others.map(|view| view_seen(host, view, shown, judges)).collect(),
+        views: others.map(|view| view_seen(case, host, view, usual)).collect(),
         posture: endpoint.posture.as_ref().map(PostureSeen::of),
     }
 }
@@ -222,81 +232,67 @@ fn endpoint_seen<'a>(host: &'a HostFacts, endpoint: &'a Endpoint, judges: &mut J
 /// The handshake that speaks for the address: the first that asks as browsers do and was shown
 /// something.
 fn usual<'a>(host: &HostFacts, endpoint: &'a Endpoint) -> Option<&'a View> {
-    let asks = |view: &&View| view.sni || host.server_name.is_none();
-    endpoint.views.iter().filter(asks).find(|view| view.shown.is_some())
+    endpoint.views.iter().filter(|view| host.asked_fully(view)).find(|view| view.shown.is_some())
 }
 
-fn view_seen<'a>(
-    host: &'a HostFacts,
-    view: &'a View,
-    usual: Option<&Shown>,
-    judges: &mut Judges<'a>,
-) -> ViewSeen {
-    let sent = |shown: &Shown| shown.chain.clone();
+fn view_seen(case: &Case<'_>, host: &HostFacts, view: &View, usual: Option<&View>) -> ViewSeen {
+    let sent = |view: &View| view.shown.as_ref().map(|shown| shown.chain.clone());
     ViewSeen {
         sni: view.sni,
         key_type: view.key_type,
         versions: view.versions,
-        same_chain: view.shown.is_some() && view.shown.as_ref().map(sent) == usual.map(sent),
-        look: view.shown.as_ref().map(|shown| judges.look(host, shown)).unwrap_or_default(),
+        same_chain: view.shown.is_some() && usual.and_then(sent) == sent(view),
+        look: look(case, host, view),
         failure: view.failure.clone(),
     }
 }
 
-/// Judges each chain once: many handshakes show the same.
-struct Judges<'a> {
-    facts: &'a Facts,
-    anchors: Anchors,
-    now: Timestamp,
-    known: HashMap<(&'a str, &'a [String]), Judged>,
-}
-
-impl<'a> Judges<'a> {
-    fn look(&mut self, host: &'a HostFacts, shown: &'a Shown) -> Look {
-        let judged = self.judged(host, shown);
-        let sent = |link: &Link| shown.chain.contains(&link.certificate.sha256);
-        let tls = TlsSeen {
+fn look(case: &Case<'_>, host: &HostFacts, view: &View) -> Look {
+    let Some(shown) = &view.shown else { return Look::default() };
+    let known = case.judged.iter().find(|known| std::ptr::eq(known.view, view));
+    // Handshakes without a name are not among them: they say nothing of what clients get.
+    let own = known.is_none().then(|| judged(case, host, shown)).flatten();
+    let judged = known.map(|known| &*known.judged).or(own.as_ref());
+    let best = known.map(JudgedChain::best).or(own.as_ref());
+    let link =
+        |link: &Link| LinkSeen { sent: shown.chain.contains(&link.certificate.sha256), link: link.clone() };
+    Look {
+        trust: judged.map(|judged| judged.trust),
+        system_trusts: known.and_then(|known| known.platform),
+        name_matches: judged.and_then(|judged| judged.name_matches),
+        browser: judged.map(|judged| judged.browser.clone()),
+        valid: judged.map(|judged| judged.valid),
+        chain: best.iter().flat_map(|best| &best.chain).map(link).collect(),
+        sent: shown.chain.clone(),
+        left_out: shown.left_out,
+        tls: Some(TlsSeen {
             version: shown.version.clone(),
             cipher: shown.cipher.clone(),
             group: shown.group.clone(),
             alpn: shown.alpn.clone(),
-        };
-        let chain = judged.iter().flat_map(|judged| &judged.chain);
-        Look {
-            trust: judged.map(|judged| judged.trust),
-            name_matches: judged.and_then(|judged| judged.name_matches),
-            browser: judged.map(|judged| judged.browser.clone()),
-            valid: judged.map(|judged| judged.valid),
-            chain: chain.map(|link| LinkSeen { sent: sent(link), link: link.clone() }).collect(),
-            sent: shown.chain.clone(),
-            left_out: shown.left_out,
-            tls: Some(tls),
-            wants_client: shown.wants_client,
-            proof: shown.proof.clone(),
-            staple: shown.staple.clone(),
-            timestamps: shown.timestamps.clone(),
-            injected: shown.injected,
-        }
+        }),
+        wants_client: shown.wants_client,
+        proof: shown.proof.clone(),
+        staple: shown.staple.clone(),
+        timestamps: shown.timestamps.clone(),
+        injected: shown.injected,
     }
+}
 
-    fn judged(&mut self, host: &'a HostFacts, shown: &'a Shown) -> Option<&Judged> {
-        let key = (host.server_name.as_deref().unwrap_or(&host.host), shown.chain.as_slice());
-        if !self.known.contains_key(&key) {
-            let ders = shown.chain.iter().filter_map(|sha256| self.facts.certificates.get(sha256));
-            let mut ders = ders.map(|der| der.0.clone());
-            let name = Wanted::parse(key.0).ok();
-            let question = Question {
-                leaf: &ders.next()?,
-                sent: &ders.collect::<Vec<_>>(),
-                anchors: &self.anchors,
-                crls: &[],
-                purpose: Purpose::Server,
-                name: name.as_ref(),
-                at: self.now.as_second(),
-                max_depth: None,
-            };
-            self.known.insert(key, judge_encoded(&question));
-        }
-        self.known.get(&key)
-    }
+fn judged(case: &Case<'_>, host: &HostFacts, shown: &Shown) -> Option<Judged> {
+    let readings: Option<Vec<_>> =
+        shown.chain.iter().map(|key| case.certificates.get(key.as_str())).collect();
+    let readings = readings?;
+    let (leaf, sent) = readings.split_first()?;
+    let name = Wanted::parse(host.server_name.as_deref().unwrap_or(&host.host)).ok();
+    Some(judge_read(&Question {
+        leaf,
+        sent,
+        anchors: case.anchors,
+        crls: &[],
+        purpose: Purpose::Server,
+        name: name.as_ref(),
+        at: case.now.as_second(),
+        max_depth: None,
+    }))
 }

@@ -69,6 +69,24 @@ fn a_root_that_is_not_trusted_makes_no_trust() {
 }
 
 #[test]
+fn a_path_that_needs_what_was_fetched_says_what_was_not_sent() {
+    let mut short = facts(|facts, chain| {
+        let key = facts.keep(chain[1].clone());
+        let fetched = FetchedIssuer { at: at(GOOD), certificates: vec![key], failure: None };
+        facts.issuers.insert("http://issuer.example/ca.der".into(), fetched);
+        vec![endpoint(1, vec![view(facts, &chain[..1])])]
+    });
+    let sent = |facts: &Facts| -> Vec<bool> {
+        let seen = observation(facts, at(GOOD));
+        assert_eq!(seen.endpoints[0].usual.trust, Some(Trust::UnknownIssuer), "it was not sent all the same");
+        seen.endpoints[0].usual.chain.iter().map(|link| link.sent).collect()
+    };
+    assert_eq!(sent(&short), [true, false, false]);
+    short.issuers.clear();
+    assert_eq!(sent(&short), [true]);
+}
+
+#[test]
 fn an_address_that_shows_nothing_says_why_and_hides_no_other() {
     let seen = json(
         &facts(|facts, chain| {
