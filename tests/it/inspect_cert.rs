@@ -73,8 +73,14 @@ fn a_person_reads_the_chain_as_a_tree_and_what_is_accepted() {
         assert!(said.stdout.contains(words), "{words}: {}", said.stdout);
     }
     assert!(!said.stdout.contains('\u{1b}') && said.stderr.is_empty(), "{said:?}");
-    let off = inspect(&lab, &target, &["--at", GOOD, "--profile", "off"]).ended(0);
+    let quick = ["--at", GOOD, "--profile", "off"];
+    let off = inspect(&lab, &target, &quick).ended(0);
     assert!(!off.stdout.contains("versions: "), "{}", off.stdout);
+    let command = [&["inspect", "cert", &target, "--ca-file", "root.pem", "--no-dns"], &quick[..]].concat();
+    for (environment, colours) in [(("FORCE_COLOR", "1"), true), (("NO_COLOR", "1"), false)] {
+        let said = portalwatch_with(lab.dir.path(), &[environment], &command).ended(0);
+        assert_eq!(said.stdout.contains('\u{1b}'), colours, "{environment:?}: {said:?}");
+    }
 }
 
 #[test]
