@@ -2,6 +2,8 @@
 
 mod text;
 
+use std::io::IsTerminal as _;
+
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use serde_json::value::RawValue;
@@ -163,7 +165,9 @@ pub async fn inspect(args: CertArgs) -> Answer {
         return Err(Failure::usage(format!("{}: {}", args.target, problem.message)));
     }
     let around = app::lone_surroundings();
+    let progress = progress(&args.target);
     let mut outcome = crate::run::pass(&check, &None, &around, true).await.outcome;
+    progress.finish_and_clear();
     if let Some(at) = args.at {
         judge_as_of(&mut outcome, &check, at)?;
     }
@@ -176,6 +180,16 @@ pub async fn inspect(args: CertArgs) -> Answer {
         }
     }
     Ok(outcome.verdict.exit_code())
+}
+
+/// To find out what a far server accepts takes some seconds; on a terminal something moves meanwhile.
+fn progress(target: &Host) -> indicatif::ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return indicatif::ProgressBar::hidden();
+    }
+    let progress = indicatif::ProgressBar::new_spinner().with_message(format!("looking at {target}"));
+    progress.enable_steady_tick(std::time::Duration::from_millis(100));
+    progress
 }
 
 /// Only what is thought is of another instant; what was seen keeps its time.

@@ -28,7 +28,7 @@ fn of_host(lines: &mut Vec<String>, facts: &Facts, host: &HostFacts) {
     }
     for endpoint in &host.endpoints {
         lines.push(format!("{subject} at {}", endpoint.address));
-        of_endpoint(lines, facts, endpoint);
+        of_endpoint(lines, facts, host, endpoint);
     }
     if !host.left_out.is_empty() {
         let left_out: Vec<String> = host.left_out.iter().map(ToString::to_string).collect();
@@ -36,13 +36,13 @@ fn of_host(lines: &mut Vec<String>, facts: &Facts, host: &HostFacts) {
     }
 }
 
-fn of_endpoint(lines: &mut Vec<String>, facts: &Facts, endpoint: &Endpoint) {
+fn of_endpoint(lines: &mut Vec<String>, facts: &Facts, host: &HostFacts, endpoint: &Endpoint) {
     if let Some(skipped) = &endpoint.unmeasured {
         lines.push(format!("    not looked at: {}", skipped.why));
     }
     let mut told: Vec<&[String]> = Vec::new();
     for view in &endpoint.views {
-        lines.push(format!("    {}: {}", asked(view), came(view)));
+        lines.push(format!("    {}: {}", asked(host, view), came(view)));
         let Some(shown) = &view.shown else { continue };
         if told.contains(&shown.chain.as_slice()) {
             continue;
@@ -60,13 +60,12 @@ fn of_endpoint(lines: &mut Vec<String>, facts: &Facts, endpoint: &Endpoint) {
     }
 }
 
-/// What a handshake asked for, in words.
-pub fn asked(view: &View) -> String {
-    asked_for(view.sni, view.key_type, view.versions)
+fn asked(host: &HostFacts, view: &View) -> String {
+    asked_for(host.asked_fully(view), view.key_type, view.versions)
 }
 
-/// The same of its parts.
-pub fn asked_for(sni: bool, key_type: AskedKey, versions: AskedVersions) -> String {
+/// What a handshake asked for, in words.
+pub fn asked_for(fully: bool, key_type: AskedKey, versions: AskedVersions) -> String {
     let key = match key_type {
         AskedKey::Any => None,
         AskedKey::Rsa => Some("an RSA key"),
@@ -78,7 +77,7 @@ pub fn asked_for(sni: bool, key_type: AskedKey, versions: AskedVersions) -> Stri
         AskedVersions::Tls13 => Some("TLS 1.3 alone"),
         AskedVersions::Old => Some("TLS 1.2 and older, in the clear"),
     };
-    let name = (!sni).then_some("no name");
+    let name = (!fully).then_some("no name");
     let parts: Vec<&str> = [key, versions, name].into_iter().flatten().collect();
     if parts.is_empty() { "usual handshake".to_owned() } else { format!("asked for {}", parts.join(", ")) }
 }

@@ -76,13 +76,14 @@ fn heading(addresses: &[IpAddr]) -> String {
 fn block(endpoint: &EndpointSeen, name: &str) -> String {
     let mut text = String::new();
     let usual = &endpoint.usual;
-    let ended = if usual.tls.is_some() { "the handshake ended early" } else { "nothing was shown" };
+    let ended = if usual.tls.is_some() { "the usual handshake ended early" } else { "nothing was shown" };
     if let Some(tls) = &usual.tls {
         let _ = writeln!(text, "    {}", agreed(tls));
         look(&mut text, usual, name);
     }
     stopped(&mut text, endpoint.failure.as_ref(), endpoint.unmeasured.as_ref(), ended);
-    for (asked, view) in others(&endpoint.views, usual) {
+    keys(&mut text, endpoint);
+    for (asked, view) in others(endpoint) {
         other(&mut text, &asked, view, name);
     }
     if let Some(seen) = &endpoint.posture {
@@ -134,16 +135,47 @@ fn chain(text: &mut String, look: &Look) {
     }
 }
 
-/// Other handshakes that came to something else; those that came to the same stand together.
-fn others<'a>(views: &'a [ViewSeen], usual: &Look) -> Vec<(Vec<String>, &'a ViewSeen)> {
+/// The kinds of keys that are shown to those who ask for them, and with which versions.
+fn keys(text: &mut String, endpoint: &EndpointSeen) {
+    let fully = |view: &&ViewSeen| asked_fully(endpoint, view);
+    let others = endpoint.views.iter().filter(fully).map(|view| &view.look);
+    let mut keys: Vec<(String, Vec<&str>)> = Vec::new();
+    for look in std::iter::once(&endpoint.usual).chain(others) {
+        let Some(leaf) = look.chain.first() else { continue };
+        let key = leaf.link.certificate.key.words();
+        let version = look.tls.as_ref().and_then(|tls| tls.version.as_deref());
+        match keys.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, versions)) => versions.extend(version),
+            None => keys.push((key, version.into_iter().collect())),
+        }
+    }
+    let words = |(key, mut versions): (String, Vec<&str>)| {
+        versions.sort_unstable();
+        versions.dedup();
+        if versions.is_empty() { key } else { format!("{key} ({})", versions.join(", ")) }
+    };
+    if !keys.is_empty() {
+        let _ = writeln!(text, "    keys: {}", keys.into_iter().map(words).collect::<Vec<_>>().join(", "));
+    }
+}
+
+/// A host that is an address has no name to ask for.
+fn asked_fully(endpoint: &EndpointSeen, view: &ViewSeen) -> bool {
+    view.sni || endpoint.server_name.is_none()
+}
+
+/// Other handshakes that came to something else; those that came to the same stand together. That a
+/// kind of key is not there says the line of keys.
+fn others(endpoint: &EndpointSeen) -> Vec<(Vec<String>, &ViewSeen)> {
     let came =
         |view: &ViewSeen| (view.look.sent.clone(), view.failure.as_ref().map(|why| why.detail.clone()));
     let mut others: Vec<(Vec<String>, &ViewSeen)> = Vec::new();
-    // Where the usual handshake already shows nothing, no other needs to say so again.
-    let silent = usual.tls.is_none();
-    let differs = |view: &&ViewSeen| !(view.same_chain || silent && view.look.tls.is_none());
-    for view in views.iter().filter(differs) {
-        let asked = tell::asked_for(view.sni, view.key_type, view.versions);
+    let differs = |view: &&ViewSeen| match view.look.tls {
+        Some(_) => !view.same_chain,
+        None => endpoint.usual.tls.is_some() && !asked_fully(endpoint, view),
+    };
+    for view in endpoint.views.iter().filter(differs) {
+        let asked = tell::asked_for(asked_fully(endpoint, view), view.key_type, view.versions);
         match others.iter_mut().find(|(_, known)| came(known) == came(view)) {
             Some((all, _)) => all.push(asked),
             None => others.push((vec![asked], view)),
@@ -154,18 +186,14 @@ fn others<'a>(views: &'a [ViewSeen], usual: &Look) -> Vec<(Vec<String>, &'a View
 
 fn other(text: &mut String, asked: &[String], view: &ViewSeen, name: &str) {
     let asked = asked.join("; ");
-    match (&view.look.tls, &view.failure) {
-        (Some(tls), _) => {
-            let _ = writeln!(text, "    {asked}: other certificates, {}", agreed(tls));
-            let mut inner = String::new();
-            judged(&mut inner, &view.look, name);
-            chain(&mut inner, &view.look);
-            text.extend(inner.lines().map(|line| format!("    {line}\n")));
-        }
-        (None, Some(failure)) => {
-            let _ = writeln!(text, "    {asked}: {}", print::one_line(&failure.detail));
-        }
-        (None, None) => {}
+    if view.look.tls.is_some() {
+        let _ = writeln!(text, "    {asked}: other certificates");
+        let mut inner = String::new();
+        judged(&mut inner, &view.look, name);
+        chain(&mut inner, &view.look);
+        text.extend(inner.lines().map(|line| format!("    {line}\n")));
+    } else if let Some(failure) = &view.failure {
+        let _ = writeln!(text, "    {asked}: {}", print::one_line(&failure.detail));
     }
 }
 
@@ -230,7 +258,8 @@ mod tests {
     fn what_two_addresses_show_alike_stands_there_once() {
         let both = facts(|facts, chain| {
             let rsa = View { key_type: AskedKey::Rsa, ..failed("handshake_failure") };
-            let views = vec![view(facts, &chain[..2]), rsa];
+            let nameless = View { sni: false, ..failed("unrecognized_name") };
+            let views = vec![view(facts, &chain[..2]), rsa, nameless];
             let one = |last| Endpoint { posture: Some(posture()), ..endpoint(last, views.clone()) };
             vec![one(1), one(2), endpoint(3, vec![failed("connection refused")])]
         });
@@ -252,7 +281,8 @@ mod tests {
                └─ root: CN=Acme root
                     key ECDSA P-256, signed by ECDSA with SHA-256
                     2020-01-01T00:00:00Z to 2035-01-01T00:00:00Z: 3136 days, 57 % left
-            asked for an RSA key: handshake_failure
+            keys: ECDSA P-256 (TLSv1.3)
+            asked for no name: unrecognized_name
             versions: accepts TLSv1.1, TLSv1.2, TLSv1.3; refuses SSLv3; could not find out TLSv1.0
             suites: 3 modern, 1 with CBC, 1 without forward secrecy, 1 broken
             groups: X25519MLKEM768, x25519, secp256r1
@@ -290,7 +320,8 @@ mod tests {
                └─ root: CN=Acme root
                     key ECDSA P-256, signed by ECDSA with SHA-256
                     2020-01-01T00:00:00Z to 2035-01-01T00:00:00Z: 3074 days, 56 % left
-            asked for no name: other certificates, TLSv1.3, TLS_AES_256_GCM_SHA384, X25519MLKEM768, h2
+            keys: ECDSA P-256 (TLSv1.3)
+            asked for no name: other certificates
                 trust: no trusted root
                 name: is not for portal.example
                 browsers: refuse it

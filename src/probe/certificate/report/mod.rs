@@ -81,10 +81,11 @@ pub struct EndpointSeen {
     pub address: IpAddr,
     /// The name asked for (SNI) and verified; none where the host is an address.
     pub server_name: Option<String>,
-    /// What the usual handshake showed; its fields are empty where nothing was.
+    /// What was shown to browsers, or in the clear where they get nothing; its fields are empty where
+    /// nothing was.
     #[serde(flatten)]
     pub usual: Look,
-    /// Why nothing was shown, or why the handshake ended early though something was.
+    /// Why the usual handshake showed nothing, or ended early though it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
     /// Why nothing could be seen, where that is our side's fault.
@@ -213,35 +214,39 @@ fn host_seen(host: &HostFacts) -> HostSeen {
 }
 
 fn endpoint_seen(case: &Case<'_>, host: &HostFacts, endpoint: &Endpoint) -> EndpointSeen {
-    let usual = usual(host, endpoint);
-    let others = endpoint.views.iter().filter(|view| !usual.is_some_and(|usual| std::ptr::eq(*view, usual)));
-    let failed = || endpoint.views.iter().find_map(|view| view.failure.clone());
+    let shows = speaker(host, endpoint);
+    let first = endpoint.usual();
+    // What came to nothing says so in `failure`.
+    let told = |view: &&View| {
+        let is = |other: Option<&View>| other.is_some_and(|other| std::ptr::eq(*view, other));
+        !is(shows) && !(is(first) && view.shown.is_none())
+    };
     EndpointSeen {
         host: host.host.clone(),
         port: endpoint.address.port(),
         address: endpoint.address.ip(),
         server_name: host.server_name.clone(),
-        usual: usual.map(|view| look(case, host, view)).unwrap_or_default(),
-        failure: usual.map_or_else(failed, |view| view.failure.clone()),
+        usual: shows.map(|view| look(case, host, view)).unwrap_or_default(),
+        failure: first.or(shows).and_then(|view| view.failure.clone()),
         unmeasured: endpoint.unmeasured.clone(),
-        views: others.map(|view| view_seen(case, host, view, usual)).collect(),
+        views: endpoint.views.iter().filter(told).map(|view| view_seen(case, host, view, shows)).collect(),
         posture: endpoint.posture.as_ref().map(PostureSeen::of),
     }
 }
 
 /// The handshake that speaks for the address: the first that asks as browsers do and was shown
-/// something.
-fn usual<'a>(host: &HostFacts, endpoint: &'a Endpoint) -> Option<&'a View> {
+/// something; that in the clear, where the usual one comes to nothing.
+fn speaker<'a>(host: &HostFacts, endpoint: &'a Endpoint) -> Option<&'a View> {
     endpoint.views.iter().filter(|view| host.asked_fully(view)).find(|view| view.shown.is_some())
 }
 
-fn view_seen(case: &Case<'_>, host: &HostFacts, view: &View, usual: Option<&View>) -> ViewSeen {
+fn view_seen(case: &Case<'_>, host: &HostFacts, view: &View, shows: Option<&View>) -> ViewSeen {
     let sent = |view: &View| view.shown.as_ref().map(|shown| shown.chain.clone());
     ViewSeen {
         sni: view.sni,
         key_type: view.key_type,
         versions: view.versions,
-        same_chain: view.shown.is_some() && usual.and_then(sent) == sent(view),
+        same_chain: view.shown.is_some() && shows.and_then(sent) == sent(view),
         look: look(case, host, view),
         failure: view.failure.clone(),
     }

@@ -102,6 +102,20 @@ fn an_address_that_shows_nothing_says_why_and_hides_no_other() {
 }
 
 #[test]
+fn an_old_server_is_seen_in_the_clear_and_that_browsers_get_nothing_is_told() {
+    let seen = json(
+        &facts(|facts, chain| {
+            let clear = View { versions: AskedVersions::Old, ..view(facts, &chain[..2]) };
+            vec![endpoint(1, vec![failed("protocol_version"), clear])]
+        }),
+        GOOD,
+    );
+    let endpoint = &seen["endpoints"][0];
+    assert_eq!((&endpoint["trust"], &endpoint["views"]), (&"trusted".into(), &serde_json::json!([])));
+    assert_eq!(endpoint["failure"]["detail"], "protocol_version");
+}
+
+#[test]
 fn without_a_name_another_certificate_may_come_and_does_not_speak_for_the_address() {
     let seen = json(
         &facts(|facts, chain_| {
