@@ -219,7 +219,7 @@ fn endpoint_seen(case: &Case<'_>, host: &HostFacts, endpoint: &Endpoint) -> Endp
     // What came to nothing says so in `failure`.
     let told = |view: &&View| {
         let is = |other: Option<&View>| other.is_some_and(|other| std::ptr::eq(*view, other));
-        !is(shows) && !(is(first) && view.shown.is_none())
+        !(is(shows) || is(first) && view.shown.is_none())
     };
     EndpointSeen {
         host: host.host.clone(),
