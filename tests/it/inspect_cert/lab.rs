@@ -116,6 +116,7 @@ fn talk(mut stream: TcpStream, settings: Arc<ServerConfig>) {
 }
 
 /// Knows [`NAME`] at two addresses, says that there is no [`GONE`], and answers all else with nothing.
+#[expect(clippy::disallowed_methods, reason = "a test's own socket, on loopback")]
 pub fn resolver() -> SocketAddr {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = socket.local_addr().unwrap();
