@@ -12,6 +12,7 @@ pub mod general;
 pub mod key;
 pub mod name;
 pub mod pem;
+pub mod pkcs7;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -247,11 +247,16 @@ impl Facts {
 
     /// Keeps a certificate and gives its key.
     pub fn keep(&mut self, der: Vec<u8>) -> String {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &der);
-        let key = crate::formats::x509::hex(digest.as_ref());
+        let key = key_of(&der);
         self.certificates.entry(key.clone()).or_insert(Der(der));
         key
     }
+}
+
+/// The key of a certificate in [`Facts::certificates`].
+pub fn key_of(der: &[u8]) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der);
+    crate::formats::x509::hex(digest.as_ref())
 }
 
 impl HostFacts {

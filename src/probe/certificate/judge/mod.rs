@@ -18,9 +18,9 @@ mod name;
 mod order;
 mod path;
 mod policy;
-mod revocation;
+pub mod revocation;
 mod rules;
-mod signature;
+pub mod signature;
 #[cfg(test)]
 mod tests;
 
@@ -238,6 +238,11 @@ pub fn judge(question: &Question<'_>) -> Judged {
 pub fn is_self_signed(certificate: &Certificate) -> bool {
     let check = || signature::of_certificate(certificate, certificate.spki());
     certificate.self_issued && matches!(check(), Check::Good | Check::Weak)
+}
+
+/// Whether a certificate is for a name, by its alternative names.
+pub fn name_covered(certificate: &Certificate, wanted: &Wanted) -> bool {
+    name::covering(certificate, wanted).is_ok()
 }
 
 /// A broken path; lints and revocation are told beside it.

@@ -24,8 +24,10 @@ pub struct JudgedChain<'a> {
     pub judged: Arc<Judged>,
     /// What is thought of it together with the issuers that were fetched, where it needs them.
     pub completed: Option<Arc<Judged>>,
-    /// Whether the system's roots lead to it too; `None` where they are not known.
+    /// Whether the system's roots trust it; `None` where they are not known.
     pub platform: Option<bool>,
+    /// What is thought of it by the system's roots, where they trust it and Mozilla's store does not.
+    pub by_platform: Option<Arc<Judged>>,
 }
 
 impl JudgedChain<'_> {
@@ -42,6 +44,7 @@ struct Opinion {
     judged: Arc<Judged>,
     completed: Option<Arc<Judged>>,
     platform: Option<bool>,
+    by_platform: Option<Arc<Judged>>,
 }
 
 /// All that was shown, host by host, address by address, handshake by handshake.
@@ -55,8 +58,11 @@ pub fn chains<'a>(case: &Case<'a>) -> Vec<JudgedChain<'a>> {
             let Some(shown) = view.shown.as_ref().filter(|shown| !shown.chain.is_empty()) else { continue };
             let key = (shown.chain.as_slice(), Some(name));
             let opinion = known.entry(key).or_insert_with(|| judge.opinion(&shown.chain, name));
-            let Some(Opinion { judged, completed, platform }) = opinion.clone() else { continue };
-            chains.push(JudgedChain { host, address: endpoint.address, view, judged, completed, platform });
+            let Some(Opinion { judged, completed, platform, by_platform }) = opinion.clone() else {
+                continue;
+            };
+            let address = endpoint.address;
+            chains.push(JudgedChain { host, address, view, judged, completed, platform, by_platform });
         }
     }
     chains
@@ -94,7 +100,8 @@ impl<'c, 'a> Judge<'c, 'a> {
         let name = Wanted::parse(name).ok();
         let judged = judge_read(&self.question(leaf, sent, name.as_ref(), self.case.anchors));
         let Ok(leaf) = leaf else {
-            return Some(Opinion { judged: Arc::new(judged), completed: None, platform: None });
+            let judged = Arc::new(judged);
+            return Some(Opinion { judged, completed: None, platform: None, by_platform: None });
         };
         let sent: Vec<Certificate> =
             sent.iter().filter_map(|reading| reading.as_ref().ok()).cloned().collect();
@@ -103,11 +110,15 @@ impl<'c, 'a> Judge<'c, 'a> {
             let more: Vec<Certificate> = sent.iter().chain(self.issuers.iter().copied()).cloned().collect();
             Arc::new(judge(&self.question(leaf, &more, name.as_ref(), self.case.anchors)))
         });
-        let platform = self.platform.as_ref().map(|roots| {
-            self.agrees(&judged, roots)
-                || judge(&self.question(leaf, &sent, name.as_ref(), roots)).trust == Trust::Trusted
-        });
-        Some(Opinion { judged: Arc::new(judged), completed, platform })
+        let by_platform = self.platform.as_ref().filter(|roots| !self.agrees(&judged, roots));
+        let by_platform = by_platform.map(|roots| judge(&self.question(leaf, &sent, name.as_ref(), roots)));
+        let trusts = by_platform.as_ref().is_none_or(|judged| judged.trust == Trust::Trusted);
+        Some(Opinion {
+            platform: self.platform.as_ref().map(|_| trusts),
+            by_platform: by_platform.filter(|_| trusts && judged.trust != Trust::Trusted).map(Arc::new),
+            judged: Arc::new(judged),
+            completed,
+        })
     }
 
     fn question<'q, C>(
