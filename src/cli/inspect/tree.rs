@@ -14,7 +14,7 @@ pub fn verdict(text: &mut String, outcome: &Outcome, about: &str) {
     let word = outcome.verdict.as_str();
     let word = word.if_supports_color(Stream::Stdout, |word| word.style(print::style(outcome.verdict)));
     // Writing to a String cannot fail.
-    let _ = writeln!(text, "{word}  {about}as of {}", outcome.at);
+    let _ = writeln!(text, "{word}  {about}as of {:.0}", outcome.at);
 }
 
 /// Words in the colour of what is well or of what is broken.

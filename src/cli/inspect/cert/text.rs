@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::super::super::print;
 use super::super::tree;
 use crate::model::{Host, Outcome};
+use crate::probe::certificate::judge::Trust;
 use crate::probe::certificate::report::{
     EndpointSeen, HostSeen, Look, Observation, PostureSeen, SuiteClass, TlsSeen, ViewSeen,
 };
@@ -76,12 +77,16 @@ fn heading(addresses: &[IpAddr]) -> String {
 fn block(endpoint: &EndpointSeen, name: &str) -> String {
     let mut text = String::new();
     let usual = &endpoint.usual;
-    let ended = if usual.tls.is_some() { "the usual handshake ended early" } else { "nothing was shown" };
+    let ended = match (&usual.tls, endpoint.in_the_clear) {
+        (None, _) => "nothing was shown",
+        (Some(_), true) => "seen in the clear; the usual handshake fails",
+        (Some(_), false) => "the usual handshake ended early",
+    };
     if let Some(tls) = &usual.tls {
         let _ = writeln!(text, "    {}", agreed(tls));
-        look(&mut text, usual, name);
     }
     stopped(&mut text, endpoint.failure.as_ref(), endpoint.unmeasured.as_ref(), ended);
+    look(&mut text, usual, name);
     keys(&mut text, endpoint);
     for (asked, view) in others(endpoint) {
         other(&mut text, &asked, view, name);
@@ -112,7 +117,8 @@ fn look(text: &mut String, look: &Look, name: &str) {
 fn judged(text: &mut String, look: &Look, name: &str) {
     if let Some(trust) = look.trust {
         let _ = writeln!(text, "    trust: {}", tree::trust(trust));
-        if let Some(trusts) = look.system_trusts {
+        let differs = |trusts: &bool| *trusts != (trust == Trust::Trusted);
+        if let Some(trusts) = look.system_trusts.filter(differs) {
             let leads = tree::coloured(if trusts { "lead to it" } else { "do not lead to it" }, trusts);
             let _ = writeln!(text, "    roots of this system: {leads}");
         }
@@ -137,13 +143,14 @@ fn chain(text: &mut String, look: &Look) {
 
 /// The kinds of keys that are shown to those who ask for them, and with which versions.
 fn keys(text: &mut String, endpoint: &EndpointSeen) {
-    let fully = |view: &&ViewSeen| asked_fully(endpoint, view);
-    let others = endpoint.views.iter().filter(fully).map(|view| &view.look);
+    let usual = &endpoint.usual;
+    let fully = endpoint.views.iter().filter(|view| asked_fully(endpoint, view));
+    let others = fully.map(|view| (if view.same_chain { usual } else { &view.look }, &view.look.tls));
     let mut keys: Vec<(String, Vec<&str>)> = Vec::new();
-    for look in std::iter::once(&endpoint.usual).chain(others) {
-        let Some(leaf) = look.chain.first() else { continue };
+    for (shown, tls) in std::iter::once((usual, &usual.tls)).chain(others) {
+        let Some(leaf) = shown.chain.first() else { continue };
         let key = leaf.link.certificate.key.words();
-        let version = look.tls.as_ref().and_then(|tls| tls.version.as_deref());
+        let version = tls.as_ref().and_then(|tls| tls.version.as_deref());
         match keys.iter_mut().find(|(known, _)| *known == key) {
             Some((_, versions)) => versions.extend(version),
             None => keys.push((key, version.into_iter().collect())),
@@ -228,7 +235,7 @@ fn posture(text: &mut String, posture: &PostureSeen) {
 mod tests {
     use super::*;
     use crate::model::{CheckId, Finding, Timings, Verdict};
-    use crate::probe::certificate::facts::{AskedKey, Endpoint, Facts, View};
+    use crate::probe::certificate::facts::{AskedKey, AskedVersions, Endpoint, Facts, View};
     use crate::probe::certificate::judge::FINDINGS;
     use crate::probe::certificate::report::fakes::{
         GOOD, LATE, at, chain, endpoint, facts, failed, posture, view,
@@ -291,6 +298,38 @@ mod tests {
         192.0.2.3
             nothing was shown: connect: connection refused
         ");
+    }
+
+    #[test]
+    fn a_server_of_old_is_shown_and_why_no_browser_gets_there() {
+        let old = facts(|facts, chain| {
+            let mut clear = View { versions: AskedVersions::Old, ..view(facts, &chain[..2]) };
+            if let Some(shown) = &mut clear.shown {
+                shown.version = Some("TLSv1.0".into());
+            }
+            vec![endpoint(1, vec![failed("protocol_version"), clear])]
+        });
+        let said = said(&old, GOOD, Vec::new());
+        assert!(
+            said.contains("seen in the clear; the usual handshake fails: connect: protocol_version"),
+            "{said}"
+        );
+        assert!(said.ends_with("keys: ECDSA P-256 (TLSv1.0)"), "{said}");
+    }
+
+    #[test]
+    fn a_key_is_named_once_with_the_versions_that_show_it() {
+        let both = facts(|facts, sent| {
+            let same = view(facts, &sent[..2]);
+            let mut old = View { key_type: AskedKey::Ecdsa, versions: AskedVersions::Tls12, ..same.clone() };
+            if let Some(shown) = &mut old.shown {
+                shown.version = Some("TLSv1.2".into());
+            }
+            vec![endpoint(1, vec![same, old])]
+        });
+        let said = said(&both, GOOD, Vec::new());
+        assert!(said.ends_with("keys: ECDSA P-256 (TLSv1.2, TLSv1.3)"), "{said}");
+        assert_eq!(said.matches("leaf: ").count(), 1, "{said}");
     }
 
     #[test]

@@ -85,6 +85,8 @@ pub struct EndpointSeen {
     /// nothing was.
     #[serde(flatten)]
     pub usual: Look,
+    /// It was not seen in a handshake, but in the clear, by a hello of old.
+    pub in_the_clear: bool,
     /// Why the usual handshake showed nothing, or ended early though it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
@@ -172,7 +174,7 @@ pub struct ViewSeen {
     pub versions: AskedVersions,
     /// Whether the same certificates were sent as in the usual one.
     pub same_chain: bool,
-    /// What it showed.
+    /// What it showed; its `chain` is empty where that is the same.
     #[serde(flatten)]
     pub look: Look,
     /// Why nothing was shown, or why it ended early.
@@ -227,6 +229,7 @@ fn endpoint_seen(case: &Case<'_>, host: &HostFacts, endpoint: &Endpoint) -> Endp
         address: endpoint.address.ip(),
         server_name: host.server_name.clone(),
         usual: shows.map(|view| look(case, host, view)).unwrap_or_default(),
+        in_the_clear: shows.is_some_and(|view| view.versions == AskedVersions::Old),
         failure: first.or(shows).and_then(|view| view.failure.clone()),
         unmeasured: endpoint.unmeasured.clone(),
         views: endpoint.views.iter().filter(told).map(|view| view_seen(case, host, view, shows)).collect(),
@@ -242,12 +245,17 @@ fn speaker<'a>(host: &HostFacts, endpoint: &'a Endpoint) -> Option<&'a View> {
 
 fn view_seen(case: &Case<'_>, host: &HostFacts, view: &View, shows: Option<&View>) -> ViewSeen {
     let sent = |view: &View| view.shown.as_ref().map(|shown| shown.chain.clone());
+    let same_chain = view.shown.is_some() && shows.and_then(sent) == sent(view);
+    let mut look = look(case, host, view);
+    if same_chain {
+        look.chain.clear();
+    }
     ViewSeen {
         sni: view.sni,
         key_type: view.key_type,
         versions: view.versions,
-        same_chain: view.shown.is_some() && shows.and_then(sent) == sent(view),
-        look: look(case, host, view),
+        same_chain,
+        look,
         failure: view.failure.clone(),
     }
 }

@@ -113,6 +113,7 @@ fn an_old_server_is_seen_in_the_clear_and_that_browsers_get_nothing_is_told() {
     let endpoint = &seen["endpoints"][0];
     assert_eq!((&endpoint["trust"], &endpoint["views"]), (&"trusted".into(), &serde_json::json!([])));
     assert_eq!(endpoint["failure"]["detail"], "protocol_version");
+    assert_eq!(endpoint["in_the_clear"], true);
 }
 
 #[test]
@@ -132,6 +133,7 @@ fn without_a_name_another_certificate_may_come_and_does_not_speak_for_the_addres
     let nameless = views.iter().find(|view| view["sni"] == false).unwrap();
     assert_eq!((&nameless["same_chain"], &nameless["name_matches"]), (&false.into(), &false.into()));
     assert_eq!(nameless["trust"], "unknown_issuer");
+    assert_eq!(nameless["chain"][0]["subject"], "CN=default.example");
 }
 
 #[test]
