@@ -30,6 +30,9 @@ pub struct Facts {
     /// What revocation lists say, by URL.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub crls: BTreeMap<String, FetchedCrl>,
+    /// What public logs hold of the hosts' domains that were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ct: Vec<super::ct::Watched>,
 }
 
 /// Bytes, in base64 where they are written down.

@@ -3,6 +3,7 @@
 //! [`spec`] is what a config says, `observe` looks, [`facts`] is what was seen, [`judge`] thinks of one
 //! chain, [`verdict`] of the whole, [`memory`] is what is kept from run to run.
 
+pub mod ct;
 pub mod facts;
 pub mod judge;
 pub mod memory;

@@ -1,6 +1,7 @@
 //! What the kind can find, as `portalwatch explain` prints it. Those about chains are beside their
 //! judge; a file here for each other matter.
 
+pub mod change;
 pub mod reach;
 
 use super::judge::docs as judge;
@@ -69,4 +70,12 @@ pub const ALL: &[FindingDoc] = &[
     judge::DUPLICATE,
     judge::EXTRA,
     judge::ROOT_SENT,
+    change::RENEWED,
+    change::ISSUER_CHANGED,
+    change::REPLACED_EARLY,
+    change::RENEWAL_LATE,
+    change::PIN,
+    change::ADDRESSES_DIFFER,
+    change::UNEXPECTED_ISSUANCE,
+    change::CT_UNREAD,
 ];

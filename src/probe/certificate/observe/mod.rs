@@ -2,6 +2,7 @@
 //! First all handshakes, then what takes longer (`scan`), then what certificates point at (`fetch`):
 //! where the time runs out, the later part is what is missing.
 
+pub mod ct;
 mod fetch;
 mod hosts;
 mod roots;
@@ -93,10 +94,12 @@ pub async fn observe(spec: &Spec, ctx: &Ctx<'_>, memory: &Memory) -> Result<Obse
     let mut facts = together(targets, seen);
     roots::trusted(&look, &mut facts);
     facts.certificates = look.store.all();
-    // Each further look at the hosts is one line here.
     if spec.fetch {
         fetch::fetch(&look, &mut facts).await;
     }
+    // Each further look at the hosts is one line here.
+    let names = facts.hosts.iter().map(|host| host.host.as_str());
+    facts.ct = ct::look(spec.ct.as_ref(), ctx, names, memory, look.left()).await;
     roots::platform(&mut facts);
     match unmeasured(&facts) {
         Some(skipped) => Err(Unmeasured { cause: skipped.cause, why: skipped.why.clone() }),

@@ -3,7 +3,15 @@
 
 pub mod chain;
 pub mod change;
+pub mod ct;
+pub mod differ;
+#[cfg(test)]
+mod differ_tests;
+#[cfg(test)]
+mod fixtures;
+pub mod issuer;
 pub mod judged;
+pub mod leaves;
 pub mod merge;
 pub mod reach;
 pub mod served;
@@ -53,7 +61,7 @@ pub struct Note<'a> {
 type Look = for<'a> fn(&Case<'a>) -> Vec<Note<'a>>;
 
 /// Everything that is looked at.
-const LOOKS: &[Look] = &[reach::notes, chain::notes, change::notes];
+const LOOKS: &[Look] = &[reach::notes, chain::notes, change::notes, differ::notes, ct::notes];
 
 impl<'a> Case<'a> {
     /// The case of a run; judges the chains.
@@ -103,5 +111,6 @@ pub fn remember(case: &Case<'_>) -> Memory {
         fetched.filter_map(|key| Some((key.clone(), case.facts.certificates.get(key)?.clone()))).collect();
     served::remember(case, &mut memory.served);
     change::remember(case, &mut memory.history);
+    memory.ct = ct::after(case, &memory.history);
     memory
 }
