@@ -19,6 +19,8 @@ pub mod verdict;
 mod docs;
 mod observe;
 mod validate;
+#[cfg(test)]
+mod wire_tests;
 
 use jiff::Timestamp;
 

@@ -107,6 +107,13 @@ pub async fn observe(spec: &Spec, ctx: &Ctx<'_>, memory: &Memory) -> Result<Obse
     }
 }
 
+/// What a run would fetch for facts.
+#[cfg(test)]
+pub async fn fetch_into(spec: &Spec, ctx: &Ctx<'_>, memory: &Memory, facts: &mut Facts) {
+    let ends = Instant::now() + ctx.scope.deadline;
+    fetch::fetch(&Look { spec, ctx, memory, ends, store: Store::default() }, facts).await;
+}
+
 /// What all of these come to, in their order, so many going on at a time.
 async fn some_at_once<T>(all: Vec<BoxFuture<'_, T>>, at_once: usize) -> Vec<T> {
     stream::iter(all).buffered(at_once).collect().await

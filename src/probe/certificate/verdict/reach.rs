@@ -139,8 +139,10 @@ const BROWSERS_STILL: &[&str] = &[
 fn old_only(view: &View, usual: &Failure) -> Option<Finding> {
     let shown = view.shown.as_ref().filter(|_| view.versions == AskedVersions::Old)?;
     let (version, cipher) = (shown.version.as_deref()?, shown.cipher.as_deref()?);
-    // What the library speaks too must have failed for another reason.
-    if matches!(version, "TLSv1.3") {
+    // A suite that usual clients offer: it must have failed for another reason.
+    let usual_suite =
+        cipher.starts_with("TLS_ECDHE_") && (cipher.contains("_GCM_") || cipher.contains("_CHACHA20_"));
+    if version == "TLSv1.3" || (version == "TLSv1.2" && usual_suite) {
         return None;
     }
     let browsers = version == "TLSv1.2" && BROWSERS_STILL.contains(&cipher);
@@ -180,26 +182,15 @@ fn unproved(case: &Case<'_>, host: &HostFacts, endpoint: &Endpoint) -> Option<Fi
         _ => None,
     };
     let (leaf, why) = shown(endpoint).find_map(bad)?;
-    let leaf = leaf.and_then(|key| case.certificate(&key));
-    let mut finding = match leaf.filter(|leaf| !is_verifiable(leaf)) {
-        Some(_) => {
-            let summary =
-                "its proof that it holds the key cannot be verified: clients refuse this kind of key";
-            let mut finding = Finding::of(&docs::PROOF, "leaf", summary);
-            finding.severity = Severity::Error;
-            finding.broken = false;
-            finding
-        }
-        None => Finding::of(
-            &docs::PROOF,
-            "leaf",
-            format!("the server does not prove that it holds the key: {why}"),
-        ),
+    // A leaf that cannot be read proves nothing, and is told of by itself.
+    let leaf = case.certificate(&leaf?)?;
+    let finding = if is_verifiable(leaf) {
+        Finding::of(&docs::PROOF, "leaf", format!("the server does not prove that it holds the key: {why}"))
+    } else {
+        let summary = "its proof that it holds the key cannot be verified: clients refuse this kind of key";
+        Finding { severity: Severity::Error, broken: false, ..Finding::of(&docs::PROOF, "leaf", summary) }
     };
-    if let Some(leaf) = leaf {
-        finding = finding.with("sha256", leaf.sha256.as_str());
-    }
-    Some(finding)
+    Some(finding.with("sha256", leaf.sha256.as_str()))
 }
 
 /// Whether signatures by the key can be verified by usual clients.

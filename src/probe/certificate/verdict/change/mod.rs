@@ -1,7 +1,7 @@
 //! Certificates over time: what took the place of what, and whether that is a renewal.
 
 mod history;
-mod pins;
+pub mod pins;
 #[cfg(test)]
 mod tests;
 
