@@ -10,6 +10,7 @@ mod command;
 mod contracts;
 mod faults;
 mod import;
+mod inspect_cert;
 mod journeys;
 mod journeys_docs;
 mod journeys_secrets;

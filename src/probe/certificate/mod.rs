@@ -10,8 +10,10 @@ pub mod memory;
 pub mod pages;
 pub mod posture;
 pub mod records;
+pub mod report;
 pub mod revocation;
 pub mod spec;
+pub mod tell;
 pub mod verdict;
 
 mod docs;
@@ -71,6 +73,10 @@ certificate:
 
     fn series(memory: &Memory, now: Timestamp) -> Vec<Series> {
         verdict::served::series(&memory.served, now)
+    }
+
+    fn tell(facts: &Facts) -> Option<Vec<String>> {
+        Some(tell::lines(facts))
     }
 
     fn reproduce(spec: &Spec, scope: &Scope) -> Vec<String> {
