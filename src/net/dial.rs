@@ -1,12 +1,12 @@
-//! TCP connections, one address after the other, each judged by the guard at the moment it is
-//! dialed.
+//! TCP connections, one address after the other, and UDP sockets, each address judged by the guard at
+//! the moment it is dialed.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd as _;
 
 use rustix::process::{Resource, getrlimit};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout_at};
 
 use super::error::{Fault, from_kind};
@@ -109,10 +109,8 @@ pub(super) async fn connect_any(
 ) -> Result<(TcpStream, SocketAddr), Fault> {
     let mut worst: Option<Fault> = None;
     for (index, address) in addresses.iter().enumerate() {
-        let fault = match guard::judge(address.ip(), origin) {
-            Err(refused) => Fault::new(Phase::Connect, FailReason::Guarded(refused.address()))
-                .at(*address)
-                .with_detail(refused.to_string()),
+        let fault = match guarded(*address, origin) {
+            Err(fault) => fault,
             Ok(()) => match connect_as(*address, origin, share(addresses.len() - index, deadline)).await {
                 Ok(stream) => return Ok((stream, *address)),
                 Err(fault) => fault,
@@ -129,6 +127,27 @@ pub(super) async fn connect_any(
     Err(worst.unwrap_or_else(|| {
         Fault::new(Phase::Dns, FailReason::Unresolvable).with_detail("no address to connect to")
     }))
+}
+
+fn guarded(address: SocketAddr, origin: Origin) -> Result<(), Fault> {
+    guard::judge(address.ip(), origin).map_err(|refused| {
+        Fault::new(Phase::Connect, FailReason::Guarded(refused.address()))
+            .at(address)
+            .with_detail(refused.to_string())
+    })
+}
+
+/// A UDP socket on a port of the kernel's choice, at random, that sends to one address and takes
+/// datagrams from no other.
+#[expect(clippy::disallowed_methods, reason = "the one place that opens a UDP socket")]
+pub(super) async fn datagrams(address: SocketAddr, origin: Origin) -> Result<UdpSocket, Fault> {
+    guarded(address, origin)?;
+    let any: IpAddr =
+        if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((any, 0)).await.map_err(|error| connect_fault(address, &error))?;
+    spared(socket.as_raw_fd(), address, origin)?;
+    socket.connect(address).await.map_err(|error| connect_fault(address, &error))?;
+    Ok(socket)
 }
 
 /// Which failure tells most, when several addresses failed in different ways.
@@ -167,12 +186,17 @@ fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
 /// One connection attempt on behalf of `origin`; judges nothing.
 async fn connect_as(address: SocketAddr, origin: Origin, deadline: Instant) -> Result<TcpStream, Fault> {
     let socket = socket(address).map_err(|error| connect_fault(address, &error))?;
-    if origin != Origin::Operator && is_reserved(socket.as_raw_fd()) {
+    spared(socket.as_raw_fd(), address, origin)?;
+    finish(socket, address, deadline).await
+}
+
+fn spared(descriptor: i32, address: SocketAddr, origin: Origin) -> Result<(), Fault> {
+    if origin != Origin::Operator && is_reserved(descriptor) {
         return Err(Fault::new(Phase::Connect, FailReason::Exhausted)
             .at(address)
             .with_detail("the last open files are kept for the store, the pages and messages"));
     }
-    finish(socket, address, deadline).await
+    Ok(())
 }
 
 /// One connection attempt; judges nothing.
@@ -192,7 +216,7 @@ async fn finish(socket: TcpSocket, address: SocketAddr, deadline: Instant) -> Re
     Ok(stream)
 }
 
-fn connect_fault(address: SocketAddr, error: &io::Error) -> Fault {
+pub(super) fn connect_fault(address: SocketAddr, error: &io::Error) -> Fault {
     let reason = match from_kind(error) {
         // A host with IPv6 switched off has no source address to offer: that is no lack of ports.
         FailReason::Exhausted if address.is_ipv6() && error.kind() == io::ErrorKind::AddrNotAvailable => {

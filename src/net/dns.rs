@@ -17,7 +17,8 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
 
-use self::pool::{Pool, of_family};
+use self::pool::of_family;
+pub(super) use self::pool::{Pool, Upstream};
 pub use self::spec::check_resolver;
 use self::spec::{Spec, over_https, over_tls, plain};
 use super::error::Fault;
@@ -84,7 +85,12 @@ impl Dns {
         again.map_err(|again| if again.answered { again.fault } else { failure.fault })
     }
 
-    async fn pool(&self, specs: &[String], deadline: Instant) -> Result<Arc<OnceCell<Pool>>, Fault> {
+    /// The resolvers of one list, built.
+    pub(super) async fn pool(
+        &self,
+        specs: &[String],
+        deadline: Instant,
+    ) -> Result<Arc<OnceCell<Pool>>, Fault> {
         let slot = self.slot(specs);
         let built = timeout_at(deadline, slot.pool.get_or_try_init(|| self.build(specs, deadline))).await;
         match built {
@@ -154,7 +160,7 @@ impl Dns {
 
 /// How long a name may be asked for and how long the control query after it may take. Both end well
 /// before the time does: a run that is cut off at its deadline cannot say whose fault it was.
-fn shares(left: Duration) -> (Duration, Duration) {
+pub(super) fn shares(left: Duration) -> (Duration, Duration) {
     let kept = (left / 3).min(CONTROL_TIMEOUT + CONTROL_TIMEOUT / 3);
     (left - kept, kept * 3 / 4)
 }
@@ -163,7 +169,7 @@ fn changes_with_the_system(specs: &[String]) -> bool {
     specs.is_empty() || specs.iter().any(|spec| spec == "system" || spec.starts_with("https://"))
 }
 
-fn own(why: impl Into<String>) -> Fault {
+pub(super) fn own(why: impl Into<String>) -> Fault {
     Fault::new(Phase::Dns, FailReason::OwnResolver).with_detail(why)
 }
 

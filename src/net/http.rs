@@ -106,7 +106,8 @@ impl Net {
         done.map_err(|fault| fault.into_error(timings))
     }
 
-    async fn measure(
+    /// An exchange without a permit of its own.
+    pub(super) async fn measure(
         &self,
         request: &Request,
         via: &Via,

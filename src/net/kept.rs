@@ -120,7 +120,8 @@ impl Net {
         if let Some(mut kept) = kept.filter(|kept| kept.leads_to(&target, via))
             && kept.is_ready().await
         {
-            match self.ask(kept, request, via, &target, deadline_in(request.timeout), &mut timings).await {
+            match self.ask_kept(kept, request, via, &target, deadline_in(request.timeout), &mut timings).await
+            {
                 Ok((response, again)) => {
                     line.0 = again;
                     return Ok(response);
@@ -137,7 +138,7 @@ impl Net {
         Ok(response)
     }
 
-    async fn ask(
+    async fn ask_kept(
         &self,
         kept: Kept,
         request: &Request,
@@ -177,7 +178,7 @@ impl Net {
             idle_since: Instant::now(),
             _permit: permit,
         };
-        let asked = self.ask(kept, request, via, target, deadline, timings).await;
+        let asked = self.ask_kept(kept, request, via, target, deadline, timings).await;
         asked.map_err(|Unanswered(fault)| fault)
     }
 }

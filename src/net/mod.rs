@@ -4,9 +4,10 @@
 //! `guard` and `dial` (each address judged as it is dialed), `proxy` if there is one, `tls`, `http`
 //! and `body`. `error` gives every failure its typed reason; `client` is the same way for traffic
 //! that is not a measurement; `handshake` and `tls_probe` look at TLS servers as they are, whether
-//! their certificates verify or not, and send them nothing. Not supported: HTTP/2 without TLS, HTTP/3,
-//! revocation checks.
+//! their certificates verify or not, and send them nothing; `ask` puts single questions to DNS servers
+//! and gives the answers as they are. Not supported: HTTP/2 without TLS, HTTP/3, revocation checks.
 
+mod ask;
 mod body;
 mod client;
 mod dial;
@@ -35,6 +36,7 @@ use std::time::Duration;
 use ::http::HeaderValue;
 use bytes::Bytes;
 
+pub use self::ask::{Asked, Over, Reply, Transport};
 pub use self::client::{Connected, HttpCall, HttpReply};
 pub use self::dns::check_resolver;
 pub use self::handshake::{Handshake, Handshaken, KeyType, Signature, TlsTarget, TlsVersions};

@@ -1,6 +1,6 @@
 //! The x509-limbo suite (C2SP): hundreds of chains, each with what a strict client thinks of it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use portalwatch::clock::{Clock as _, SystemClock};
 use portalwatch::formats::x509::{Certificate, Crl, pem};
@@ -8,6 +8,7 @@ use portalwatch::probe::certificate::judge::{Anchors, Judged, Purpose, Question,
 use serde::Deserialize;
 
 use crate::command::{Said, portalwatch_with};
+use crate::vectors;
 
 /// Cases whose outcome differs, and why. Each was read; a case that comes to agree must leave.
 /// The suite marks both as readings that conflict with another case of its own.
@@ -46,16 +47,9 @@ struct Name {
     value: String,
 }
 
-/// Where the suites are; `None`, told, where they are not there.
-#[expect(clippy::disallowed_methods, reason = "tests find their vectors by the environment")]
+/// `None`, told, where the suites are not there.
 fn suite(test: &str) -> Option<Suite> {
-    let named = std::env::var_os("PORTALWATCH_VECTORS").map(PathBuf::from);
-    let folder = named.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/vectors"));
-    if !folder.is_dir() {
-        println!("skipped: {test}: no folder {}", folder.display());
-        return None;
-    }
-    let text = std::fs::read_to_string(folder.join("x509-limbo/limbo.json")).unwrap();
+    let text = std::fs::read_to_string(vectors::folder(test)?.join("x509-limbo/limbo.json")).unwrap();
     Some(serde_json::from_str(&text).unwrap())
 }
 

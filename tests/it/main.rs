@@ -1,9 +1,11 @@
 //! The integration tests: one binary, against real peers on loopback.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod ask;
 mod bad_config;
 mod bad_journeys;
 mod bad_servers;
+mod caa;
 mod chains;
 mod cli;
 mod command;
@@ -26,3 +28,4 @@ mod resume;
 mod secrets;
 mod telling;
 mod tls;
+mod vectors;

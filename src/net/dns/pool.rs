@@ -1,11 +1,13 @@
 //! The servers of one list: asked one after the other, and their control query.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::select_ok;
-use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
+use hickory_resolver::config::{
+    NameServerConfig, ProtocolConfig, ResolveHosts, ResolverConfig, ResolverOpts,
+};
 use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
@@ -28,9 +30,11 @@ const CONTROL_LIFETIME: Duration = Duration::from_secs(1);
 const SECOND_FAMILY: Duration = Duration::from_secs(1);
 
 /// Asks the servers of one list.
-pub(super) struct Pool {
+pub(in super::super) struct Pool {
     /// One per server, never empty: hickory takes a failure of the first for the answer of all.
     resolvers: Vec<TokioResolver>,
+    /// The same servers, for those who ask them by themselves; empty if none is configured.
+    upstreams: Vec<Upstream>,
     /// The one that answered last is asked first.
     good: AtomicUsize,
     /// `/etc/hosts`, where the system's resolver is asked.
@@ -38,6 +42,21 @@ pub(super) struct Pool {
     /// Names are taken as complete; with the system's settings its search list applies.
     absolute: bool,
     control: tokio::sync::Mutex<Option<(Instant, Result<(), String>)>>,
+}
+
+/// A server and how it is spoken to.
+pub(in super::super) struct Upstream {
+    pub(in super::super) address: SocketAddr,
+    pub(in super::super) protocol: ProtocolConfig,
+}
+
+/// The first of its protocols: with UDP, TCP is understood.
+fn upstream(server: &NameServerConfig) -> Option<Upstream> {
+    let connection = server.connections.first()?;
+    Some(Upstream {
+        address: SocketAddr::new(server.ip, connection.port),
+        protocol: connection.protocol.clone(),
+    })
 }
 
 pub(super) fn of_family(ip: IpAddr, family: Family) -> bool {
@@ -70,6 +89,7 @@ impl Pool {
             }
             builder.build()
         };
+        let upstreams = all.iter().filter_map(upstream).collect();
         let mut resolvers =
             all.into_iter().map(|server| build(vec![server])).collect::<Result<Vec<_>, _>>()?;
         if resolvers.is_empty() {
@@ -77,6 +97,7 @@ impl Pool {
         }
         Ok(Self {
             resolvers,
+            upstreams,
             good: AtomicUsize::new(0),
             hosts: system.then(|| Hosts::from_system().unwrap_or_default()),
             absolute: !system,
@@ -117,15 +138,13 @@ impl Pool {
 
     /// Asks one server after the other until one answers, each with its share of the time.
     async fn ask(&self, name: &Name, kind: RecordType, deadline: Instant) -> Result<Vec<IpAddr>, Failure> {
-        let first = self.good.load(Ordering::Relaxed);
         let count = self.resolvers.len();
         let mut last = no_address(kind);
-        let turns = self.resolvers.iter().enumerate().cycle().skip(first).take(count);
-        for (turn, (index, resolver)) in turns.enumerate() {
+        for (turn, (index, resolver)) in self.in_turn(&self.resolvers).enumerate() {
             match ask_one(resolver, name, kind, share(count - turn, deadline)).await {
                 Err(failure) if !failure.answered => last = failure,
                 answer => {
-                    self.good.store(index, Ordering::Relaxed);
+                    self.prefer(index);
                     return answer;
                 }
             }
@@ -133,10 +152,28 @@ impl Pool {
         Err(last)
     }
 
+    /// The servers, each with its index, the one that answered last first.
+    pub(in super::super) fn upstreams(&self) -> impl ExactSizeIterator<Item = (usize, &Upstream)> {
+        self.in_turn(&self.upstreams)
+    }
+
+    /// Lets the server of that index be asked first.
+    pub(in super::super) fn prefer(&self, index: usize) {
+        self.good.store(index, Ordering::Relaxed);
+    }
+
+    fn in_turn<'a, T>(&self, all: &'a [T]) -> impl ExactSizeIterator<Item = (usize, &'a T)> + use<'a, T> {
+        let count = all.len();
+        let first = self.good.load(Ordering::Relaxed);
+        let indices = (0..count).map(move |turn| (first + turn) % count);
+        let turns: Vec<_> = indices.filter_map(|index| Some((index, all.get(index)?))).collect();
+        turns.into_iter()
+    }
+
     /// Asks for the name servers of the root, on behalf of a query that failed and that began at
     /// `since`. One caller asks, the others get its answer; an answer of before that query says
     /// nothing of a resolver that died since.
-    pub(super) async fn control(&self, since: Instant, limit: Duration) -> Result<(), String> {
+    pub(in super::super) async fn control(&self, since: Instant, limit: Duration) -> Result<(), String> {
         timeout(limit, self.ask_control(since, limit)).await.unwrap_or_else(|_| Err("no answer".to_owned()))
     }
 

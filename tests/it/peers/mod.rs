@@ -10,6 +10,7 @@
 mod daemon;
 mod desk;
 mod http;
+mod names;
 mod nginx;
 mod node_red;
 mod portal;
@@ -23,6 +24,7 @@ mod wagtail;
 pub use daemon::Daemon;
 pub use desk::{Desk, Refusal, Writes};
 pub use http::{Response, get, send};
+pub use names::{Knot, Unbound, Zone};
 pub use nginx::{Authority, Nginx};
 pub use node_red::NodeRed;
 pub use portal::Portal;
@@ -60,12 +62,19 @@ pub fn poll<T>(deadline: Duration, mut condition: impl FnMut() -> Option<T>) -> 
 
 /// Finds a program in `PATH` and where Debian keeps servers.
 pub fn program(name: &str) -> PathBuf {
+    find(name).unwrap_or_else(|| panic!("{name} is not installed; scripts/test installs it"))
+}
+
+fn is_installed(name: &str) -> bool {
+    find(name).is_some()
+}
+
+fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
         .map(|folder| folder.join(name))
         .find(|candidate| candidate.is_file())
-        .unwrap_or_else(|| panic!("{name} is not installed; scripts/test installs it"))
 }
 
 fn is_root() -> bool {
