@@ -2,6 +2,7 @@
 //! out, with the position of an error. What is spoken in bytes (`starttls`, `tls`) is as pure.
 
 pub mod har;
+pub mod rdap;
 pub mod set_cookie;
 pub mod starttls;
 pub mod tls;
