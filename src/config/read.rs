@@ -23,7 +23,6 @@ const UNBUILT: &[&str] = &[
     "journey",
     "certificate",
     "dns",
-    "registration",
     "mail",
     "heartbeat",
     "maintenance",

@@ -16,7 +16,13 @@ use crate::model::{Confirm, Finding, FindingDoc, StepTime, Timings};
 
 /// All kinds, in the order of the docs. An explicit list is greppable and ordered.
 pub fn kinds() -> &'static [KindEntry] {
-    const { &[KindEntry::of::<super::http::Http>(), KindEntry::of::<super::journey::Journey>()] }
+    const {
+        &[
+            KindEntry::of::<super::http::Http>(),
+            KindEntry::of::<super::journey::Journey>(),
+            KindEntry::of::<super::registration::RegistrationKind>(),
+        ]
+    }
 }
 
 /// What a kind remembers, serialized; `None` is its default.
