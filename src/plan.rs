@@ -202,6 +202,7 @@ impl Builder<'_> {
         let scope = Arc::new(PortalScope {
             name: portal.name.clone(),
             url: portal.url.clone(),
+            hosts: portal.hosts.clone(),
             private: portal.private,
         });
         for check in &portal.checks {

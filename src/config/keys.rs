@@ -7,7 +7,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
 
-use crate::model::{HumanDuration, Labels, Secret, Span};
+use crate::model::{Host, HumanDuration, Labels, Secret, Span};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -241,6 +241,9 @@ impl<'de> Deserialize<'de> for WebUrl {
 pub(super) struct PortalKeys {
     /// The portal's address.
     pub url: Option<WebUrl>,
+    /// All its hosts, `NAME`, `NAME:PORT` or an address; checks of certificates look at each.
+    #[serde(default)]
+    pub hosts: Vec<Host>,
     /// Whether its addresses may be private.
     #[serde(default)]
     pub private: bool,
@@ -249,7 +252,7 @@ pub(super) struct PortalKeys {
     pub labels: Labels,
 }
 
-pub(super) const PORTAL: &[&str] = &["url", "private", "labels"];
+pub(super) const PORTAL: &[&str] = &["url", "hosts", "private", "labels"];
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

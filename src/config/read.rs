@@ -17,11 +17,9 @@ use crate::model::{Secret, Span};
 const TOP: &[&str] = &["server", "storage", "defaults", "portals", "notify", "metrics"];
 /// Keys and kinds of the language whose capability is not built.
 const UNBUILT: &[&str] = &[
-    "hosts",
     "counts",
     "latency",
     "journey",
-    "certificate",
     "dns",
     "mail",
     "heartbeat",
@@ -326,6 +324,7 @@ impl Build<'_> {
         let portal = Portal {
             name: entry.key,
             url: keys.url.map(|url| url.0),
+            hosts: keys.hosts,
             // What cannot be read is no reason for more faults.
             private: keys.private || !readable,
             labels: keys.labels,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::formats::yaml::{Fault, Node, Position};
-use crate::model::{Labels, Matcher, Secret};
+use crate::model::{Host, Labels, Matcher, Secret};
 
 /// The whole config.
 #[derive(Debug)]
@@ -146,6 +146,8 @@ pub struct Portal {
     pub name: String,
     /// `url`
     pub url: Option<url::Url>,
+    /// `hosts`
+    pub hosts: Vec<Host>,
     /// `private`
     pub private: bool,
     /// `labels`

@@ -42,8 +42,8 @@ fn bad_input_has_a_clear_answer_with_its_line() {
     refused(&check("latency: {p95: 1s}"), "\"latency\" is not supported in this version");
     refused(&check("counts: true"), "\"counts\" is not supported in this version");
     refused(
-        "portals: {a: {hosts: [a.example], checks: {x: {http: {}}}}}",
-        "\"hosts\" is not supported in this version",
+        "portals:\n  a:\n    hosts: [a.example, 'https://a.example']\n    checks: {x: {http: {}}}\n",
+        "m.yaml:3: portals.a.hosts[1]: \"https://a.example\" is no host",
     );
     refused(&check("confirm: {failures: 0}"), "confirm.failures");
     refused(&check("resolvers: [nonsense]"), "is no resolver");

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use prometheus::proto::{Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
 use super::labels;
-use crate::model::{CheckId, Finding, Labels, Severity, StepTime, Verdict};
+use crate::model::{CheckId, Finding, Labels, Series, Severity, StepTime, Verdict};
 use crate::record::live::Present;
 
 /// Above this many checks per-check series are written only if the config asks for them.
@@ -16,6 +16,9 @@ pub const PER_CHECK_LIMIT: usize = 5_000;
 pub const FINDING_SERIES: usize = 16;
 /// Steps with a series of their own, per check.
 pub const STEP_SERIES: usize = 64;
+
+/// Series of its kind that a check may have.
+pub const KIND_SERIES: usize = 1_000;
 
 /// One family of gauges under construction.
 struct Gauges {
@@ -116,6 +119,8 @@ pub struct PerCheck {
     findings: Gauges,
     coverage: Gauges,
     info: Gauges,
+    /// What the kinds expose, by family.
+    kinds: BTreeMap<&'static str, Gauges>,
 }
 
 impl PerCheck {
@@ -158,12 +163,14 @@ impl PerCheck {
                 "portalwatch_check_info",
                 "The check's kind and its labels from the config; always 1.",
             ),
+            kinds: BTreeMap::new(),
         }
     }
 
     /// Adds the series of one check; `user` are its labels.
     pub fn add(&mut self, id: &CheckId, present: &Present, user: Option<&Labels>) {
         self.info(id, present.kind, user);
+        self.of_kind(id, &present.series);
         if let Some(coverage) = present.coverage_1h {
             self.coverage.push(of(id, &[("window", "1h")]), coverage);
         }
@@ -196,6 +203,19 @@ impl PerCheck {
         let mut seen = BTreeSet::new();
         for step in steps.iter().take(STEP_SERIES).filter(|step| seen.insert(&step.name)) {
             self.step.push(of(id, &[("step", &step.name)]), step.took.as_secs_f64());
+        }
+    }
+
+    /// A kind that made two equal label sets would cost the whole page: the first stands.
+    fn of_kind(&mut self, id: &CheckId, series: &[Series]) {
+        let mut seen = BTreeSet::new();
+        for one in series.iter().filter(|one| seen.insert((one.doc.name, &one.labels))).take(KIND_SERIES) {
+            let labels: Vec<(&str, &str)> =
+                one.labels.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let family = self.kinds.entry(one.doc.name);
+            family
+                .or_insert_with(|| Gauges::new(one.doc.name, one.doc.help))
+                .push(of(id, &labels), one.value);
         }
     }
 
@@ -240,6 +260,7 @@ impl PerCheck {
             self.info,
         ]
         .into_iter()
+        .chain(self.kinds.into_values())
         .filter_map(Gauges::family)
         .collect()
     }

@@ -9,7 +9,7 @@ use axum::http::Request;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
-use crate::model::{Cause, Severity, StepTime, Timings, Verdict};
+use crate::model::{Cause, Series, SeriesDoc, Severity, StepTime, Timings, Verdict};
 use crate::record::live::Present;
 use fixtures::{
     HOSTILE, ask, basic, finding, get, get_as, guarded, incident, now, present, samples, secret, surface,
@@ -67,6 +67,19 @@ async fn the_page_says_how_long_each_step_took_and_takes_no_markup_from_its_name
     assert!(page.contains("<li>s49, 250 ms</li>") && !page.contains("<li>s50,"), "{page}");
     assert!(page.contains("steps: 60") && page.contains("and 10 more"), "{page}");
     assert!(page.contains("&lt;script&gt;") && !page.contains("<script"), "{page}");
+}
+
+#[tokio::test]
+async fn what_a_kind_exposes_stays_while_the_check_is_unknown_and_a_double_does_not_empty_the_page() {
+    const DAYS: SeriesDoc = SeriesDoc { name: "portalwatch_test_days", help: "Days." };
+    let one = |host: &str, value| Series { doc: &DAYS, labels: vec![("host", host.to_owned())], value };
+    let surface = surface();
+    let series = vec![one("a", 3.0), one("a", 4.0), one("b", 5.0), one("c", f64::NAN)];
+    let unknown = Present { series: series.into(), ..present(Some(Verdict::Unknown)) };
+    surface.live.set(&CheckId::new("acme", "tls"), unknown);
+    let samples = samples(&router(surface)).await;
+    let days = |host| value(&samples, DAYS.name, &[("portal", "acme"), ("check", "tls"), ("host", host)]);
+    assert_eq!(["a", "b", "c"].map(days), [Some(3.0), Some(5.0), None]);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@
 pub mod check;
 pub mod duration;
 pub mod finding;
+pub mod host;
 pub mod identity;
 pub mod incident;
 pub mod ledger;
@@ -15,11 +16,13 @@ pub mod matcher;
 pub mod notification;
 pub mod outcome;
 pub mod secret;
+pub mod series;
 pub mod text;
 
 pub use check::{CheckId, Labels};
 pub use duration::{HumanDuration, Span};
 pub use finding::{Confirm, Finding, FindingDoc, FindingId, Severity};
+pub use host::Host;
 pub use identity::{Grant, Identity, OAuth2, totp_key};
 pub use incident::{Closed, Incident, IncidentId};
 pub use ledger::{Budget, Canary, CanaryState, Entry, LONGEST_WAIT, Ledger, LedgerError};
@@ -28,4 +31,5 @@ pub use matcher::Matcher;
 pub use notification::{Delivery, HttpMessage, Mail, Notice, Notification, OutboxRow, Outgoing, Reason};
 pub use outcome::{Cause, Outcome, Phase, StepTime, Timings, Verdict};
 pub use secret::Secret;
+pub use series::{Series, SeriesDoc};
 pub use text::Text;

@@ -18,7 +18,7 @@ pub(super) fn fingerprint(
     secrets: &[Secret],
 ) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (&check.kind, &scope.portal.url, scope.portal.private).hash(&mut hasher);
+    (&check.kind, &scope.portal.url, &scope.portal.hosts, scope.portal.private).hash(&mut hasher);
     (&check.spec.value, identity).hash(&mut hasher);
     secrets.iter().for_each(|secret| secret.expose().hash(&mut hasher));
     tls(&scope.tls).hash(&mut hasher);

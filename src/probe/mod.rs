@@ -22,7 +22,7 @@ use serde::de::DeserializeOwned;
 
 pub use self::registry::{KindEntry, Memory, Probe, ProbeOutput, kinds, probe};
 use crate::model::{
-    Cause, CheckId, Confirm, Finding, FindingDoc, Identity, Ledger, Masker, StepTime, Timings,
+    Cause, CheckId, Confirm, Finding, FindingDoc, Host, Identity, Ledger, Masker, Series, StepTime, Timings,
 };
 use crate::net::{Net, TlsOptions};
 
@@ -75,6 +75,12 @@ pub trait Kind: Sized + Send + Sync + 'static {
     /// Thinks. Cannot do I/O.
     fn judge(spec: &Self::Spec, facts: &Self::Facts, past: &Past<Self>, now: Timestamp) -> Judgement<Self>;
 
+    /// What is exposed beside the verdict, from memory alone, so that it is there right after a
+    /// restart and stays while a run cannot measure it.
+    fn series(_: &Self::Memory, _now: Timestamp) -> Vec<Series> {
+        Vec::new()
+    }
+
     /// The facts in lines for a person who asks for all of them; none where a list of them reads well.
     fn tell(_: &Self::Facts) -> Option<Vec<String>> {
         None
@@ -120,6 +126,8 @@ pub struct PortalScope {
     pub name: String,
     /// The portal's address.
     pub url: Option<url::Url>,
+    /// All its hosts.
+    pub hosts: Vec<Host>,
     /// Whether its addresses may be private (RFC 1918, loopback …).
     pub private: bool,
 }

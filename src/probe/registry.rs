@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::{Ctx, Kind, Past, Problem, Scope, Unmeasured};
 use crate::formats::yaml::{Node, Reader};
-use crate::model::{Confirm, Finding, FindingDoc, StepTime, Timings};
+use crate::model::{Confirm, Finding, FindingDoc, Series, StepTime, Timings};
 
 /// All kinds, in the order of the docs. An explicit list is greppable and ordered.
 pub fn kinds() -> &'static [KindEntry] {
@@ -95,6 +95,8 @@ pub trait Probe: Send + Sync {
     fn hosts(&self, scope: &Scope) -> Vec<String>;
     /// [`Kind::reproduce`].
     fn reproduce(&self, scope: &Scope) -> Vec<String>;
+    /// [`Kind::series`].
+    fn series(&self, memory: &Memory, now: Timestamp) -> Vec<Series>;
     /// [`Kind::tell`] of recorded facts; none too where this version cannot read them.
     fn tell(&self, facts: &RawValue) -> Option<Vec<String>>;
     /// Looks and judges, once, within `scope.deadline`.
@@ -156,6 +158,10 @@ impl<K: Kind> Probe for Typed<K> {
 
     fn reproduce(&self, scope: &Scope) -> Vec<String> {
         K::reproduce(&self.spec, scope)
+    }
+
+    fn series(&self, memory: &Memory, now: Timestamp) -> Vec<Series> {
+        K::series(&Self::past(memory).memory, now)
     }
 
     fn tell(&self, facts: &RawValue) -> Option<Vec<String>> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::model::{Cause, CheckId, Finding, Incident, StepTime, Timings, Verdict};
+use crate::model::{Cause, CheckId, Finding, Incident, Series, StepTime, Timings, Verdict};
 
 /// What one check says now.
 #[derive(Clone, Debug)]
@@ -39,6 +39,8 @@ pub struct Present {
     pub incident: Option<Box<Incident>>,
     /// The share of the last hour that results cover, `0.0..=1.0`; `None` while nobody knows it.
     pub coverage_1h: Option<f64>,
+    /// What its kind exposes.
+    pub series: Box<[Series]>,
 }
 
 /// What every check says now. Written by the engine, read by `expose`.

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use super::{Pass, chronicle};
 use crate::alert::{self, Effect, Event, Seen, State};
 use crate::clock::Clock;
-use crate::model::{Cause, CheckId, Closed, Incident, Outcome, Verdict};
+use crate::model::{Cause, CheckId, Closed, Incident, Outcome, Series, Verdict};
 use crate::plan::PlannedCheck;
 use crate::probe::Memory;
 use crate::record::live::{Live, Present};
@@ -75,6 +75,7 @@ impl Entry {
             present.incident = resumed.state.incident.clone().map(Box::new);
             entry.set_state(resumed.state);
             entry.memory = resumed.memory;
+            present.series = entry.series(desk);
             if let Some(last) = resumed.last {
                 entry.verdict = Some(last.verdict);
                 entry.cause = last.cause;
@@ -112,6 +113,10 @@ impl Entry {
         &self.memory
     }
 
+    fn series(&self, desk: &Desk) -> Box<[Series]> {
+        self.check.probe.series(&self.memory, desk.clock.now()).into()
+    }
+
     /// When the machine wants to be woken, as its state says.
     pub fn wake_at(&self) -> Option<Timestamp> {
         self.state.as_ref().and_then(|state| state.wake)
@@ -143,6 +148,8 @@ impl Entry {
         let mut transition = Transition::of(self.id().clone());
         transition.memory = Some(self.memory.clone().unwrap_or_else(|| RawValue::NULL.to_owned()));
         desk.writer.send(transition);
+        let series = self.series(desk);
+        desk.live.update(self.id(), |present| present.series = series);
     }
 
     /// What of a memory of other settings holds under the check's.
@@ -210,7 +217,9 @@ impl Entry {
     fn show(&self, outcome: &Outcome, desk: &Desk) {
         let incident = self.state.as_ref().and_then(|state| state.incident.clone()).map(Box::new);
         let coverage = self.coverage.ratio(desk.clock.now());
+        let series = self.series(desk);
         desk.live.update(self.id(), |present| {
+            present.series = series;
             present.verdict = Some(outcome.verdict);
             present.cause = outcome.cause;
             present.why = outcome.why.as_deref().map(Into::into);
@@ -317,6 +326,7 @@ pub fn blank(kind: &'static str, every: Duration) -> Present {
         findings: Box::default(),
         incident: None,
         coverage_1h: None,
+        series: Box::default(),
     }
 }
 

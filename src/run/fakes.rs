@@ -16,7 +16,7 @@ use super::Surroundings;
 use super::guard::OwnNetwork;
 use crate::alert::Policy;
 use crate::clock::Clock;
-use crate::model::{CheckId, Confirm, Finding, FindingDoc, Masker, Severity, StepTime, Timings};
+use crate::model::{CheckId, Confirm, Finding, FindingDoc, Masker, Series, Severity, StepTime, Timings};
 use crate::net::{Net, NetOptions};
 use crate::plan::PlannedCheck;
 use crate::probe::{Ctx, Memory, PortalScope, Probe, ProbeOutput, Problem, Scope, Unmeasured};
@@ -103,6 +103,10 @@ impl Probe for Fake {
     }
 
     fn reproduce(&self, _: &Scope) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn series(&self, _: &Memory, _: Timestamp) -> Vec<Series> {
         Vec::new()
     }
 

@@ -53,6 +53,7 @@ pub fn present(verdict: Option<Verdict>) -> Present {
         findings: Box::default(),
         incident: None,
         coverage_1h: None,
+        series: Box::default(),
     }
 }
 

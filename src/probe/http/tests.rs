@@ -29,7 +29,7 @@ fn scope(url: Option<&str>) -> Scope {
         portal: Arc::new(PortalScope {
             name: "acme".into(),
             url: url.map(|url| Url::parse(url).unwrap()),
-            private: false,
+            ..PortalScope::default()
         }),
         timeout: Duration::from_secs(10),
         deadline: Duration::from_secs(30),

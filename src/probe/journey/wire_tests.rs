@@ -231,7 +231,12 @@ impl Stage {
         let url = Url::parse(portal).unwrap();
         let scope = Scope {
             check: CheckId::new("acme", "work"),
-            portal: Arc::new(PortalScope { name: "acme".into(), url: Some(url), private: true }),
+            portal: Arc::new(PortalScope {
+                name: "acme".into(),
+                url: Some(url),
+                private: true,
+                ..PortalScope::default()
+            }),
             timeout: Duration::from_secs(5),
             deadline: self.deadline,
             resolvers: Arc::new(["system".to_owned()]),

@@ -1,5 +1,7 @@
 //! The roots that are trusted.
 
+use std::sync::{Arc, LazyLock};
+
 use rustls::pki_types::{CertificateDer, TrustAnchor};
 
 use crate::formats::x509::extensions::NameConstraints;
@@ -24,7 +26,7 @@ pub struct Anchor {
 /// All roots that are trusted.
 #[derive(Debug, Default)]
 pub struct Anchors {
-    list: Vec<Anchor>,
+    list: Vec<Arc<Anchor>>,
     /// The same for webpki, which refuses some.
     webpki: Vec<TrustAnchor<'static>>,
 }
@@ -38,13 +40,13 @@ impl Anchors {
             if let Ok(anchor) = webpki::anchor_from_trusted_cert(&der) {
                 all.webpki.push(anchor.to_owned());
             }
-            all.list.push(Anchor {
+            all.list.push(Arc::new(Anchor {
                 name: certificate.subject.clone(),
                 spki: certificate.spki().into(),
                 constraints: certificate.extensions.name_constraints.clone(),
                 public: in_mozillas_store(&certificate),
                 certificate: Some(certificate),
-            });
+            }));
         }
         all
     }
@@ -57,7 +59,7 @@ impl Anchors {
         let mut all = Self::default();
         for root in webpki_roots::TLS_SERVER_ROOTS {
             let constraints = root.name_constraints.as_ref();
-            all.list.push(Anchor {
+            all.list.push(Arc::new(Anchor {
                 name: Name::parse(&sequence(&root.subject))?,
                 spki: sequence(&root.subject_public_key_info).into(),
                 constraints: constraints
@@ -65,15 +67,25 @@ impl Anchors {
                     .transpose()?,
                 public: true,
                 certificate: None,
-            });
+            }));
             all.webpki.push(root.to_owned());
         }
         Ok(all)
     }
 
+    /// Trusts Mozilla's store and these certificates.
+    pub fn mozilla_and(certificates: impl IntoIterator<Item = Certificate>) -> Self {
+        // A test holds that the store that is compiled in can be read.
+        static STORE: LazyLock<Anchors> = LazyLock::new(|| Anchors::mozilla().unwrap_or_default());
+        let mut all = Self::of(certificates);
+        all.list.extend(STORE.list.iter().cloned());
+        all.webpki.extend(STORE.webpki.iter().cloned());
+        all
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Anchor> {
-        self.list.iter()
+        self.list.iter().map(|anchor| &**anchor)
     }
 
     /// Whether nothing is trusted.

@@ -33,7 +33,12 @@ impl Stage {
         };
         // Nobody listens there: nothing is to be sent.
         let portal = Url::parse("http://127.0.0.1:1/").unwrap();
-        let portal_scope = PortalScope { name: "acme".into(), url: Some(portal.clone()), private: true };
+        let portal_scope = PortalScope {
+            name: "acme".into(),
+            url: Some(portal.clone()),
+            private: true,
+            ..PortalScope::default()
+        };
         Self {
             scope: Scope {
                 check: CheckId::new("acme", "work"),
