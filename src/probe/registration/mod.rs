@@ -26,7 +26,12 @@ pub use self::facts::Facts;
 pub use self::memory::Memory;
 pub use self::spec::Spec;
 use super::{Ctx, Judgement, Kind, Observed, Past, Problem, Scope, Unmeasured};
-use crate::model::{Confirm, FindingDoc};
+use crate::model::{Confirm, FindingDoc, Series, SeriesDoc};
+
+const EXPIRY: SeriesDoc = SeriesDoc {
+    name: "portalwatch_registration_expiry_timestamp_seconds",
+    help: "When the domain's registration expires: by the registry, else as declared.",
+};
 
 /// The kind.
 pub struct RegistrationKind;
@@ -64,6 +69,15 @@ registration:
     fn judge(spec: &Spec, facts: &Facts, past: &Past<Self>, now: Timestamp) -> Judgement<Self> {
         let thought = verdict::think(spec, facts, &past.memory, now);
         Judgement { findings: thought.findings, memory: thought.memory, unknown: thought.unknown }
+    }
+
+    fn series(memory: &Memory, _: Timestamp) -> Vec<Series> {
+        let expires = memory.expires.map(|expires| Series {
+            doc: &EXPIRY,
+            labels: vec![("domain", memory.domain.clone())],
+            value: expires.as_duration().as_secs_f64(),
+        });
+        expires.into_iter().collect()
     }
 
     fn reproduce(spec: &Spec, scope: &Scope) -> Vec<String> {

@@ -186,6 +186,21 @@ fn facts_and_memory_survive_being_kept() {
 }
 
 #[test]
+fn the_expiry_is_exposed_as_long_as_it_is_known() {
+    let now = NOW.parse().unwrap();
+    assert_eq!(RegistrationKind::series(&Memory::default(), now), []);
+    let (_, memory) = judge(&settings(""), good(), Memory::default(), NOW);
+    let series = RegistrationKind::series(&memory, now);
+    assert_eq!(series.len(), 1);
+    assert_eq!(series[0].doc.name, "portalwatch_registration_expiry_timestamp_seconds");
+    assert_eq!(series[0].labels, [("domain", "acme-portal.com".to_owned())]);
+    assert!((series[0].value - 1_818_129_600.0).abs() < 0.5, "{}", series[0].value);
+    let undated = Registration { expires: None, ..good() };
+    let (_, memory) = judge(&settings(""), undated, memory, NOW);
+    assert_eq!(RegistrationKind::series(&memory, now), []);
+}
+
+#[test]
 fn bad_settings_are_refused_with_the_way_out() {
     let refused = |text: &str| serde_json::from_str::<Spec>(text).unwrap_err().to_string();
     for (text, why) in [
