@@ -21,7 +21,6 @@ const UNBUILT: &[&str] = &[
     "latency",
     "journey",
     "dns",
-    "registration",
     "mail",
     "heartbeat",
     "maintenance",

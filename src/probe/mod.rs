@@ -7,6 +7,7 @@
 pub mod certificate;
 pub mod http;
 pub mod journey;
+pub mod registration;
 mod registry;
 pub mod web;
 

@@ -21,6 +21,7 @@ pub fn kinds() -> &'static [KindEntry] {
             KindEntry::of::<super::http::Http>(),
             KindEntry::of::<super::journey::Journey>(),
             KindEntry::of::<super::certificate::CertificateKind>(),
+            KindEntry::of::<super::registration::RegistrationKind>(),
         ]
     }
 }
