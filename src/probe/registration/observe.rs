@@ -270,7 +270,9 @@ fn silent(failure: &Failure) -> Silence {
     let cause = match failure.kind {
         // Our resolver works: the server has another name by now.
         FailureKind::Unresolvable => Cause::Config,
-        FailureKind::Tls | FailureKind::Certificate | FailureKind::Protocol => Cause::Blocked,
+        FailureKind::Tls | FailureKind::Certificate | FailureKind::Protocol | FailureKind::NoStarttls => {
+            Cause::Blocked
+        }
         FailureKind::Refused
         | FailureKind::Reset
         | FailureKind::Closed

@@ -165,7 +165,7 @@ impl PostureSeen {
 impl VersionSeen {
     fn of(version: &VersionPosture) -> Self {
         let suite = |number: &u16| SuiteSeen { name: names::suite(*number), class: SuiteClass::of(*number) };
-        let primes = version.primes.iter().map(|prime| bits(&prime.0));
+        let primes = version.primes.iter().map(|prime| prime.bits);
         Self {
             version: version.version.clone(),
             accepted: version.accepted,
@@ -186,12 +186,4 @@ impl VersionSeen {
         let newer = [Version::Tls12, Version::Tls13];
         !newer.iter().any(|version| version.as_str() == self.version)
     }
-}
-
-/// The length of a big-endian number in bits.
-fn bits(number: &[u8]) -> usize {
-    let digits =
-        number.iter().position(|byte| *byte != 0).and_then(|at| number.get(at..)).unwrap_or_default();
-    let first = digits.first().map_or(0, |first| 8 - first.leading_zeros() as usize);
-    first + digits.len().saturating_sub(1) * 8
 }
