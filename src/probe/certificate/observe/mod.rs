@@ -1,11 +1,12 @@
 //! Looks: every host, every address, and what certificates lead to. The only part that does I/O.
 //! First all handshakes, then what takes longer (`scan`), then what certificates point at (`fetch`):
-//! where the time runs out, the later part is what is missing.
+//! where the time runs out, the later part is what is missing. DNS is asked meanwhile (`records`).
 
 pub mod ct;
 mod fetch;
 mod hosts;
 mod pages;
+mod records;
 mod roots;
 mod scan;
 mod store;
@@ -83,32 +84,44 @@ pub async fn observe(spec: &Spec, ctx: &Ctx<'_>, memory: &Memory) -> Result<Obse
     let ends = Instant::now() + deadline.saturating_sub(MARGIN.min(deadline / 10));
     let look = Look { spec, ctx, memory, ends, store: Store::default() };
     let targets = hosts::targets(&look).await;
-    let mut looks = Vec::new();
-    for target in &targets {
-        for address in &target.addresses {
-            looks.push(views::endpoint(&look, target, *address).boxed());
-        }
-    }
-    let mut seen = some_at_once(looks, AT_ONCE).await;
-    let timings = timings(&targets, &seen);
-    scan::postures(&look, &targets, &mut seen).await;
-    let mut facts = together(targets, seen);
-    roots::trusted(&look, &mut facts);
-    facts.certificates = look.store.all();
-    if spec.fetch {
-        fetch::fetch(&look, &mut facts).await;
-    }
-    // Each further look at the hosts is one line here.
-    let names = facts.hosts.iter().map(|host| host.host.as_str());
-    facts.ct = ct::look(spec.ct.as_ref(), ctx, names, memory, look.left()).await;
-    if spec.web {
-        pages::pages(&look, &mut facts).await;
+    let wanted: Vec<_> = targets.iter().filter(|_| spec.dns).map(records::Wanted::of).collect();
+    let ((mut facts, timings), records) =
+        tokio::join!(visit(&look, targets).boxed(), records::records(&look, &wanted));
+    for (host, records) in facts.hosts.iter_mut().zip(records) {
+        host.dns = records;
     }
     roots::platform(&mut facts);
     match unmeasured(&facts) {
         Some(skipped) => Err(Unmeasured { cause: skipped.cause, why: skipped.why.clone() }),
         None => Ok(Observed { status: None, timings, steps: Vec::new(), transport: silent(&facts), facts }),
     }
+}
+
+/// All that takes connections to the hosts, and to where their certificates lead.
+async fn visit(look: &Look<'_>, targets: Vec<Target>) -> (Facts, Timings) {
+    let Look { spec, ctx, memory, .. } = *look;
+    let mut looks = Vec::new();
+    for target in &targets {
+        for address in &target.addresses {
+            looks.push(views::endpoint(look, target, *address).boxed());
+        }
+    }
+    let mut seen = some_at_once(looks, AT_ONCE).await;
+    let timings = timings(&targets, &seen);
+    scan::postures(look, &targets, &mut seen).await;
+    let mut facts = together(targets, seen);
+    roots::trusted(look, &mut facts);
+    facts.certificates = look.store.all();
+    if spec.fetch {
+        fetch::fetch(look, &mut facts).await;
+    }
+    // Each further look at the hosts is one line here.
+    let names = facts.hosts.iter().map(|host| host.host.as_str());
+    facts.ct = ct::look(spec.ct.as_ref(), ctx, names, memory, look.left()).await;
+    if spec.web {
+        pages::pages(look, &mut facts).await;
+    }
+    (facts, timings)
 }
 
 /// What a run would fetch for facts.
