@@ -10,8 +10,9 @@ const ID: &str = "cert.addresses_differ";
 fn story() -> (Authority, Story, Vec<u8>, Vec<u8>) {
     let authority = Authority::new("Acme", "A1");
     let mut story = Story::new(&[&authority]);
-    let old = authority.leaf(&key(), at("2026-01-01").as_second(), LIFETIME);
-    let new = authority.leaf(&key(), at("2026-02-28").as_second(), LIFETIME);
+    // Long enough that its renewal is not late yet.
+    let old = authority.leaf(&key(), at("2026-01-01").as_second(), LIFETIME + 10 * DAY);
+    let new = authority.leaf(&key(), at("2026-03-01").as_second(), LIFETIME);
     story.run(at("2026-01-02"), &[(1, shows(&old)), (2, shows(&old))]);
     (authority, story, old, new)
 }
@@ -19,14 +20,14 @@ fn story() -> (Authority, Story, Vec<u8>, Vec<u8>) {
 #[test]
 fn a_renewal_that_reached_one_of_two_addresses_is_one_alert_that_names_both() {
     let (_, mut story, old, new) = story();
-    let told = story.run(at("2026-03-01"), &[(1, shows(&new)), (2, shows(&old))]);
+    let told = story.run(at("2026-03-02"), &[(1, shows(&new)), (2, shows(&old))]);
     assert_eq!(alerting(&told), [ID]);
     let differ = found(&told, ID).unwrap();
     assert_eq!((differ.subject.as_str(), differ.severity), ("portal.example.com leaf", Severity::Error));
     assert!(!differ.broken);
     let summary = &differ.summary;
     assert!(summary.starts_with("addresses show different certificates: 192.0.2.1 has "), "{summary}");
-    assert!(summary.contains("of Acme (A1) until 2026-05-29T11:59:59Z"), "{summary}");
+    assert!(summary.contains("of Acme (A1) until 2026-05-30T11:59:59Z"), "{summary}");
     assert!(summary.contains(", 192.0.2.2 still has "), "{summary}");
 }
 
@@ -50,7 +51,7 @@ fn addresses_that_show_the_same_or_nothing_do_not_differ() {
 #[test]
 fn an_address_that_shows_now_one_now_the_other_is_told() {
     let (_, mut story, old, new) = story();
-    let told = story.run(at("2026-03-01"), &[(1, Does::Shows(vec![new, old]))]);
+    let told = story.run(at("2026-03-02"), &[(1, Does::Shows(vec![new, old]))]);
     let summary = &found(&told, ID).unwrap().summary;
     assert!(summary.ends_with("; 192.0.2.1 show now one, now another"), "{summary}");
 }
@@ -63,7 +64,7 @@ fn one_certificate_for_each_kind_of_key_is_no_difference_and_each_kind_is_told_b
     let both = |leaf: &[u8]| Does::Shows(vec![leaf.to_vec(), other.clone()]);
     let told = story.run(at("2026-01-03"), &[(1, both(&old)), (2, both(&old))]);
     assert!(found(&told, ID).is_none(), "{told:?}");
-    let told = story.run(at("2026-03-01"), &[(1, both(&new)), (2, both(&old))]);
+    let told = story.run(at("2026-03-02"), &[(1, both(&new)), (2, both(&old))]);
     assert_eq!(found(&told, ID).unwrap().subject, "portal.example.com leaf (ECDSA)");
 }
 
@@ -72,7 +73,7 @@ fn a_host_built_with_a_certificate_for_each_address_is_a_notice_after_a_day() {
     let (authority, _, old, new) = story();
     let mut story = Story::new(&[&authority]);
     let both = [(1, shows(&new)), (2, shows(&old))];
-    assert_eq!(alerting(&story.run(at("2026-03-01"), &both)), [ID]);
+    assert_eq!(alerting(&story.run(at("2026-03-02"), &both)), [ID]);
     let settled = story.run(at("2026-03-03"), &both);
     assert_eq!(found(&settled, ID).unwrap().severity, Severity::Notice);
     assert!(alerting(&settled).is_empty());
@@ -90,7 +91,7 @@ fn a_renewal_that_got_stuck_half_way_stays_an_error_for_a_week() {
     story.run(at("2026-02-28"), &both);
     // Later the old one runs out, which is told by itself.
     for (on, severity) in
-        [("2026-03-01", Severity::Error), ("2026-03-06", Severity::Error), ("2026-03-07", Severity::Notice)]
+        [("2026-03-02", Severity::Error), ("2026-03-06", Severity::Error), ("2026-03-07", Severity::Notice)]
     {
         assert_eq!(found(&story.run(at(on), &both), ID).unwrap().severity, severity, "{on}");
     }
