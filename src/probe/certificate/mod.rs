@@ -9,7 +9,6 @@ pub mod judge;
 pub mod memory;
 pub mod pages;
 pub mod posture;
-pub mod records;
 pub mod report;
 pub mod revocation;
 pub mod spec;

@@ -39,7 +39,7 @@ pub(super) struct Seen {
 
 /// What came of one handshake.
 enum Came {
-    View(View, Timings),
+    View(Box<View>, Timings),
     /// Our side failed.
     Skipped(Skipped, Timings),
 }
@@ -55,7 +55,7 @@ pub(super) async fn endpoint(look: &Look<'_>, target: &Target, address: SocketAd
     let at = Address { look, target, address };
     let mut endpoint = Endpoint { address, unmeasured: None, views: Vec::new(), posture: None };
     let (mut view, timings) = match at.usual().await {
-        Came::View(view, timings) => (view, timings),
+        Came::View(view, timings) => (*view, timings),
         Came::Skipped(skipped, timings) => {
             endpoint.unmeasured = Some(skipped);
             return Seen { endpoint, timings };
@@ -104,7 +104,7 @@ impl Address<'_> {
         let mut views = Vec::new();
         for asked in with_name.into_iter().chain(without) {
             if let Came::View(view, _) = self.shake(asked).await {
-                views.push(view);
+                views.push(*view);
             }
         }
         views
@@ -135,14 +135,14 @@ impl Address<'_> {
             Ok(seen) => {
                 let timings = seen.timings;
                 let failure = seen.stopped.as_ref().map(told);
-                Came::View(view(Some(self.shown(seen)), failure), timings)
+                Came::View(Box::new(view(Some(self.shown(seen)), failure)), timings)
             }
             Err(error) => {
                 let cut = patience.cut && error.reason == FailReason::Timeout;
                 let skipped = if cut { Some(out_of_time()) } else { our_side(&error) };
                 match skipped {
                     Some(skipped) => Came::Skipped(skipped, error.timings),
-                    None => Came::View(view(None, Some(told(&error))), error.timings),
+                    None => Came::View(Box::new(view(None, Some(told(&error)))), error.timings),
                 }
             }
         }

@@ -35,10 +35,18 @@ fn findings(facts: &Facts, chain: &JudgedChain<'_>) -> Vec<Finding> {
         return platform_only(by_platform);
     }
     let mut findings = judged.findings.clone();
-    if let Some(completed) = &chain.completed {
-        complete(&mut findings, facts, judged, completed);
-    } else if let Some(finding) = of_id(&mut findings, docs::INCOMPLETE.id) {
-        finding.summary.push_str("; that was not tried");
+    match chain.completed.as_deref().filter(|completed| completed.trust == Trust::Trusted) {
+        Some(_) => complete(&mut findings, judged),
+        None => {
+            if let Some(finding) = of_id(&mut findings, docs::INCOMPLETE.id) {
+                let why = why_not(facts, judged, chain.completed.as_deref());
+                finding.summary.push_str(&format!("; {why}"));
+            }
+        }
+    }
+    let leads = |judged: &&Judged| matches!(judged.trust, Trust::Trusted | Trust::Untrusted);
+    if let Some(completed) = chain.completed.as_deref().filter(leads) {
+        of_fetched(&mut findings, completed);
     }
     if trusted && chain.platform == Some(false) {
         let summary = "Mozilla's store trusts the chain, the roots of this system do not";
@@ -60,13 +68,7 @@ fn platform_only(judged: &Judged) -> Vec<Finding> {
 }
 
 /// Tells what the fetched issuers come to. The chain stays incomplete: most programs fetch nothing.
-fn complete(findings: &mut Vec<Finding>, facts: &Facts, judged: &Judged, completed: &Judged) {
-    if completed.trust != Trust::Trusted {
-        if let Some(finding) = of_id(findings, docs::INCOMPLETE.id) {
-            finding.summary.push_str(&format!("; {}", why_not(facts, judged, completed)));
-        }
-        return;
-    }
+fn complete(findings: &mut [Finding], judged: &Judged) {
     let words = "with what was fetched from there the chain is trusted";
     if let Some(finding) = of_id(findings, docs::INCOMPLETE.id) {
         finding.summary.push_str(&format!("; {words}"));
@@ -76,6 +78,10 @@ fn complete(findings: &mut Vec<Finding>, facts: &Facts, judged: &Judged, complet
         let incomplete = Finding::of(&docs::INCOMPLETE, finding.subject.clone(), summary);
         *finding = Finding { evidence: std::mem::take(&mut finding.evidence), ..incomplete };
     }
+}
+
+/// What is wrong with the certificates that were fetched.
+fn of_fetched(findings: &mut Vec<Finding>, completed: &Judged) {
     let more: Vec<Finding> = completed
         .findings
         .iter()
@@ -87,16 +93,21 @@ fn complete(findings: &mut Vec<Finding>, facts: &Facts, judged: &Judged, complet
 }
 
 /// Why fetching did not complete a chain.
-fn why_not(facts: &Facts, judged: &Judged, completed: &Judged) -> String {
+fn why_not(facts: &Facts, judged: &Judged, completed: Option<&Judged>) -> String {
     let top = judged.chain.last().map(|link| &link.certificate);
     let urls = top.into_iter().flat_map(|top| &top.extensions.ca_issuers);
-    let failure = urls.filter_map(|url| facts.issuers.get(url)?.failure.as_ref()).next();
+    let tried: Vec<_> = urls.filter_map(|url| facts.issuers.get(url)).collect();
+    if tried.is_empty() {
+        return "that was not tried".to_owned();
+    }
+    let came = tried.iter().any(|issuer| issuer.failure.is_none());
+    let failure = tried.into_iter().find_map(|issuer| issuer.failure.as_ref()).filter(|_| !came);
     match failure {
         Some(FetchFailure::Refused(why)) => format!("that is refused: {why}"),
         Some(FetchFailure::Failed(why)) => format!("that fails: {why}"),
         Some(FetchFailure::OurSide(why)) => format!("that was not possible here: {why}"),
         Some(FetchFailure::Malformed(why)) => format!("what comes from there cannot be read: {why}"),
-        None if completed.trust == Trust::Untrusted => {
+        None if completed.is_some_and(|completed| completed.trust == Trust::Untrusted) => {
             "with it the chain leads to a trusted root, but breaks a rule".to_owned()
         }
         None => "with it the chain leads to no trusted root either".to_owned(),

@@ -129,6 +129,21 @@ fn an_issuer_that_runs_out_is_told_of_although_it_had_to_be_fetched() {
 }
 
 #[test]
+fn a_fetched_issuer_that_has_expired_is_told_of_beside_the_gap() {
+    let root = Authority::root("Own Root");
+    let middle = root.below("Middle", |params| params.not_after = rcgen::date_time_ymd(2026, 5, 20));
+    let leaf = middle.issue(|params| params.custom_extensions.push(issuer_at(AIA)));
+    let mut facts = shown(&[&leaf.der]);
+    let key = facts.keep(middle.der.clone());
+    facts.issuers.insert(AIA.to_owned(), FetchedIssuer { at: now(), certificates: vec![key], failure: None });
+    let found = of_chain(&facts, &anchors(&root));
+    let incomplete = found.iter().find(|finding| finding.id.as_str() == "cert.incomplete").unwrap();
+    assert!(incomplete.summary.ends_with("but breaks a rule"), "{}", incomplete.summary);
+    let expired = found.iter().find(|finding| finding.id.as_str() == "cert.expired");
+    assert_eq!(expired.map(|finding| finding.subject.as_str()), Some("issuer 1"), "{found:#?}");
+}
+
+#[test]
 fn why_an_issuer_could_not_be_fetched_is_said_in_the_finding() {
     let root = Authority::root("Own Root");
     let leaf = root.below("Middle", |_| {}).issue(|params| params.custom_extensions.push(issuer_at(AIA)));

@@ -10,7 +10,8 @@ const ID: &str = "cert.addresses_differ";
 fn story() -> (Authority, Story, Vec<u8>, Vec<u8>) {
     let authority = Authority::new("Acme", "A1");
     let mut story = Story::new(&[&authority]);
-    let old = authority.leaf(&key(), at("2026-01-01").as_second(), LIFETIME);
+    // Long enough that its renewal is not late yet.
+    let old = authority.leaf(&key(), at("2026-01-01").as_second(), LIFETIME + 10 * DAY);
     let new = authority.leaf(&key(), at("2026-03-01").as_second(), LIFETIME);
     story.run(at("2026-01-02"), &[(1, shows(&old)), (2, shows(&old))]);
     (authority, story, old, new)

@@ -38,7 +38,6 @@ fn start() -> (Authority, Story, Vec<u8>) {
 }
 
 #[test]
-#[expect(clippy::float_cmp, reason = "whole numbers and halves")]
 fn a_certificate_has_its_dates_its_share_and_its_names() {
     let (_, mut story, leaf) = start();
     story.run(at("2026-01-02"), &[(1, shows(&leaf))]);
