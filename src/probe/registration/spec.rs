@@ -25,7 +25,7 @@ pub struct Spec {
     #[serde(default)]
     pub servers: Servers,
     /// A bootstrap file (RFC 9224) that is fetched at most once a day and asked before the built-in
-    /// table, such as https://data.iana.org/rdap/dns.json.
+    /// table, such as <https://data.iana.org/rdap/dns.json>.
     #[serde(default)]
     pub bootstrap: Option<HttpUrl>,
     /// The day of expiry, YYYY-MM-DD, for registries that do not tell it.
