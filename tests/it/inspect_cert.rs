@@ -12,7 +12,7 @@ use crate::peers::{Nginx, SmtpServer, free_port};
 
 /// Trusts the lab's root, and leaves alone what is no server of the test's.
 fn inspect(lab: &Lab, target: &str, arguments: &[&str]) -> Said {
-    let usual = ["inspect", "cert", target, "--ca-file", "root.pem", "--no-fetch"];
+    let usual = ["inspect", "cert", target, "--ca-file", "root.pem", "--no-dns", "--no-fetch"];
     portalwatch_with(lab.dir.path(), &[], &[&usual, arguments].concat())
 }
 
@@ -76,7 +76,7 @@ fn a_person_reads_the_chain_as_a_tree_and_what_is_accepted() {
     let quick = ["--at", GOOD, "--profile", "off"];
     let off = inspect(&lab, &target, &quick).ended(0);
     assert!(!off.stdout.contains("versions: "), "{}", off.stdout);
-    let command = [&["inspect", "cert", &target, "--ca-file", "root.pem"], &quick[..]].concat();
+    let command = [&["inspect", "cert", &target, "--ca-file", "root.pem", "--no-dns"], &quick[..]].concat();
     for (environment, colours) in [(("FORCE_COLOR", "1"), true), (("NO_COLOR", "1"), false)] {
         let said = portalwatch_with(lab.dir.path(), &[environment], &command).ended(0);
         assert_eq!(said.stdout.contains('\u{1b}'), colours, "{environment:?}: {said:?}");
@@ -133,7 +133,7 @@ fn a_certificate_for_another_name_is_told() {
 fn a_root_that_nobody_trusts_is_told() {
     let lab = Lab::new();
     let target = at(serve(Ipv4Addr::LOCALHOST, 0, lab.server(&["localhost"])));
-    let arguments = ["inspect", "cert", &target, "--no-fetch", "--profile", "off"];
+    let arguments = ["inspect", "cert", &target, "--no-dns", "--no-fetch", "--profile", "off"];
     let json = portalwatch(&[&arguments[..], &["--at", GOOD, "--format", "json"]].concat()).ended(2).json();
     assert_eq!(json["observation"]["endpoints"][0]["trust"], "unknown_issuer");
     assert!(ids(&json).contains(&"cert.unknown_issuer"), "{json:#}");
@@ -215,7 +215,7 @@ fn a_mail_server_is_asked_for_tls_first() {
     let ca = exim.ca_file().display().to_string();
     let target = at(exim.port());
     let arguments = ["inspect", "cert", &target, "--starttls", "smtp", "--ca-file", &ca, "--profile", "off"];
-    let json = portalwatch(&[&arguments[..], &["--format", "json"]].concat()).json();
+    let json = portalwatch(&[&arguments[..], &["--no-dns", "--format", "json"]].concat()).json();
     let endpoint = &json["observation"]["endpoints"][0];
     assert_eq!((&endpoint["trust"], &endpoint["name_matches"]), (&"trusted".into(), &true.into()));
     assert_eq!(json["observation"]["hosts"][0]["starttls"], "smtp");

@@ -44,6 +44,9 @@ pub struct CertArgs {
     /// Do not look at redirects from plain HTTP, HSTS and pages
     #[arg(long)]
     no_web: bool,
+    /// Do not look at CAA, TLSA and HTTPS records
+    #[arg(long)]
+    no_dns: bool,
     #[command(flatten)]
     overrides: Overrides,
     /// Judge what is seen now as of this instant
@@ -144,6 +147,7 @@ impl CertArgs {
             connect_to: self.connect.clone(),
             profile: self.profile.into(),
             fetch: !self.no_fetch,
+            dns: !self.no_dns,
             web: !self.no_web,
             ..Spec::default()
         }

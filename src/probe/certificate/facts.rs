@@ -86,6 +86,9 @@ pub struct HostFacts {
     pub left_out: Vec<IpAddr>,
     /// One entry for each address.
     pub endpoints: Vec<Endpoint>,
+    /// What DNS says of its certificates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns: Option<super::records::Records>,
     /// What plain HTTP and HTTPS say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web: Option<super::pages::Pages>,

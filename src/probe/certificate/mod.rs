@@ -9,6 +9,7 @@ pub mod judge;
 pub mod memory;
 pub mod pages;
 pub mod posture;
+pub mod records;
 pub mod report;
 pub mod revocation;
 pub mod spec;

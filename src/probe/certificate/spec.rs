@@ -29,6 +29,8 @@ pub struct Spec {
     /// Fetch revocation lists and, where the chain is incomplete, the issuer's certificate, from where
     /// the certificate says.
     pub fetch: bool,
+    /// Look at CAA, TLSA and HTTPS records.
+    pub dns: bool,
     /// Look at the redirect from plain HTTP, at HSTS, and whether IPv4 and IPv6 serve the same page;
     /// of hosts on port 443.
     pub web: bool,
@@ -50,6 +52,7 @@ impl Default for Spec {
             profile: Profile::default(),
             scan_every: Span(std::time::Duration::from_secs(86_400)),
             fetch: true,
+            dns: true,
             web: true,
             pins: Vec::new(),
             ct: None,

@@ -5,6 +5,7 @@ pub mod change;
 pub mod pages;
 pub mod posture;
 pub mod reach;
+pub mod records;
 pub mod staple;
 
 use super::judge;
@@ -13,6 +14,7 @@ use crate::model::finding::{count, join};
 
 const LISTS: &[&[FindingDoc]] = &[
     reach::FINDINGS,
+    records::FINDINGS,
     judge::FINDINGS,
     change::FINDINGS,
     pages::FINDINGS,

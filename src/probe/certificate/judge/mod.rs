@@ -31,7 +31,7 @@ use serde::Serialize;
 pub use self::anchors::{Anchor, Anchors};
 pub use self::docs::ALL as FINDINGS;
 pub use self::fault::Fault;
-pub use self::name::Wanted;
+pub use self::name::{Wanted, covering};
 use self::path::{Path, Searched};
 use self::signature::Check;
 use crate::formats::x509::{Certificate, Crl, Malformed};

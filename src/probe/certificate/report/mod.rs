@@ -20,6 +20,7 @@ use super::facts::{
 use super::judge::{Anchors, Browser, Judged, Link, Purpose, Question, Trust, Wanted, judge_read};
 use super::memory::Memory;
 use super::pages::Pages;
+use super::records::Records;
 use super::spec::Spec;
 use super::verdict::Case;
 use super::verdict::judged::JudgedChain;
@@ -61,6 +62,9 @@ pub struct HostSeen {
     /// Addresses that were not looked at.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<IpAddr>,
+    /// What DNS says of its certificates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns: Option<Records>,
     /// What plain HTTP and HTTPS say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub web: Option<Pages>,
@@ -206,6 +210,7 @@ fn host_seen(host: &HostFacts) -> HostSeen {
         failure: host.failure.clone(),
         unmeasured: host.unmeasured.clone(),
         left_out: host.left_out.clone(),
+        dns: host.dns.clone(),
         web: host.web.clone(),
     }
 }

@@ -19,7 +19,7 @@ pub fn notes<'a>(case: &Case<'a>) -> Vec<Note<'a>> {
 }
 
 /// What each address agreed on in the usual handshake, where that was finished.
-fn agreed(host: &HostFacts) -> impl Iterator<Item = (SocketAddr, Option<&str>)> {
+pub(super) fn agreed(host: &HostFacts) -> impl Iterator<Item = (SocketAddr, Option<&str>)> {
     let is_usual = |view: &&View| {
         view.sni == host.server_name.is_some()
             && view.key_type == AskedKey::Any

@@ -2,6 +2,8 @@
 //! gives [`Note`]s; [`merge`] puts those of many addresses together.
 
 pub mod alpn;
+mod authorities;
+pub mod caa;
 pub mod chain;
 #[cfg(test)]
 mod chain_tests;
@@ -17,6 +19,7 @@ mod differ_tests;
 mod fixtures;
 pub mod groups;
 pub mod guideline;
+pub mod https_record;
 pub mod issuer;
 pub mod judged;
 pub mod leaves;
@@ -29,6 +32,8 @@ pub mod profile;
 pub mod reach;
 #[cfg(test)]
 mod reach_tests;
+#[cfg(test)]
+mod records_tests;
 pub mod revoked;
 pub mod served;
 pub mod served_leaf;
@@ -37,6 +42,7 @@ mod served_tests;
 pub mod staple;
 pub mod suites;
 pub mod timestamps;
+pub mod tlsa;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -97,6 +103,9 @@ const LOOKS: &[Look] = &[
     revoked::notes,
     staple::notes,
     timestamps::notes,
+    caa::notes,
+    tlsa::notes,
+    https_record::notes,
 ];
 
 impl<'a> Case<'a> {
@@ -153,4 +162,10 @@ pub fn remember(case: &Case<'_>) -> Memory {
     change::remember(case, &mut memory.history);
     memory.ct = ct::after(case, &memory.history);
     memory
+}
+
+/// Records that could not be asked for.
+fn unasked(kind: &str, why: &str) -> Finding {
+    let summary = format!("the {kind} records could not be asked for: {why}");
+    Finding { measured: false, ..Finding::of(&super::docs::records::UNANSWERED, kind, summary) }
 }

@@ -325,7 +325,7 @@ impl World {
 
 /// The settings, what asks others than the server left out where it is not asked for.
 pub fn spec(settings: Value) -> Spec {
-    let mut all = json!({ "profile": "off", "web": false });
+    let mut all = json!({ "profile": "off", "dns": false, "web": false });
     all.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
     serde_json::from_value(all).unwrap()
 }
