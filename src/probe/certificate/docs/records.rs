@@ -87,7 +87,7 @@ pub const TLSA_UNUSABLE: FindingDoc = doc(
     Notice,
     [
         "A TLSA record has parameters that clients pass over.",
-        "It protects nothing.",
+        "A record that nobody goes by protects nothing.",
         "Publish `3 1 1`, or `2 1 1` for an authority.",
     ],
     "RFC 7671 section 10.1.1; RFC 7672 section 3.1.3",
