@@ -100,18 +100,12 @@ pub fn show_checks(path: &Path) -> Result<BTreeMap<CheckId, String>, Vec<Fault>>
 
 /// The JSON Schema of the config.
 pub fn schema() -> serde_json::Value {
-    let of = |schema: fn(&mut SchemaGenerator) -> Schema| {
-        let mut generator = SchemaGenerator::default();
-        let mut schema = schema(&mut generator);
-        let definitions = generator.take_definitions(true);
-        if !definitions.is_empty() {
-            schema.insert("$defs".to_owned(), definitions.into());
-        }
-        schema.to_value()
-    };
+    // One generator for all, so that types of the same name get definitions of their own.
+    let mut generator = SchemaGenerator::default();
+    let mut of = |schema: fn(&mut SchemaGenerator) -> Schema| schema(&mut generator).to_value();
     let kinds: Vec<_> = kinds().iter().map(|kind| (kind.name, of(kind.schema))).collect();
     let channels: Vec<_> = notifiers().iter().map(|notifier| (notifier.name, of(notifier.schema))).collect();
-    config::schema(&kinds, &channels)
+    config::schema(kinds, channels, generator.take_definitions(true))
 }
 
 /// A network with the limits of a config, whose traffic names the operator's public address.

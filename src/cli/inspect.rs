@@ -1,6 +1,8 @@
 //! `portalwatch inspect`: one look at anything, no config needed.
 
+mod cert;
 mod chain;
+mod tree;
 
 use std::time::Duration;
 
@@ -15,6 +17,9 @@ pub enum InspectCommand {
     /// Fetch a URL and show status, redirects, phases, headers and peer
     #[command(after_help = super::JUDGED)]
     Http(HttpArgs),
+    /// Look at every address of a host: its certificates, and the TLS around them
+    #[command(after_help = super::JUDGED)]
+    Cert(Box<cert::CertArgs>),
     /// Judge a chain of certificates from files, at any instant
     #[command(after_help = super::JUDGED)]
     Chain(chain::ChainArgs),
@@ -37,6 +42,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub async fn inspect(command: InspectCommand) -> Answer {
     match command {
         InspectCommand::Http(args) => inspect_http(args).await,
+        InspectCommand::Cert(args) => cert::inspect(*args).await,
         InspectCommand::Chain(args) => chain::inspect(&args),
     }
 }

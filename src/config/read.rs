@@ -20,7 +20,6 @@ const UNBUILT: &[&str] = &[
     "counts",
     "latency",
     "journey",
-    "registration",
     "mail",
     "heartbeat",
     "maintenance",

@@ -7,11 +7,12 @@ use serde_json::{Map, Value, json};
 use super::keys::*;
 
 /// The schema of the whole language; `kinds` and `channels` are the alternatives of a check's and a
-/// channel's own key, by name.
-pub fn schema(kinds: &[(&str, Value)], channels: &[(&str, Value)]) -> Value {
-    let mut shared = Map::new();
-    let kinds = hoist(kinds, &mut shared);
-    let channels = hoist(channels, &mut shared);
+/// channel's own key, by name, and `shared` the definitions that they refer to.
+pub fn schema(
+    kinds: Vec<(&'static str, Value)>,
+    channels: Vec<(&'static str, Value)>,
+    shared: Map<String, Value>,
+) -> Value {
     let layer = properties::<Layer>();
     let check = alternatives(joined([layer.clone(), properties::<CheckKeys>()]), kinds);
     let channel = alternatives(properties::<ChannelKeys>(), channels);
@@ -92,25 +93,10 @@ fn names(of: &Value, description: &str) -> Value {
 }
 
 /// An object with exactly one of the given keys beside the common ones.
-fn alternatives(mut common: Map<String, Value>, own: Vec<(String, Value)>) -> Value {
+fn alternatives(mut common: Map<String, Value>, own: Vec<(&str, Value)>) -> Value {
     let one: Vec<Value> = own.iter().map(|(name, _)| json!({"required": [name]})).collect();
-    common.extend(own);
+    common.extend(own.into_iter().map(|(name, schema)| (name.to_owned(), schema)));
     json!({"type": "object", "properties": common, "additionalProperties": false, "oneOf": one})
-}
-
-/// References of the given schemas point to the root's `$defs`, so their definitions move there.
-fn hoist(schemas: &[(&str, Value)], shared: &mut Map<String, Value>) -> Vec<(String, Value)> {
-    let one = |(name, schema): &(&str, Value)| {
-        let mut schema = schema.clone();
-        if let Some(map) = schema.as_object_mut() {
-            map.remove("$schema");
-            if let Some(Value::Object(definitions)) = map.remove("$defs") {
-                shared.extend(definitions);
-            }
-        }
-        ((*name).to_owned(), schema)
-    };
-    schemas.iter().map(one).collect()
 }
 
 #[cfg(test)]
@@ -119,8 +105,9 @@ mod tests {
 
     #[test]
     fn the_schema_knows_every_key_and_refuses_others() {
-        let kind = json!({"type": "object", "$defs": {"X": {"type": "string"}}});
-        let schema = schema(&[("http", kind)], &[("email", json!({"type": "object"}))]);
+        let shared = Map::from_iter([("X".to_owned(), json!({"type": "string"}))]);
+        let kind = json!({"$ref": "#/$defs/X"});
+        let schema = schema(vec![("http", kind)], vec![("email", json!({"type": "object"}))], shared);
         let check = "/properties/portals/additionalProperties/properties/checks/additionalProperties";
         for key in LAYER.iter().chain(CHECK).chain(&["http"]) {
             assert!(schema.pointer(&format!("{check}/properties/{key}")).is_some(), "{key}");

@@ -5,6 +5,8 @@
 pub mod caa;
 pub mod dns;
 pub mod har;
+pub mod hsts;
+pub mod rdap;
 pub mod set_cookie;
 pub mod starttls;
 pub mod tls;

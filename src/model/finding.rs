@@ -157,7 +157,7 @@ pub struct Confirm {
 }
 
 /// The documentation of a kind of finding; `portalwatch explain ID` prints it.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FindingDoc {
     /// Stable name, `family.thing`.
     pub id: &'static str,
@@ -175,4 +175,39 @@ pub struct FindingDoc {
     pub reference: Option<&'static str>,
     /// Confirmation, where it differs from the kind's.
     pub confirm: Option<Confirm>,
+}
+
+/// How many documentations several lists hold in all.
+pub const fn count(lists: &[&[FindingDoc]]) -> usize {
+    let (mut all, mut list) = (0, 0);
+    while list < lists.len() {
+        all += lists[list].len();
+        list += 1;
+    }
+    all
+}
+
+/// Several lists as one, in their order, while compiling. `N` is their [`count`].
+pub const fn join<const N: usize>(lists: &[&[FindingDoc]]) -> [FindingDoc; N] {
+    const NONE: FindingDoc = FindingDoc {
+        id: "",
+        severity: Severity::Info,
+        broken: false,
+        meaning: "",
+        why: "",
+        fix: "",
+        reference: None,
+        confirm: None,
+    };
+    let mut all = [NONE; N];
+    let (mut at, mut list) = (0, 0);
+    while list < lists.len() {
+        let mut one = 0;
+        while one < lists[list].len() {
+            all[at] = lists[list][one];
+            (at, one) = (at + 1, one + 1);
+        }
+        list += 1;
+    }
+    all
 }

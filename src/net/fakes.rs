@@ -57,7 +57,7 @@ pub(super) fn via() -> Via {
 }
 
 /// Serves each connection with `handler`.
-pub(super) async fn serve<F, Fut>(handler: F) -> SocketAddr
+pub(crate) async fn serve<F, Fut>(handler: F) -> SocketAddr
 where
     F: Fn(TcpStream) -> Fut + Send + 'static,
     Fut: Future<Output = ()> + Send + 'static,
@@ -73,7 +73,7 @@ where
 }
 
 /// Reads a request's head and gives it back.
-pub(super) async fn head<S: AsyncRead + Unpin>(stream: &mut S) -> String {
+pub(crate) async fn head<S: AsyncRead + Unpin>(stream: &mut S) -> String {
     let mut read = Vec::new();
     while !read.windows(4).any(|window| window == b"\r\n\r\n") {
         if stream.read_buf(&mut read).await.unwrap_or(0) == 0 {
@@ -84,7 +84,7 @@ pub(super) async fn head<S: AsyncRead + Unpin>(stream: &mut S) -> String {
 }
 
 /// Answers each request with the same bytes and closes.
-pub(super) async fn answering(answer: impl Into<Vec<u8>>) -> SocketAddr {
+pub(crate) async fn answering(answer: impl Into<Vec<u8>>) -> SocketAddr {
     let answer = Arc::new(answer.into());
     serve(move |mut stream| {
         let answer = Arc::clone(&answer);
@@ -100,14 +100,14 @@ pub(super) async fn answering(answer: impl Into<Vec<u8>>) -> SocketAddr {
 }
 
 /// What a fake resolver says.
-pub(super) enum Says {
+pub(crate) enum Says {
     Addresses(Vec<IpAddr>),
     Code(u8),
     Nothing,
 }
 
 /// A resolver on UDP; `answer` is given the lower-case name without a final dot and the type.
-pub(super) async fn resolver<F>(answer: F) -> SocketAddr
+pub(crate) async fn resolver<F>(answer: F) -> SocketAddr
 where
     F: Fn(&str, u16) -> Says + Send + 'static,
 {

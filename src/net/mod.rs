@@ -42,6 +42,7 @@ pub use self::dns::check_resolver;
 pub use self::handshake::{Handshake, Handshaken, KeyType, Signature, TlsTarget, TlsVersions};
 pub use self::kept::Line;
 pub use self::limits::Permit;
+pub use self::tls::system_roots;
 pub use self::tls_probe::{Acceptance, ClearHandshake, ScanOptions, TlsScan, VersionScan};
 pub use self::waits::{aside, waited, within};
 use tokio::time::Instant;

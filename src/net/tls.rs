@@ -164,13 +164,19 @@ fn usual_roots() -> Arc<RootCertStore> {
     static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
     let load = || {
         let mut store = RootCertStore::empty();
-        store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        store.add_parsable_certificates(system_roots().iter().cloned());
         if store.is_empty() {
             store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         }
         Arc::new(store)
     };
     Arc::clone(ROOTS.get_or_init(load))
+}
+
+/// The roots of the system's store, DER, read once; none where it has no store.
+pub fn system_roots() -> &'static [CertificateDer<'static>] {
+    static ROOTS: OnceLock<Vec<CertificateDer<'static>>> = OnceLock::new();
+    ROOTS.get_or_init(|| rustls_native_certs::load_native_certs().certs)
 }
 
 fn certificates(pem: &str, place: &str) -> Result<Vec<CertificateDer<'static>>, String> {

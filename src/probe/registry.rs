@@ -20,6 +20,8 @@ pub fn kinds() -> &'static [KindEntry] {
         &[
             KindEntry::of::<super::http::Http>(),
             KindEntry::of::<super::journey::Journey>(),
+            KindEntry::of::<super::certificate::CertificateKind>(),
+            KindEntry::of::<super::registration::RegistrationKind>(),
             KindEntry::of::<super::dns::Dns>(),
         ]
     }

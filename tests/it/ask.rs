@@ -65,6 +65,13 @@ fn shown(reply: &Reply, owner: &str, kind: RecordType) -> Vec<String> {
     followed.records.iter().map(|record| record.comparable()).collect()
 }
 
+/// The DS record of a signed zone, as a resolver that is to trust it takes it.
+pub async fn anchor(knot: &Knot, zone: &str) -> String {
+    let cds = asked(knot.address(), Transport::Udp, zone, RecordType::CDS);
+    let cds = shown(&net().ask(&cds).await.unwrap(), zone, RecordType::CDS).remove(0);
+    format!("{zone}. DS {cds}")
+}
+
 #[tokio::test]
 async fn an_authority_is_read_in_all_its_types() {
     if !Knot::is_here("an_authority_is_read_in_all_its_types") {
@@ -162,10 +169,8 @@ struct Scene {
 impl Scene {
     async fn new() -> Self {
         let (knot, net, ca) = (authority(), net(), Authority::new());
-        let cds = asked(knot.address(), Transport::Udp, "portal.example", RecordType::CDS);
-        let cds = shown(&net.ask(&cds).await.unwrap(), "portal.example", RecordType::CDS).remove(0);
         let wrong = "1 13 2 0000000000000000000000000000000000000000000000000000000000000000";
-        let anchors = [format!("portal.example. DS {cds}"), format!("bogus.example. DS {wrong}")];
+        let anchors = [anchor(&knot, "portal.example").await, format!("bogus.example. DS {wrong}")];
         let zones = ["", "portal.example", "bogus.example"];
         let unbound = Unbound::start(knot.address(), &zones, &anchors, &ca.issue(&[DNS_NAME]));
         Self { _knot: knot, unbound, ca, net }

@@ -356,7 +356,7 @@ fn what_is_not_built_is_refused_and_not_ignored() {
         assert!(said.stdout.contains(&unbuilt(key)), "{text}: {said:#?}");
         assert!(!said.stdout.contains("expected exactly one"), "{said:#?}");
     };
-    for kind in ["registration", "mail", "heartbeat"] {
+    for kind in ["mail", "heartbeat"] {
         say(&check(&format!("{kind}: {{}}")), kind);
     }
     say(&check("http: {}, latency: {p95: 1s}"), "latency");

@@ -425,6 +425,8 @@ fn help_says_what_the_exit_codes_mean() {
         &["run", "--help"],
         &["check", "--help"],
         &["inspect", "http", "--help"],
+        &["inspect", "cert", "--help"],
+        &["inspect", "chain", "--help"],
         &["explain", "--help"],
         &["config", "validate", "--help"],
         &["config", "show", "--help"],

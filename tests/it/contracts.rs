@@ -99,6 +99,24 @@ fn every_kind_and_channel_is_in_the_schema() {
 }
 
 #[test]
+fn every_kind_and_channel_has_settings_of_its_own_in_the_schema() {
+    let schema = portalwatch::app::schema();
+    let own = |place: &str, names: Vec<&'static str>| {
+        let mut seen = BTreeSet::new();
+        for name in names {
+            let one = schema.pointer(&format!("{place}/additionalProperties/properties/{name}")).unwrap();
+            let target = one["$ref"].as_str().unwrap_or_else(|| panic!("{name}: {one}"));
+            assert!(seen.insert(target.to_owned()), "{name} has the settings of another: {target}");
+            let settings = schema.pointer(target.trim_start_matches('#')).unwrap();
+            assert!(settings["properties"].is_object(), "{name}: {settings}");
+        }
+    };
+    let checks = "/properties/portals/additionalProperties/properties/checks";
+    own(checks, probe::kinds().iter().map(|kind| kind.name).collect());
+    own("/properties/notify/properties/channels", notifiers().iter().map(|entry| entry.name).collect());
+}
+
+#[test]
 fn the_shipped_config_is_read_without_a_fault() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("monitor.yaml");
     let (plan, ..) = portalwatch::app::plan(&path).map_err(|faults| format!("{faults:#?}")).unwrap();

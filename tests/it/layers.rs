@@ -124,7 +124,10 @@ fn may_send(file: &Path) -> bool {
 #[test]
 fn no_probe_imports_another_and_no_channel_imports_another() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    for (folder, names) in [("probe", vec!["http", "journey", "dns"]), ("notify", vec!["email", "webhook"])] {
+    for (folder, names) in [
+        ("probe", vec!["http", "journey", "certificate", "registration", "dns"]),
+        ("notify", vec!["email", "webhook"]),
+    ] {
         for name in &names {
             let mut files = Vec::new();
             let place = src.join(folder).join(name);

@@ -13,6 +13,7 @@ mod contracts;
 mod dns_reach;
 mod faults;
 mod import;
+mod inspect_cert;
 mod journeys;
 mod journeys_docs;
 mod journeys_secrets;

@@ -7,16 +7,14 @@ use std::time::Instant;
 
 use clap::Args;
 use jiff::Timestamp;
-use owo_colors::{OwoColorize as _, Stream};
 
 use super::super::{Answer, Failure, Format, print};
+use super::tree;
 use crate::clock::{Clock as _, SystemClock};
 use crate::formats::x509::pem::{self, Block};
 use crate::formats::x509::{Certificate, Crl};
 use crate::model::{CheckId, Outcome, Timings, Verdict};
-use crate::probe::certificate::judge::{
-    Anchors, FINDINGS, Judged, Link, Purpose, Question, Trust, Wanted, judge_encoded,
-};
+use crate::probe::certificate::judge::{Anchors, Judged, Purpose, Question, Wanted, judge_encoded};
 
 #[derive(Args)]
 pub struct ChainArgs {
@@ -158,74 +156,16 @@ fn outcome(judged: &Judged, at: Timestamp, begun: Instant) -> Result<Outcome, Fa
 /// The verdict, the chain as a tree, what is wrong and what to do.
 fn text(judged: &Judged, outcome: &Outcome, name: Option<&Wanted>) -> String {
     let mut text = String::new();
-    let word = outcome.verdict.as_str();
-    let word = word.if_supports_color(Stream::Stdout, |word| word.style(print::style(outcome.verdict)));
+    tree::verdict(&mut text, outcome, "");
+    let name = name.map(ToString::to_string);
     // Writing to a String cannot fail.
-    let _ = writeln!(text, "{word}  as of {}", outcome.at);
-    let _ = writeln!(text, "    trust: {}", trust_words(judged.trust));
-    let matches = match (judged.name_matches, name) {
-        (Some(true), Some(name)) => format!("is for {name}"),
-        (Some(false), Some(name)) => format!("is not for {name}"),
-        _ => "not judged".to_owned(),
-    };
-    let _ = writeln!(text, "    name: {matches}");
-    let accepts = |accepts: bool| if accepts { "accept it" } else { "refuse it" };
-    let _ = writeln!(text, "    browsers: {}", accepts(judged.browser.accepts));
-    let _ = writeln!(text, "    strict clients: {}", accepts(judged.valid));
+    let _ = writeln!(text, "    trust: {}", tree::trust(judged.trust));
+    let _ = writeln!(text, "    name: {}", tree::name(judged.name_matches, name.as_deref()));
+    let _ = writeln!(text, "    browsers: {}", tree::accepts(judged.browser.accepts));
+    let _ = writeln!(text, "    strict clients: {}", tree::accepts(judged.valid));
     for link in &judged.chain {
-        tree(&mut text, link);
+        tree::link(&mut text, link, "");
     }
-    for finding in &judged.findings {
-        let _ = writeln!(text, "\n{}", print::finding_line(finding));
-        if let Some(doc) = FINDINGS.iter().find(|doc| doc.id == finding.id.as_str()) {
-            let _ = writeln!(text, "    {}", doc.fix);
-        }
-    }
+    tree::findings(&mut text, &judged.findings);
     text.trim_end().to_owned()
-}
-
-fn trust_words(trust: Trust) -> &'static str {
-    match trust {
-        Trust::Trusted => "trusted",
-        Trust::SelfSigned => "signed by itself, not trusted",
-        Trust::UnknownIssuer => "no trusted root",
-        Trust::Incomplete => "incomplete: an intermediate certificate is missing",
-        Trust::Untrusted => "ends at a trusted root, but breaks a rule",
-        Trust::BadSignature => "a signature does not hold",
-        Trust::TooComplex => "too many possible paths",
-        Trust::Unreadable => "no certificate",
-    }
-}
-
-fn tree(text: &mut String, link: &Link) {
-    let certificate = &link.certificate;
-    let indent = "   ".repeat(link.position.saturating_sub(1));
-    let branch = if link.position == 0 { "" } else { "└─ " };
-    let deeper = if link.position == 0 { "" } else { "   " };
-    let _ = writeln!(text, "    {indent}{branch}{}: {}", link.role, certificate.subject);
-    if link.position == 0 && !certificate.sans().is_empty() {
-        let _ = writeln!(text, "    {indent}{deeper}  for {}", names(certificate));
-    }
-    let signature = &certificate.signature.name;
-    let _ = writeln!(text, "    {indent}{deeper}  key {}, signed by {signature}", certificate.key.words());
-    let left = match (link.days_left, link.share_left) {
-        (Some(days), Some(share)) if days >= 0 => format!("{days} days, {:.0} % left", share * 100.0),
-        (Some(days), _) => format!("{} days past its end", -days),
-        (None, _) => "its end is no time".to_owned(),
-    };
-    let _ = writeln!(
-        text,
-        "    {indent}{deeper}  {} to {}: {left}",
-        certificate.not_before, certificate.not_after
-    );
-}
-
-fn names(certificate: &Certificate) -> String {
-    const LISTED: usize = 8;
-    let all = certificate.sans();
-    let mut names: Vec<String> = all.iter().take(LISTED).map(ToString::to_string).collect();
-    if all.len() > LISTED {
-        names.push(format!("{} more", all.len() - LISTED));
-    }
-    names.join(", ")
 }

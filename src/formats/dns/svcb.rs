@@ -12,6 +12,7 @@ use super::show::{Quoted, Unquoted};
 
 const MANDATORY: u16 = 0;
 const ALPN: u16 = 1;
+const NO_DEFAULT_ALPN: u16 = 2;
 const IPV4_HINT: u16 = 4;
 const IPV6_HINT: u16 = 6;
 const PORT: u16 = 3;
@@ -43,6 +44,31 @@ impl Svcb {
     /// The protocols of `alpn`; none where it is absent or broken.
     pub fn alpn(&self) -> Vec<Vec<u8>> {
         self.param(ALPN).and_then(protocols).unwrap_or_default()
+    }
+
+    /// Whether the protocol that is usual for the service is not meant (RFC 9460 section 7.1.1).
+    pub fn no_default_alpn(&self) -> bool {
+        self.param(NO_DEFAULT_ALPN).is_some()
+    }
+
+    /// The port; `None` where it is absent or broken.
+    pub fn port(&self) -> Option<u16> {
+        Some(u16::from_be_bytes(self.param(PORT)?.try_into().ok()?))
+    }
+
+    /// The addresses of `ipv4hint`; none where it is absent or broken.
+    pub fn ipv4_hints(&self) -> impl Iterator<Item = Ipv4Addr> {
+        self.param(IPV4_HINT).and_then(numbers::<4>).into_iter().flatten().map(Ipv4Addr::from)
+    }
+
+    /// The addresses of `ipv6hint`; none where it is absent or broken.
+    pub fn ipv6_hints(&self) -> impl Iterator<Item = Ipv6Addr> {
+        self.param(IPV6_HINT).and_then(numbers::<16>).into_iter().flatten().map(Ipv6Addr::from)
+    }
+
+    /// Whether it has keys for an encrypted greeting (ECH).
+    pub fn has_ech(&self) -> bool {
+        self.param(ECH).is_some_and(|keys| !keys.is_empty())
     }
 }
 

@@ -64,6 +64,11 @@ impl Version {
             Self::Tls13 => "TLSv1.3",
         }
     }
+
+    /// The version of a name that [`Self::as_str`] gave.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|version| version.as_str() == name)
+    }
 }
 
 impl fmt::Display for Version {

@@ -375,6 +375,26 @@ pub fn alert(number: u8) -> String {
     find(ALERTS, number.into()).map_or_else(|| number.to_string(), str::to_owned)
 }
 
+fn number(table: &[(u16, &str)], name: &str) -> Option<u16> {
+    let found = table.iter().find(|(_, known)| *known == name).map(|(number, _)| *number);
+    found.or_else(|| u16::from_str_radix(name.strip_prefix("0x")?, 16).ok())
+}
+
+/// The suite of a name that [`suite`] gave.
+pub fn suite_number(name: &str) -> Option<u16> {
+    number(SUITES, name)
+}
+
+/// The group of a name that [`group`] gave.
+pub fn group_number(name: &str) -> Option<u16> {
+    number(GROUPS, name)
+}
+
+/// The signature scheme of a name that [`signature`] gave.
+pub fn signature_number(name: &str) -> Option<u16> {
+    number(SIGNATURES, name)
+}
+
 /// How a suite agrees on keys; suites of TLS 1.3 leave that to the groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyExchange {
@@ -434,6 +454,16 @@ mod tests {
         assert_eq!(group(0x11ec), "X25519MLKEM768");
         assert_eq!(signature(0xfafa), "0xfafa");
         assert_eq!((alert(70).as_str(), alert(200).as_str()), ("protocol_version", "200"));
+    }
+
+    #[test]
+    fn a_name_leads_back_to_its_number() {
+        for known in [0xc02f, 0x1301, 0x0a0a] {
+            assert_eq!(suite_number(&suite(known)), Some(known));
+        }
+        assert_eq!(group_number("x25519"), Some(0x001d));
+        assert_eq!(signature_number(&signature(0xfafa)), Some(0xfafa));
+        assert_eq!((suite_number("TLS_NO_SUCH"), suite_number("0x12345")), (None, None));
     }
 
     #[test]

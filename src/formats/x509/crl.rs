@@ -70,6 +70,19 @@ impl Crl {
     /// # Errors
     /// The bytes are no revocation list, or are longer than [`LONGEST`].
     pub fn parse(der: &[u8]) -> Result<Self, Malformed> {
+        Self::parse_entries(der, &|_| true)
+    }
+
+    /// Reads one list, of its entries only those of these serial numbers, given as their encoded
+    /// content: a list of tens of MiB is asked about a handful.
+    ///
+    /// # Errors
+    /// The same as of [`Crl::parse`].
+    pub fn parse_about(der: &[u8], serials: &[&[u8]]) -> Result<Self, Malformed> {
+        Self::parse_entries(der, &|serial| serials.contains(&serial))
+    }
+
+    fn parse_entries(der: &[u8], wanted: &dyn Fn(&[u8]) -> bool) -> Result<Self, Malformed> {
         const WHAT: &str = "revocation list";
         if der.len() > LONGEST {
             return Err(bad(WHAT, "it is longer than 64 MiB"));
@@ -90,7 +103,7 @@ impl Crl {
             _ => None,
         };
         let revoked = match fields.optional(SEQUENCE, "revoked certificates")? {
-            Some(list) => entries(list.value)?,
+            Some(list) => entries(list.value, wanted)?,
             None => Entries::default(),
         };
         let mut list = Self {
@@ -120,12 +133,12 @@ impl Crl {
         self.revoked.get(serial)
     }
 
-    /// How many certificates are revoked.
+    /// How many entries were read.
     pub fn len(&self) -> usize {
         self.revoked.len()
     }
 
-    /// Whether none is revoked.
+    /// Whether no entry was read.
     pub fn is_empty(&self) -> bool {
         self.revoked.is_empty()
     }
@@ -221,32 +234,35 @@ struct Entries {
     indirect: bool,
 }
 
-fn entries(content: &[u8]) -> Result<Entries, Malformed> {
+fn entries(content: &[u8], wanted: &dyn Fn(&[u8]) -> bool) -> Result<Entries, Malformed> {
     const WHAT: &str = "revoked certificate";
     let mut list = Reader::new(content);
     let mut all = Entries::default();
     while !list.is_empty() {
         let mut fields = list.inside(SEQUENCE, WHAT)?;
         let serial = fields.expect(INTEGER, WHAT)?.value;
-        let mut revoked = Revoked { since: Moment::read(&fields.any(WHAT)?), reason: None };
+        let (since, mut reason) = (fields.any(WHAT)?, None);
         if let Some(extensions) = fields.optional(SEQUENCE, WHAT)? {
             let mut extensions = Reader::new(extensions.value);
             while !extensions.is_empty() {
                 let (oid, critical, value) = extension(&mut extensions)?;
                 match oid.as_str() {
-                    "2.5.29.21" => revoked.reason = der::only(value, 0x0a, WHAT)?.value.first().copied(),
+                    "2.5.29.21" => reason = der::only(value, 0x0a, WHAT)?.value.first().copied(),
                     "2.5.29.29" => all.indirect = true,
                     _ if critical && all.unknown_critical.len() < 8 => all.unknown_critical.push(oid),
                     _ => {}
                 }
             }
         }
-        all.by_serial.insert(serial.into(), revoked);
+        if wanted(serial) {
+            all.by_serial.insert(serial.into(), Revoked { since: Moment::read(&since), reason });
+        }
     }
     Ok(all)
 }
 
-fn extension<'a>(list: &mut Reader<'a>) -> Result<(String, bool, &'a [u8]), Malformed> {
+/// One extension: its identifier, whether it is critical, and its value.
+pub(super) fn extension<'a>(list: &mut Reader<'a>) -> Result<(String, bool, &'a [u8]), Malformed> {
     const WHAT: &str = "extension";
     let mut fields = list.inside(SEQUENCE, WHAT)?;
     let oid = der::oid(fields.expect(der::OID, WHAT)?.value, WHAT)?;

@@ -110,6 +110,19 @@ fn curve(oid: &str) -> (String, Option<u32>) {
     }
 }
 
+/// The modulus of an RSA key (`SubjectPublicKeyInfo`), most significant byte first; `None` where the
+/// key is of another kind.
+pub fn rsa_modulus(spki: &[u8]) -> Option<&[u8]> {
+    const WHAT: &str = "RSA key";
+    /// `rsaEncryption` and `id-RSASSA-PSS`, but for the last byte.
+    const PKCS1: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01];
+    let (algorithm, key) = super::spki_parts(spki).ok()?;
+    if !matches!(algorithm.strip_prefix(PKCS1)?.first()?, 1 | 10) {
+        return None;
+    }
+    Some(Reader::new(der::only(key, SEQUENCE, WHAT).ok()?.value).expect(INTEGER, WHAT).ok()?.value)
+}
+
 /// The size of the modulus and the exponent. A modulus that lacks the zero before its first bit
 /// counts as the number that was meant.
 fn rsa(key: &[u8]) -> Result<(u32, Option<u64>), Malformed> {

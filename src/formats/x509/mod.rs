@@ -11,7 +11,10 @@ pub mod extensions;
 pub mod general;
 pub mod key;
 pub mod name;
+pub mod ocsp;
 pub mod pem;
+pub mod pkcs7;
+pub mod sct;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -58,9 +61,14 @@ pub fn spki_parts(spki: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
 
 /// Bytes wrapped as the content of a SEQUENCE.
 pub fn sequence(content: &[u8]) -> Vec<u8> {
+    wrapped(der::SEQUENCE, content)
+}
+
+/// Bytes wrapped as the content of an element.
+fn wrapped(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = content.len().to_be_bytes();
     let digits = length.iter().position(|byte| *byte != 0).and_then(|at| length.get(at..)).unwrap_or(&[0]);
-    let mut der = vec![der::SEQUENCE];
+    let mut der = vec![tag];
     if content.len() >= 0x80 {
         der.push(0x80 | u8::try_from(digits.len()).unwrap_or(8));
     }

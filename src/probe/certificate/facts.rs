@@ -20,12 +20,19 @@ pub struct Facts {
     /// The certificates of `ca_file`, trusted beside the usual roots: keys of `certificates`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trusted: Vec<String>,
+    /// Those of the system's roots whose name is the issuer of a certificate that was shown: keys of
+    /// `certificates`. `None` where the system has no store of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Vec<String>>,
     /// Issuers' certificates fetched from where leaves say (RFC 5280 section 4.2.2.1), by URL.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub issuers: BTreeMap<String, FetchedIssuer>,
     /// What revocation lists say, by URL.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub crls: BTreeMap<String, FetchedCrl>,
+    /// What public logs hold of the hosts' domains that were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ct: Vec<super::ct::Watched>,
 }
 
 /// Bytes, in base64 where they are written down.
@@ -154,7 +161,8 @@ pub struct Shown {
     /// The stapled OCSP response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub staple: Option<Der>,
-    /// The SignedCertificateTimestampList of the TLS extension.
+    /// The SignedCertificateTimestampList of the TLS extension; empty where it was asked for and none
+    /// came. The usual handshakes do not ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamps: Option<Der>,
     /// The version agreed on: `TLSv1.3`.
@@ -243,11 +251,16 @@ impl Facts {
 
     /// Keeps a certificate and gives its key.
     pub fn keep(&mut self, der: Vec<u8>) -> String {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &der);
-        let key = crate::formats::x509::hex(digest.as_ref());
+        let key = key_of(&der);
         self.certificates.entry(key.clone()).or_insert(Der(der));
         key
     }
+}
+
+/// The key of a certificate in [`Facts::certificates`].
+pub fn key_of(der: &[u8]) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der);
+    crate::formats::x509::hex(digest.as_ref())
 }
 
 impl HostFacts {
@@ -257,11 +270,18 @@ impl HostFacts {
             crate::model::Host { name: self.host.clone(), port: (self.port != 443).then_some(self.port) };
         host.to_string()
     }
+
+    /// Whether a handshake asked for all that there is to ask for: a host that is an address has no
+    /// name. What is shown to others is not for users.
+    pub fn asked_fully(&self, view: &View) -> bool {
+        view.sni || self.server_name.is_none()
+    }
 }
 
 impl Endpoint {
     /// The usual handshake: what browsers get.
     pub fn usual(&self) -> Option<&View> {
-        self.views.iter().find(|view| view.sni && view.key_type == AskedKey::Any)
+        let usual = |view: &&View| view.key_type == AskedKey::Any && view.versions == AskedVersions::Both;
+        self.views.iter().find(usual)
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::facts::{Der, FetchedCrl, FetchedIssuer};
 use super::posture::Posture;
 use super::verdict::change::History;
+use super::verdict::ct::Ct;
 use super::verdict::served::Served;
 
 /// What is remembered.
@@ -21,6 +22,8 @@ pub struct Memory {
     pub served: Served,
     /// Each host's certificates over time.
     pub history: History,
+    /// What public logs held.
+    pub ct: Ct,
 }
 
 /// What was fetched from where certificates say.

@@ -3,19 +3,25 @@
 //! [`spec`] is what a config says, `observe` looks, [`facts`] is what was seen, [`judge`] thinks of one
 //! chain, [`verdict`] of the whole, [`memory`] is what is kept from run to run.
 
+pub mod ct;
 pub mod facts;
 pub mod judge;
 pub mod memory;
 pub mod pages;
 pub mod posture;
 pub mod records;
+pub mod report;
 pub mod revocation;
 pub mod spec;
+pub mod tell;
 pub mod verdict;
 
 mod docs;
 mod observe;
+mod text;
 mod validate;
+#[cfg(test)]
+mod wire_tests;
 
 use jiff::Timestamp;
 
@@ -61,13 +67,16 @@ certificate:
     fn judge(spec: &Spec, facts: &Facts, past: &Past<Self>, now: Timestamp) -> Judgement<Self> {
         let anchors =
             Anchors::mozilla_and(facts.trusted.iter().filter_map(|key| facts.certificates.get(key)?.read()));
-        let case =
-            Case { spec, facts, memory: &past.memory, now, certificates: facts.parsed(), anchors: &anchors };
+        let case = Case::new(spec, facts, &past.memory, now, &anchors);
         Judgement { findings: verdict::findings(&case), memory: verdict::remember(&case), unknown: None }
     }
 
     fn series(memory: &Memory, now: Timestamp) -> Vec<Series> {
         verdict::served::series(&memory.served, now)
+    }
+
+    fn tell(facts: &Facts) -> Option<Vec<String>> {
+        Some(tell::lines(facts))
     }
 
     fn reproduce(spec: &Spec, scope: &Scope) -> Vec<String> {

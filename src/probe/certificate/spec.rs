@@ -36,6 +36,9 @@ pub struct Spec {
     pub web: bool,
     /// SHA-256 of public keys (SubjectPublicKeyInfo, in hex or base64) of which the leaf must have one.
     pub pins: Vec<String>,
+    /// Watch public logs (Certificate Transparency) for certificates issued for the hosts' domains that
+    /// none of them shows; off unless it is given. `{}` takes the usual service.
+    pub ct: Option<super::ct::Settings>,
 }
 
 impl Default for Spec {
@@ -52,6 +55,7 @@ impl Default for Spec {
             dns: true,
             web: true,
             pins: Vec::new(),
+            ct: None,
         }
     }
 }

@@ -43,7 +43,7 @@ fn transport(_: &Spec, look: &Facts) -> Vec<Finding> {
         FailureKind::Unreachable => &docs::UNREACHABLE,
         FailureKind::Tls => &docs::TLS,
         FailureKind::Certificate => &docs::CERTIFICATE,
-        FailureKind::Protocol => &docs::PROTOCOL,
+        FailureKind::Protocol | FailureKind::NoStarttls => &docs::PROTOCOL,
     };
     let summary = words::failure(failure, look.status);
     let mut finding = Finding::of(doc, look.subject.as_str(), summary).with("phase", failure.phase.as_str());

@@ -141,6 +141,8 @@ pub enum FailureKind {
     Certificate,
     /// Not HTTP.
     Protocol,
+    /// TLS is not begun where STARTTLS asks for it.
+    NoStarttls,
 }
 
 /// Why a row was not measured.
@@ -198,7 +200,8 @@ pub fn failure(error: &TransportError) -> Failure {
         FailReason::Unreachable => (FailureKind::Unreachable, error.detail.clone()),
         FailReason::TlsAlert(alert) => (FailureKind::Tls, alert.clone()),
         FailReason::Certificate(why) => (FailureKind::Certificate, why.clone()),
-        FailReason::NoStartTls(why) | FailReason::Protocol(why) => (FailureKind::Protocol, why.clone()),
+        FailReason::NoStartTls(why) => (FailureKind::NoStarttls, why.clone()),
+        FailReason::Protocol(why) => (FailureKind::Protocol, why.clone()),
         FailReason::Closed
         | FailReason::Guarded(_)
         | FailReason::OwnResolver

@@ -14,6 +14,7 @@ pub fn failure(failure: &Failure, status: Option<u16>) -> String {
         FailureKind::Tls => "TLS alert",
         FailureKind::Certificate => "certificate does not verify",
         FailureKind::Protocol => "protocol error",
+        FailureKind::NoStarttls => "no STARTTLS",
     };
     let mut summary = format!("{what} in the {} phase", failure.phase);
     if let Some(address) = failure.address {

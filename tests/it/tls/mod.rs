@@ -6,6 +6,7 @@ mod handshakes;
 mod s_server;
 mod scans;
 mod second_opinion;
+mod staples;
 mod starttls;
 
 use std::net::{Ipv4Addr, SocketAddr};

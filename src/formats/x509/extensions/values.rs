@@ -4,7 +4,7 @@ use super::super::der::{
     self, BIT_STRING, BOOLEAN, INTEGER, Malformed, OCTET_STRING, Reader, SEQUENCE, bad, constructed, context,
 };
 use super::super::general::{self, Form, GeneralName};
-use super::super::{hex, short_hex};
+use super::super::{hex, sct, short_hex};
 use super::{AuthorityKey, BasicConstraints, KeyUsage, MOST, NameConstraints, PolicyConstraints, Sct};
 
 pub(super) fn push_url(urls: &mut Vec<String>, place: &GeneralName) {
@@ -160,29 +160,7 @@ pub(super) fn tls_features(value: &[u8]) -> Result<bool, Malformed> {
 
 /// The list of RFC 6962 section 3.3: TLS encoding inside an OCTET STRING.
 pub(super) fn scts(value: &[u8]) -> Result<Vec<Sct>, Malformed> {
-    const WHAT: &str = "certificate timestamps";
-    let cut_off = bad(WHAT, "the list is cut off");
-    let list = der::only(value, OCTET_STRING, WHAT)?.value;
-    let (list, after) = sized(list).ok_or(cut_off)?;
-    if !after.is_empty() {
-        return Err(bad(WHAT, "bytes follow the list"));
-    }
-    let mut rest = list;
-    let mut found = Vec::new();
-    while !rest.is_empty() && found.len() < MOST {
-        let (item, after) = sized(rest).ok_or(cut_off)?;
-        rest = after;
-        // Other versions are skipped, as RFC 6962 section 3.3 asks.
-        let Some((0, item)) = item.split_first().map(|(version, rest)| (*version, rest)) else { continue };
-        let (log, item) = item.split_at_checked(32).ok_or(cut_off)?;
-        let (time, _) = item.split_first_chunk::<8>().ok_or(cut_off)?;
-        found.push(Sct { log: hex(log), timestamp_ms: u64::from_be_bytes(*time) });
-    }
-    Ok(found)
-}
-
-/// A run of bytes after its length in two bytes, and what follows.
-pub(super) fn sized(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = bytes.split_first_chunk::<2>()?;
-    rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
+    let list = der::only(value, OCTET_STRING, "certificate timestamps")?.value;
+    let stamps = sct::list(list)?.into_iter();
+    Ok(stamps.map(|stamp| Sct { log: hex(&stamp.log), timestamp_ms: stamp.timestamp_ms }).collect())
 }

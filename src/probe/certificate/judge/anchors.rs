@@ -51,6 +51,17 @@ impl Anchors {
         all
     }
 
+    /// Trusts these certificates as if they stood in Mozilla's store.
+    #[cfg(test)]
+    pub fn public(certificates: impl IntoIterator<Item = Certificate>) -> Self {
+        let Self { list, webpki } = Self::of(certificates);
+        let public = |anchor: Arc<Anchor>| {
+            let anchor = Arc::into_inner(anchor).unwrap();
+            Arc::new(Anchor { public: true, ..anchor })
+        };
+        Self { list: list.into_iter().map(public).collect(), webpki }
+    }
+
     /// Trusts Mozilla's store, as it was compiled in.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! What can be found about certificates, as `portalwatch explain` prints it.
 
 use crate::model::{FindingDoc, Severity};
-use Severity::{Critical, Error, Notice, Warning};
+use Severity::{Critical, Error, Info, Notice, Warning};
 
 const fn doc(
     id: &'static str,
@@ -435,6 +435,17 @@ pub const KEY_SHORT: FindingDoc = doc(
     ],
     "NCSC-NL TLS guidelines 3.3.2.1",
 );
+pub const KEY_ROCA: FindingDoc = doc(
+    "cert.key_roca",
+    Info,
+    false,
+    [
+        "The RSA key has the mark of keys that Infineon's chips made until 2017 (ROCA).",
+        "Whoever spends enough computing on it finds the private key; of short keys for little money.",
+        "Make a new key with another program or device, and have the certificate issued for it.",
+    ],
+    "CVE-2017-15361; CA/Browser Forum BR 6.1.1.3",
+);
 pub const LIFETIME: FindingDoc = doc(
     "cert.lifetime",
     Warning,
@@ -553,6 +564,7 @@ pub const ALL: &[FindingDoc] = &[
     COMMON_NAME,
     KEY_WEAK,
     KEY_SHORT,
+    KEY_ROCA,
     LIFETIME,
     USAGE,
     CLIENT_AUTH,

@@ -11,7 +11,7 @@ const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
 /// Certificates of at most this lifetime are "short-lived" (CA/Browser Forum BR 1.6.1): they are
 /// renewed every few days, and told of in their last day alone.
-const SHORT_LIVED: i64 = 10 * DAY;
+pub const SHORT_LIVED: i64 = 10 * DAY;
 
 /// How urgent what is left of a lifetime is, both in seconds; `None` while all is well, and after the
 /// end, which is another finding.

@@ -10,7 +10,7 @@
 mod anchors;
 mod browser;
 mod constraints;
-mod docs;
+pub(in crate::probe::certificate) mod docs;
 pub mod expiry;
 mod fault;
 mod lint;
@@ -18,18 +18,20 @@ mod name;
 mod order;
 mod path;
 mod policy;
-mod revocation;
+pub mod revocation;
 mod rules;
-mod signature;
+pub mod signature;
+pub mod staple;
 #[cfg(test)]
 mod tests;
+pub mod timestamps;
 
 use serde::Serialize;
 
 pub use self::anchors::{Anchor, Anchors};
 pub use self::docs::ALL as FINDINGS;
 pub use self::fault::Fault;
-pub use self::name::Wanted;
+pub use self::name::{Wanted, covering};
 use self::path::{Path, Searched};
 use self::signature::Check;
 use crate::formats::x509::{Certificate, Crl, Malformed};
@@ -134,6 +136,9 @@ pub struct Judged {
     pub browser: Browser,
     /// The path that was used, or as far as one leads; the root where its certificate is known.
     pub chain: Vec<Link>,
+    /// Whether the path that was used ends at a root of Mozilla's store.
+    #[serde(skip)]
+    pub public: bool,
     /// All that is wrong or worth a word.
     #[serde(skip)]
     pub findings: Vec<Finding>,
@@ -165,15 +170,24 @@ impl Weighed<'_> {
 
 /// Judges a chain as it came from the wire or from a file, DER by DER.
 pub fn judge_encoded(question: &Question<'_, Vec<u8>>) -> Judged {
-    let leaf = match Certificate::parse(question.leaf) {
+    let leaf = Certificate::parse(question.leaf);
+    let sent: Vec<_> = question.sent.iter().map(|der| Certificate::parse(der)).collect();
+    let sent: Vec<_> = sent.iter().collect();
+    let Question { anchors, crls, purpose, name, at, max_depth, .. } = *question;
+    judge_read(&Question { leaf: &&leaf, sent: &sent, anchors, crls, purpose, name, at, max_depth })
+}
+
+/// Judges a chain of which some certificates may be unreadable.
+pub fn judge_read(question: &Question<'_, &Result<Certificate, Malformed>>) -> Judged {
+    let leaf = match question.leaf {
         Ok(leaf) => leaf,
-        Err(why) => return unreadable(&why),
+        Err(why) => return unreadable(why),
     };
     let mut faults = Vec::new();
     let mut sent = Vec::new();
-    for (number, der) in (1..).zip(question.sent) {
-        match Certificate::parse(der) {
-            Ok(certificate) => sent.push(certificate),
+    for (number, reading) in (1..).zip(question.sent) {
+        match reading {
+            Ok(certificate) => sent.push(certificate.clone()),
             Err(why) => {
                 let summary = format!("certificate {number} after the leaf cannot be read: {why}");
                 faults.push(Fault {
@@ -184,8 +198,7 @@ pub fn judge_encoded(question: &Question<'_, Vec<u8>>) -> Judged {
         }
     }
     let Question { anchors, crls, purpose, name, at, max_depth, .. } = *question;
-    let mut judged =
-        judge(&Question { leaf: &leaf, sent: &sent, anchors, crls, purpose, name, at, max_depth });
+    let mut judged = judge(&Question { leaf, sent: &sent, anchors, crls, purpose, name, at, max_depth });
     // An unreadable certificate breaks only what needs it, and that is told by itself.
     judged.findings.extend(findings(&faults, &[], true));
     sort(&mut judged.findings);
@@ -200,6 +213,7 @@ fn unreadable(why: &Malformed) -> Judged {
         name_matches: None,
         browser: Browser { accepts: false, why: Some(summary.clone()) },
         chain: Vec::new(),
+        public: false,
         findings: findings(&[Fault::strict(&docs::UNREADABLE, 0, summary)], &[], false),
     }
 }
@@ -230,6 +244,11 @@ pub fn judge(question: &Question<'_>) -> Judged {
 pub fn is_self_signed(certificate: &Certificate) -> bool {
     let check = || signature::of_certificate(certificate, certificate.spki());
     certificate.self_issued && matches!(check(), Check::Good | Check::Weak)
+}
+
+/// Whether a certificate is for a name, by its alternative names.
+pub fn name_covered(certificate: &Certificate, wanted: &Wanted) -> bool {
+    name::covering(certificate, wanted).is_ok()
 }
 
 /// A broken path; lints and revocation are told beside it.
@@ -314,6 +333,7 @@ fn conclude(
         name_matches: name.map(|name| name.is_ok()),
         browser: Browser { accepts: browser.is_ok(), why: browser.err() },
         chain: links(&path, question.at),
+        public: path.anchor.is_some_and(|anchor| anchor.public),
         findings,
     }
 }

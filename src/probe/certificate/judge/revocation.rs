@@ -1,17 +1,34 @@
-//! Revocation by lists that were given (RFC 5280 section 6.3.3). A list of a form that is not judged
+//! Revocation by lists (RFC 5280 section 6.3.3): those that were given, and the rules for those that
+//! were fetched. A list of a form that is not judged
 //! here says nothing; one that breaks a rule, or is stale, leaves a strict client without an answer.
 
 use super::docs;
 use super::fault::Fault;
 use super::path::Path;
 use super::signature::{self, Check};
-use crate::formats::x509::crl::Scope;
-use crate::formats::x509::{Certificate, Crl};
+use crate::formats::x509::crl::{Revoked, Scope};
+use crate::formats::x509::{Certificate, Crl, Moment};
 
-/// Who signed the list, as far as it is known.
-struct Issuer<'a> {
-    spki: &'a [u8],
-    certificate: Option<&'a Certificate>,
+/// Who issued a certificate, and so signs the lists about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Issuer<'a> {
+    /// The key, with its algorithm.
+    pub spki: &'a [u8],
+    /// The certificate, where it is known.
+    pub certificate: Option<&'a Certificate>,
+}
+
+/// What a list says of one certificate, whatever the time.
+#[derive(Clone, Debug)]
+pub enum Said<'a> {
+    /// It is not on the list.
+    Good,
+    /// It is.
+    Revoked(&'a Revoked),
+    /// The list is of a form that is not judged: why.
+    Unsupported(String),
+    /// The list breaks a rule: which.
+    Invalid(&'static str),
 }
 
 /// What the lists say of the certificates of a path.
@@ -43,40 +60,59 @@ fn of_certificate(
     let mut troubles = Vec::new();
     let mut known = false;
     for crl in crls.iter().filter(|crl| covers(crl, certificate)) {
-        if let Some(why) = unsupported(crl) {
-            troubles.push(Fault::unmeasured(
+        match ask(crl, certificate, issuer) {
+            Said::Unsupported(why) => troubles.push(Fault::unmeasured(
                 &docs::CRL_UNSUPPORTED,
                 position,
                 format!("its authority's revocation list is not judged: {why}"),
-            ));
-            continue;
-        }
-        if let Some(why) = invalid(crl, issuer) {
-            troubles.push(Fault::strict(
+            )),
+            Said::Invalid(why) => troubles.push(Fault::strict(
                 &docs::CRL_INVALID,
                 position,
                 format!("its authority's revocation list cannot be used: {why}"),
-            ));
-            continue;
-        }
-        if let Some(entry) = crl.entry(certificate.serial_bytes()) {
-            let reason = entry.reason.map(|reason| format!(" ({})", reason_word(reason))).unwrap_or_default();
-            let summary = format!("is revoked since {}{reason}", entry.since);
-            return vec![Fault::strict(&docs::REVOKED, position, summary)];
-        }
-        match stale(crl, at) {
-            Some(why) => troubles.push(Fault::strict(
-                &docs::CRL_STALE,
-                position,
-                format!("its authority's revocation list {why}"),
             )),
-            None => known = true,
+            Said::Revoked(entry) => {
+                let summary = revoked_words(entry.since.seconds, entry.reason);
+                return vec![Fault::strict(&docs::REVOKED, position, summary)];
+            }
+            Said::Good => {
+                match stale(crl.this_update.seconds, crl.next_update.as_ref().and_then(|due| due.seconds), at)
+                {
+                    Some(why) => troubles.push(Fault::strict(
+                        &docs::CRL_STALE,
+                        position,
+                        format!("its authority's revocation list {why}"),
+                    )),
+                    None => known = true,
+                }
+            }
         }
     }
     if known { Vec::new() } else { troubles }
 }
 
-fn covers(crl: &Crl, certificate: &Certificate) -> bool {
+/// What a list that covers a certificate says of it, by the authority that issued it.
+pub fn ask<'a>(crl: &'a Crl, certificate: &Certificate, issuer: &Issuer<'_>) -> Said<'a> {
+    if let Some(why) = unsupported(crl) {
+        return Said::Unsupported(why);
+    }
+    if let Some(why) = invalid(crl, issuer) {
+        return Said::Invalid(why);
+    }
+    crl.entry(certificate.serial_bytes()).map_or(Said::Good, Said::Revoked)
+}
+
+/// How a revocation reads after the certificate's name.
+pub fn revoked_words(since: Option<i64>, reason: Option<u8>) -> String {
+    let reason = reason.map(|reason| format!(" ({})", reason_word(reason))).unwrap_or_default();
+    match since {
+        Some(since) => format!("is revoked since {}{reason}", Moment::at(since)),
+        None => format!("is revoked{reason}"),
+    }
+}
+
+/// Whether a list covers a certificate (RFC 5280 section 6.3.3 (b)).
+pub fn covers(crl: &Crl, certificate: &Certificate) -> bool {
     let scope = match crl.scope {
         Scope::All => true,
         Scope::Users => !certificate.is_ca(),
@@ -114,19 +150,21 @@ fn invalid(crl: &Crl, issuer: &Issuer<'_>) -> Option<&'static str> {
     }
 }
 
-fn stale(crl: &Crl, at: i64) -> Option<String> {
-    if crl.this_update.seconds.is_none_or(|made| at < made) {
-        return Some(format!("is not valid before {}", crl.this_update));
+/// Why a list is not current at an instant, all in seconds since 1970: what follows "the list".
+pub fn stale(made: Option<i64>, due: Option<i64>, at: i64) -> Option<String> {
+    let Some(made) = made else { return Some("does not say when it was made".to_owned()) };
+    if at < made {
+        return Some(format!("is not valid before {}", Moment::at(made)));
     }
-    match &crl.next_update {
+    match due {
         None => Some("does not say when the next one is due".to_owned()),
-        Some(due) if due.seconds.is_none_or(|due| at > due) => Some(format!("was to be replaced by {due}")),
+        Some(due) if at > due => Some(format!("was to be replaced by {}", Moment::at(due))),
         Some(_) => None,
     }
 }
 
 /// Section 5.3.1.
-fn reason_word(reason: u8) -> &'static str {
+pub fn reason_word(reason: u8) -> &'static str {
     match reason {
         1 => "key compromise",
         2 => "compromise of the authority",

@@ -1,4 +1,4 @@
-//! Signatures of certificates and revocation lists.
+//! Signatures of certificates, revocation lists and OCSP responses.
 
 use aws_lc_rs::signature::{
     RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
@@ -6,6 +6,7 @@ use aws_lc_rs::signature::{
 };
 use webpki::ALL_VERIFICATION_ALGS;
 
+use crate::formats::x509::ocsp::Basic;
 use crate::formats::x509::{Certificate, Crl, spki_parts};
 
 /// What became of a signature.
@@ -30,6 +31,11 @@ pub fn of_certificate(certificate: &Certificate, issuer_spki: &[u8]) -> Check {
 /// Verifies a revocation list's signature by its issuer's key.
 pub fn of_crl(crl: &Crl, issuer_spki: &[u8]) -> Check {
     check(issuer_spki, crl.signature_algorithm(), crl.tbs(), crl.signature_bytes())
+}
+
+/// Verifies an OCSP response's signature by its responder's key.
+pub fn of_ocsp(basic: &Basic, responder_spki: &[u8]) -> Check {
+    check(responder_spki, basic.signature_algorithm(), basic.tbs(), basic.signature_bytes())
 }
 
 fn check(spki: &[u8], algorithm: &[u8], message: &[u8], signature: &[u8]) -> Check {

@@ -1,17 +1,55 @@
 //! Thinks: a list of small functions, each of which looks at the facts for one kind of thing and
 //! gives [`Note`]s; [`merge`] puts those of many addresses together.
 
+pub mod alpn;
+mod authorities;
+pub mod caa;
 pub mod chain;
+#[cfg(test)]
+mod chain_tests;
 pub mod change;
+pub mod ct;
+#[cfg(test)]
+mod ct_tests;
+pub mod differ;
+pub mod differ_posture;
+#[cfg(test)]
+mod differ_tests;
+#[cfg(test)]
+mod fixtures;
+pub mod groups;
+pub mod guideline;
+pub mod https_record;
+pub mod issuer;
+pub mod judged;
+pub mod leaves;
+#[cfg(test)]
+mod looks_tests;
 pub mod merge;
+pub mod pages;
+pub mod posture;
+pub mod profile;
 pub mod reach;
+#[cfg(test)]
+mod reach_tests;
+#[cfg(test)]
+mod records_tests;
+pub mod revoked;
 pub mod served;
+pub mod served_leaf;
+#[cfg(test)]
+mod served_tests;
+pub mod staple;
+pub mod suites;
+pub mod timestamps;
+pub mod tlsa;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use jiff::Timestamp;
 
+use self::judged::JudgedChain;
 use super::facts::{Endpoint, Facts, HostFacts};
 use super::judge::Anchors;
 use super::memory::Memory;
@@ -33,6 +71,8 @@ pub struct Case<'a> {
     pub certificates: BTreeMap<&'a str, Result<Certificate, Malformed>>,
     /// What is trusted: Mozilla's store and `ca_file`.
     pub anchors: &'a Anchors,
+    /// Every chain that was shown to a handshake that asked for the name, judged.
+    pub judged: Vec<JudgedChain<'a>>,
 }
 
 /// One thing about one host, at one address or at all.
@@ -49,18 +89,59 @@ pub struct Note<'a> {
 type Look = for<'a> fn(&Case<'a>) -> Vec<Note<'a>>;
 
 /// Everything that is looked at.
-const LOOKS: &[Look] = &[reach::notes, chain::notes, change::notes];
+const LOOKS: &[Look] = &[
+    reach::notes,
+    chain::notes,
+    change::notes,
+    posture::notes,
+    profile::notes,
+    differ_posture::notes,
+    alpn::notes,
+    differ::notes,
+    ct::notes,
+    pages::notes,
+    revoked::notes,
+    staple::notes,
+    timestamps::notes,
+    caa::notes,
+    tlsa::notes,
+    https_record::notes,
+];
 
 impl<'a> Case<'a> {
+    /// The case of a run; judges the chains.
+    pub fn new(
+        spec: &'a Spec,
+        facts: &'a Facts,
+        memory: &'a Memory,
+        now: Timestamp,
+        anchors: &'a Anchors,
+    ) -> Self {
+        let certificates = facts.parsed();
+        let mut case = Self { spec, facts, memory, now, certificates, anchors, judged: Vec::new() };
+        case.judged = judged::chains(&case);
+        case
+    }
+
     /// A certificate that can be read.
     pub fn certificate(&self, key: &str) -> Option<&Certificate> {
         self.certificates.get(key)?.as_ref().ok()
+    }
+
+    /// Every certificate that can be read.
+    pub fn readable(&self) -> impl Iterator<Item = &Certificate> {
+        self.certificates.values().filter_map(|reading| reading.as_ref().ok())
     }
 
     /// Every address of every host.
     pub fn endpoints(&self) -> impl Iterator<Item = (&'a HostFacts, &'a Endpoint)> {
         self.facts.hosts.iter().flat_map(|host| host.endpoints.iter().map(move |endpoint| (host, endpoint)))
     }
+}
+
+/// How findings name a certificate by its number in the path: 0 is the leaf.
+pub fn part(position: usize) -> String {
+    if position == 0 { "leaf".to_owned() } else { format!("issuer {position}") }
 }
 
 /// All that is found.
@@ -71,13 +152,7 @@ pub fn findings(case: &Case<'_>) -> Vec<Finding> {
 /// What is to be remembered.
 pub fn remember(case: &Case<'_>) -> Memory {
     let mut memory = case.memory.clone();
-    for (host, endpoint) in case.endpoints() {
-        if let Some(posture) = &endpoint.posture {
-            memory
-                .postures
-                .insert(super::memory::endpoint_key(&host.subject(), endpoint.address), posture.clone());
-        }
-    }
+    posture::remember(case, &mut memory.postures);
     memory.fetched.issuers.clone_from(&case.facts.issuers);
     memory.fetched.crls.clone_from(&case.facts.crls);
     let fetched = case.facts.issuers.values().flat_map(|issuer| &issuer.certificates);
@@ -85,5 +160,12 @@ pub fn remember(case: &Case<'_>) -> Memory {
         fetched.filter_map(|key| Some((key.clone(), case.facts.certificates.get(key)?.clone()))).collect();
     served::remember(case, &mut memory.served);
     change::remember(case, &mut memory.history);
+    memory.ct = ct::after(case, &memory.history);
     memory
+}
+
+/// Records that could not be asked for.
+fn unasked(kind: &str, why: &str) -> Finding {
+    let summary = format!("the {kind} records could not be asked for: {why}");
+    Finding { measured: false, ..Finding::of(&super::docs::records::UNANSWERED, kind, summary) }
 }

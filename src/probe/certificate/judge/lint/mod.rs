@@ -58,6 +58,7 @@ const LINTS: &[Lint] = &[
     form::authority_key,
     key::weak,
     key::short,
+    key::roca,
     names::alternative_names,
     names::public_suffix,
     names::internal,
