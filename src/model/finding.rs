@@ -177,6 +177,28 @@ pub struct FindingDoc {
     pub confirm: Option<Confirm>,
 }
 
+/// The documentation of a finding with a clause behind it: what it means, why it
+/// matters, how to fix it.
+pub const fn doc(
+    id: &'static str,
+    severity: Severity,
+    broken: bool,
+    [meaning, why, fix]: [&'static str; 3],
+    reference: &'static str,
+) -> FindingDoc {
+    FindingDoc { id, severity, broken, meaning, why, fix, reference: Some(reference), confirm: None }
+}
+
+/// The same of one that cuts nobody off.
+pub const fn remark(
+    id: &'static str,
+    severity: Severity,
+    texts: [&'static str; 3],
+    reference: &'static str,
+) -> FindingDoc {
+    doc(id, severity, false, texts, reference)
+}
+
 /// How many documentations several lists hold in all.
 pub const fn count(lists: &[&[FindingDoc]]) -> usize {
     let (mut all, mut list) = (0, 0);

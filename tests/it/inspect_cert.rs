@@ -1,6 +1,6 @@
 //! `portalwatch inspect cert`, as a user types it, against servers on loopback.
 
-mod lab;
+pub mod lab;
 mod records;
 
 use std::net::Ipv4Addr;

@@ -6,6 +6,7 @@ mod bad_config;
 mod bad_journeys;
 mod bad_servers;
 mod caa;
+mod certificates;
 mod chains;
 mod cli;
 mod command;

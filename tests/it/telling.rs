@@ -4,7 +4,7 @@
 
 mod crashes;
 mod groups;
-mod hook;
+pub mod hook;
 mod mail;
 mod refusals;
 mod relay;

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod handshakes;
-mod s_server;
+pub mod s_server;
 mod scans;
 mod second_opinion;
 mod staples;

@@ -1,19 +1,11 @@
 //! What can be found by comparing certificates: with earlier ones, from address to address, and with
 //! what public logs hold.
 
+use crate::model::finding::remark;
 use crate::model::{FindingDoc, Severity};
 use Severity::{Error, Info, Notice, Warning};
 
-const fn doc(
-    id: &'static str,
-    severity: Severity,
-    [meaning, why, fix]: [&'static str; 3],
-    reference: &'static str,
-) -> FindingDoc {
-    FindingDoc { id, severity, broken: false, meaning, why, fix, reference: Some(reference), confirm: None }
-}
-
-pub const RENEWED: FindingDoc = doc(
+pub const RENEWED: FindingDoc = remark(
     "cert.renewed",
     Info,
     [
@@ -23,7 +15,7 @@ pub const RENEWED: FindingDoc = doc(
     ],
     "RFC 9773",
 );
-pub const ISSUER_CHANGED: FindingDoc = doc(
+pub const ISSUER_CHANGED: FindingDoc = remark(
     "cert.issuer_changed",
     Warning,
     [
@@ -33,7 +25,7 @@ pub const ISSUER_CHANGED: FindingDoc = doc(
     ],
     "RFC 8659 section 1",
 );
-pub const REPLACED_EARLY: FindingDoc = doc(
+pub const REPLACED_EARLY: FindingDoc = remark(
     "cert.replaced_early",
     Warning,
     [
@@ -43,7 +35,7 @@ pub const REPLACED_EARLY: FindingDoc = doc(
     ],
     "RFC 9773; RFC 5280 section 5.3.1",
 );
-pub const RENEWAL_LATE: FindingDoc = doc(
+pub const RENEWAL_LATE: FindingDoc = remark(
     "cert.renewal_late",
     Notice,
     [
@@ -53,7 +45,7 @@ pub const RENEWAL_LATE: FindingDoc = doc(
     ],
     "RFC 9773",
 );
-pub const PIN: FindingDoc = doc(
+pub const PIN: FindingDoc = remark(
     "cert.pin",
     Error,
     [
@@ -63,7 +55,7 @@ pub const PIN: FindingDoc = doc(
     ],
     "RFC 7469 section 2.4",
 );
-pub const ADDRESSES_DIFFER: FindingDoc = doc(
+pub const ADDRESSES_DIFFER: FindingDoc = remark(
     "cert.addresses_differ",
     Error,
     [
@@ -73,7 +65,7 @@ pub const ADDRESSES_DIFFER: FindingDoc = doc(
     ],
     "RFC 5280 section 4.1.2.5",
 );
-pub const UNEXPECTED_ISSUANCE: FindingDoc = doc(
+pub const UNEXPECTED_ISSUANCE: FindingDoc = remark(
     "cert.unexpected_issuance",
     Warning,
     [
@@ -83,7 +75,7 @@ pub const UNEXPECTED_ISSUANCE: FindingDoc = doc(
     ],
     "RFC 9162 section 1; RFC 8659",
 );
-pub const CT_UNREAD: FindingDoc = doc(
+pub const CT_UNREAD: FindingDoc = remark(
     "cert.ct_unread",
     Notice,
     [

@@ -1,18 +1,10 @@
 //! What can be found about versions, suites, groups and the rest of the handshake.
 
+use crate::model::finding::remark;
 use crate::model::{FindingDoc, Severity};
 use Severity::{Critical, Error, Info, Notice, Warning};
 
-const fn doc(
-    id: &'static str,
-    severity: Severity,
-    [meaning, why, fix]: [&'static str; 3],
-    reference: &'static str,
-) -> FindingDoc {
-    FindingDoc { id, severity, broken: false, meaning, why, fix, reference: Some(reference), confirm: None }
-}
-
-pub const VERSION_INSECURE: FindingDoc = doc(
+pub const VERSION_INSECURE: FindingDoc = remark(
     "tls.version_insecure",
     Critical,
     [
@@ -22,7 +14,7 @@ pub const VERSION_INSECURE: FindingDoc = doc(
     ],
     "RFC 7568 section 3",
 );
-pub const VERSION_OLD: FindingDoc = doc(
+pub const VERSION_OLD: FindingDoc = remark(
     "tls.version_old",
     Error,
     [
@@ -32,7 +24,7 @@ pub const VERSION_OLD: FindingDoc = doc(
     ],
     "RFC 8996 sections 4 and 5",
 );
-pub const NO_TLS13: FindingDoc = doc(
+pub const NO_TLS13: FindingDoc = remark(
     "tls.no_tls13",
     Notice,
     [
@@ -42,7 +34,7 @@ pub const NO_TLS13: FindingDoc = doc(
     ],
     "RFC 9325 section 3.1.1",
 );
-pub const SUITE_UNPROTECTED: FindingDoc = doc(
+pub const SUITE_UNPROTECTED: FindingDoc = remark(
     "tls.suite_unprotected",
     Critical,
     [
@@ -52,7 +44,7 @@ pub const SUITE_UNPROTECTED: FindingDoc = doc(
     ],
     "RFC 9325 section 4.1; NCSC-NL 2025 appendix B",
 );
-pub const SUITE_BROKEN: FindingDoc = doc(
+pub const SUITE_BROKEN: FindingDoc = remark(
     "tls.suite_broken",
     Error,
     [
@@ -62,7 +54,7 @@ pub const SUITE_BROKEN: FindingDoc = doc(
     ],
     "RFC 7465 section 2; RFC 9325 section 4.1; NCSC-NL 2025 appendix B",
 );
-pub const SUITE_WEAK: FindingDoc = doc(
+pub const SUITE_WEAK: FindingDoc = remark(
     "tls.suite_weak",
     Warning,
     [
@@ -72,7 +64,7 @@ pub const SUITE_WEAK: FindingDoc = doc(
     ],
     "RFC 9325 section 4.1; NCSC-NL 2025 appendix B",
 );
-pub const SUITE_ORDER: FindingDoc = doc(
+pub const SUITE_ORDER: FindingDoc = remark(
     "tls.suite_order",
     Notice,
     [
@@ -82,7 +74,7 @@ pub const SUITE_ORDER: FindingDoc = doc(
     ],
     "RFC 9325 section 4.2.1; NCSC-NL 2025 section 3.3.4",
 );
-pub const GROUP_WEAK: FindingDoc = doc(
+pub const GROUP_WEAK: FindingDoc = remark(
     "tls.group_weak",
     Warning,
     [
@@ -92,7 +84,7 @@ pub const GROUP_WEAK: FindingDoc = doc(
     ],
     "RFC 8422 section 5.1.1; NCSC-NL 2025 section 3.3.3.1",
 );
-pub const DH_SHORT: FindingDoc = doc(
+pub const DH_SHORT: FindingDoc = remark(
     "tls.dh_short",
     Error,
     [
@@ -102,7 +94,7 @@ pub const DH_SHORT: FindingDoc = doc(
     ],
     "RFC 9325 section 4.5; RFC 7919 section 4",
 );
-pub const DH_PRIME: FindingDoc = doc(
+pub const DH_PRIME: FindingDoc = remark(
     "tls.dh_prime",
     Warning,
     [
@@ -112,7 +104,7 @@ pub const DH_PRIME: FindingDoc = doc(
     ],
     "RFC 7919 section 1; NCSC-NL 2025 section 3.3.3.1",
 );
-pub const POST_QUANTUM: FindingDoc = doc(
+pub const POST_QUANTUM: FindingDoc = remark(
     "tls.post_quantum",
     Info,
     [
@@ -122,7 +114,7 @@ pub const POST_QUANTUM: FindingDoc = doc(
     ],
     "draft-ietf-tls-ecdhe-mlkem",
 );
-pub const SIGNATURE_HASH: FindingDoc = doc(
+pub const SIGNATURE_HASH: FindingDoc = remark(
     "tls.signature_hash",
     Error,
     [
@@ -132,7 +124,7 @@ pub const SIGNATURE_HASH: FindingDoc = doc(
     ],
     "RFC 9155 section 4; NCSC-NL 2025 section 3.3.5",
 );
-pub const COMPRESSION: FindingDoc = doc(
+pub const COMPRESSION: FindingDoc = remark(
     "tls.compression",
     Warning,
     [
@@ -142,7 +134,7 @@ pub const COMPRESSION: FindingDoc = doc(
     ],
     "RFC 9325 section 3.3",
 );
-pub const RENEGOTIATION: FindingDoc = doc(
+pub const RENEGOTIATION: FindingDoc = remark(
     "tls.renegotiation",
     Warning,
     [
@@ -152,7 +144,7 @@ pub const RENEGOTIATION: FindingDoc = doc(
     ],
     "RFC 5746 section 3.6",
 );
-pub const EXTENDED_MASTER_SECRET: FindingDoc = doc(
+pub const EXTENDED_MASTER_SECRET: FindingDoc = remark(
     "tls.extended_master_secret",
     Notice,
     [
@@ -162,7 +154,7 @@ pub const EXTENDED_MASTER_SECRET: FindingDoc = doc(
     ],
     "RFC 7627 section 5.3",
 );
-pub const FALLBACK: FindingDoc = doc(
+pub const FALLBACK: FindingDoc = remark(
     "tls.fallback",
     Warning,
     [
@@ -172,7 +164,7 @@ pub const FALLBACK: FindingDoc = doc(
     ],
     "RFC 7507 section 3; RFC 9325 section 3.1.3",
 );
-pub const PROFILE: FindingDoc = doc(
+pub const PROFILE: FindingDoc = remark(
     "tls.profile",
     Warning,
     [
@@ -182,7 +174,7 @@ pub const PROFILE: FindingDoc = doc(
     ],
     "Mozilla server-side TLS guidelines 5.8",
 );
-pub const ADDRESSES_DIFFER: FindingDoc = doc(
+pub const ADDRESSES_DIFFER: FindingDoc = remark(
     "tls.addresses_differ",
     Warning,
     [
@@ -192,7 +184,7 @@ pub const ADDRESSES_DIFFER: FindingDoc = doc(
     ],
     "RFC 9325 section 3.9",
 );
-pub const ALPN: FindingDoc = doc(
+pub const ALPN: FindingDoc = remark(
     "tls.alpn",
     Notice,
     [
@@ -202,7 +194,7 @@ pub const ALPN: FindingDoc = doc(
     ],
     "RFC 7301 section 3.2; RFC 9113 section 3.2",
 );
-pub const SCAN_INCOMPLETE: FindingDoc = doc(
+pub const SCAN_INCOMPLETE: FindingDoc = remark(
     "tls.scan_incomplete",
     Info,
     [

@@ -1,18 +1,10 @@
 //! What can be found about records of the DNS that speak of certificates and of TLS.
 
+use crate::model::finding::remark;
 use crate::model::{FindingDoc, Severity};
 use Severity::{Error, Info, Notice, Warning};
 
-const fn doc(
-    id: &'static str,
-    severity: Severity,
-    [meaning, why, fix]: [&'static str; 3],
-    reference: &'static str,
-) -> FindingDoc {
-    FindingDoc { id, severity, broken: false, meaning, why, fix, reference: Some(reference), confirm: None }
-}
-
-pub const CAA_FORBIDS: FindingDoc = doc(
+pub const CAA_FORBIDS: FindingDoc = remark(
     "cert.caa_forbids",
     Warning,
     [
@@ -22,7 +14,7 @@ pub const CAA_FORBIDS: FindingDoc = doc(
     ],
     "RFC 8659 sections 4.2 and 4.3",
 );
-pub const CAA_CRITICAL: FindingDoc = doc(
+pub const CAA_CRITICAL: FindingDoc = remark(
     "cert.caa_critical",
     Warning,
     [
@@ -32,7 +24,7 @@ pub const CAA_CRITICAL: FindingDoc = doc(
     ],
     "RFC 8659 section 4.1",
 );
-pub const CAA_SYNTAX: FindingDoc = doc(
+pub const CAA_SYNTAX: FindingDoc = remark(
     "cert.caa_syntax",
     Warning,
     [
@@ -42,7 +34,7 @@ pub const CAA_SYNTAX: FindingDoc = doc(
     ],
     "RFC 8659 section 4.2",
 );
-pub const CAA_MISSING: FindingDoc = doc(
+pub const CAA_MISSING: FindingDoc = remark(
     "cert.caa_missing",
     Info,
     [
@@ -52,7 +44,7 @@ pub const CAA_MISSING: FindingDoc = doc(
     ],
     "RFC 8659 section 3",
 );
-pub const CAA_ISSUER_UNKNOWN: FindingDoc = doc(
+pub const CAA_ISSUER_UNKNOWN: FindingDoc = remark(
     "cert.caa_issuer_unknown",
     Info,
     [
@@ -62,7 +54,7 @@ pub const CAA_ISSUER_UNKNOWN: FindingDoc = doc(
     ],
     "RFC 8659 section 4.2",
 );
-pub const TLSA_MISMATCH: FindingDoc = doc(
+pub const TLSA_MISMATCH: FindingDoc = remark(
     "cert.tlsa_mismatch",
     Error,
     [
@@ -72,7 +64,7 @@ pub const TLSA_MISMATCH: FindingDoc = doc(
     ],
     "RFC 7671 section 8; RFC 7672 section 2.2",
 );
-pub const TLSA_UNUSED: FindingDoc = doc(
+pub const TLSA_UNUSED: FindingDoc = remark(
     "cert.tlsa_unused",
     Info,
     [
@@ -82,7 +74,7 @@ pub const TLSA_UNUSED: FindingDoc = doc(
     ],
     "RFC 7671 section 8.1",
 );
-pub const TLSA_UNUSABLE: FindingDoc = doc(
+pub const TLSA_UNUSABLE: FindingDoc = remark(
     "cert.tlsa_unusable",
     Notice,
     [
@@ -92,7 +84,7 @@ pub const TLSA_UNUSABLE: FindingDoc = doc(
     ],
     "RFC 7671 section 10.1.1; RFC 7672 section 3.1.3",
 );
-pub const TLSA_INSECURE: FindingDoc = doc(
+pub const TLSA_INSECURE: FindingDoc = remark(
     "cert.tlsa_insecure",
     Notice,
     [
@@ -102,7 +94,7 @@ pub const TLSA_INSECURE: FindingDoc = doc(
     ],
     "RFC 7671 section 4",
 );
-pub const HTTPS_RECORD: FindingDoc = doc(
+pub const HTTPS_RECORD: FindingDoc = remark(
     "tls.https_record",
     Warning,
     [
@@ -112,7 +104,7 @@ pub const HTTPS_RECORD: FindingDoc = doc(
     ],
     "RFC 9460 sections 7.1 and 7.3",
 );
-pub const UNANSWERED: FindingDoc = doc(
+pub const UNANSWERED: FindingDoc = remark(
     "cert.records_unmeasured",
     Info,
     [

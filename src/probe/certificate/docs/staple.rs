@@ -1,17 +1,8 @@
 //! What can be found about revocation as it is served and fetched, and about timestamps of logs.
 
+use crate::model::finding::doc;
 use crate::model::{FindingDoc, Severity};
 use Severity::{Critical, Error, Info, Notice, Warning};
-
-const fn doc(
-    id: &'static str,
-    severity: Severity,
-    broken: bool,
-    [meaning, why, fix]: [&'static str; 3],
-    reference: &'static str,
-) -> FindingDoc {
-    FindingDoc { id, severity, broken, meaning, why, fix, reference: Some(reference), confirm: None }
-}
 
 const RENEW_STAPLE: &str = "Look at the server's log for why it does not fetch a new response: it needs a resolver and a way out to the responder (nginx: `resolver`, `ssl_trusted_certificate`). Reload it afterwards.";
 

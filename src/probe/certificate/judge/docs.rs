@@ -1,17 +1,8 @@
 //! What can be found about certificates, as `portalwatch explain` prints it.
 
+use crate::model::finding::doc;
 use crate::model::{FindingDoc, Severity};
 use Severity::{Critical, Error, Info, Notice, Warning};
-
-const fn doc(
-    id: &'static str,
-    severity: Severity,
-    broken: bool,
-    [meaning, why, fix]: [&'static str; 3],
-    reference: &'static str,
-) -> FindingDoc {
-    FindingDoc { id, severity, broken, meaning, why, fix, reference: Some(reference), confirm: None }
-}
 
 const REISSUE: &str = "Have the certificate issued again; a public authority does not make this fault, so look at the tool or the internal authority that issued it.";
 const REISSUE_CA: &str =
