@@ -10,7 +10,7 @@ mod tests;
 mod value;
 
 pub use climb::{Relevant, climb};
-pub use property::{Issuer, Kind, Parameter, Property};
+pub use property::{Issuer, Kind, Parameter, Property, UNKNOWN_WAY};
 pub use value::Fault;
 
 use super::dns::Caa;

@@ -78,6 +78,9 @@ impl Issuer {
 const CRITICAL: u8 = 128;
 const KNOWN: [&str; 7] =
     ["issue", "issuewild", "issuemail", "issuevmc", "iodef", "contactemail", "contactphone"];
+/// What [`Fault::why`] says of a way of validation that is not known here, though the authority may know
+/// it.
+pub const UNKNOWN_WAY: &str = "an unknown way of validation; those of an authority's own begin with `ca-`";
 /// The registry of ACME's ways of validation, with those that are drafts and in use.
 const METHODS: [&str; 8] = [
     "http-01",
@@ -180,7 +183,7 @@ fn judge(before: &Issuer, parameter: &Parameter) -> Result<(), &'static str> {
         }
         let known = |method: &str| METHODS.contains(&method) || method.starts_with("ca-");
         if !parameter.value.is_empty() && !parameter.value.split(',').all(known) {
-            return Err("an unknown way of validation; those of an authority's own begin with `ca-`");
+            return Err(UNKNOWN_WAY);
         }
     }
     Ok(())

@@ -10,7 +10,7 @@ pub const CAA_FORBIDS: FindingDoc = remark(
     [
         "The CAA records do not let the authority issue from which the present certificate comes.",
         "Nothing is broken yet; the next renewal there will be refused. Or the certificate is not one of yours.",
-        "Add an `issue` record (`issuewild` for wildcards) that names the authority, or move to one that is named.",
+        "Add an `issue` record (`issuewild` for wildcards) that names the authority, or move to one that is named. Where it is not measured: compare the records with what the authority's own documentation names.",
     ],
     "RFC 8659 sections 4.2 and 4.3",
 );
@@ -38,21 +38,11 @@ pub const CAA_MISSING: FindingDoc = remark(
     "cert.caa_missing",
     Info,
     [
-        "No CAA record stands at the name or above it.",
+        "No CAA record stands at the name or above it, or none that says who may issue.",
         "Any authority may issue certificates for it.",
         "Publish `0 issue` with the authority that you use.",
     ],
     "RFC 8659 section 3",
-);
-pub const CAA_ISSUER_UNKNOWN: FindingDoc = remark(
-    "cert.caa_issuer_unknown",
-    Info,
-    [
-        "There are CAA records, and this version does not know by which domain the present authority goes in them.",
-        "Whether the next renewal will be refused is not known.",
-        "Compare the records with what the authority's own documentation names.",
-    ],
-    "RFC 8659 section 4.2",
 );
 pub const TLSA_MISMATCH: FindingDoc = remark(
     "cert.tlsa_mismatch",
@@ -104,28 +94,15 @@ pub const HTTPS_RECORD: FindingDoc = remark(
     ],
     "RFC 9460 sections 7.1 and 7.3",
 );
-pub const UNANSWERED: FindingDoc = remark(
-    "cert.records_unmeasured",
-    Info,
-    [
-        "Records that speak of the host's certificates could not be asked for.",
-        "What they say, and whether it fits, is not known.",
-        "The summary says why. An answer that fails (SERVFAIL) is a matter of the zone's servers or of its DNSSEC.",
-    ],
-    "RFC 8659 section 3; RFC 7671 section 4",
-);
-
 /// All of them.
 pub const FINDINGS: &[FindingDoc] = &[
     CAA_FORBIDS,
     CAA_CRITICAL,
     CAA_SYNTAX,
     CAA_MISSING,
-    CAA_ISSUER_UNKNOWN,
     TLSA_MISMATCH,
     TLSA_UNUSED,
     TLSA_UNUSABLE,
     TLSA_INSECURE,
     HTTPS_RECORD,
-    UNANSWERED,
 ];

@@ -5,10 +5,13 @@ use std::net::IpAddr;
 
 use super::alpn::agreed;
 use super::{Case, Note};
-use crate::model::{Finding, Severity};
+use crate::model::{Finding, FindingDoc, Severity};
 use crate::probe::certificate::docs::records as docs;
 use crate::probe::certificate::facts::HostFacts;
 use crate::probe::certificate::records::{Asked, HttpsRecord, HttpsSet};
+
+/// What may be open about the records of a host.
+const ROWS: &[(&FindingDoc, &str)] = &[(&docs::HTTPS_RECORD, "HTTPS record")];
 
 /// What is thought of them.
 pub fn notes<'a>(case: &Case<'a>) -> Vec<Note<'a>> {
@@ -16,9 +19,13 @@ pub fn notes<'a>(case: &Case<'a>) -> Vec<Note<'a>> {
     for host in &case.facts.hosts {
         match host.dns.as_ref().and_then(|records| records.https.as_ref()) {
             None => {}
-            Some(Asked::Answered(set)) => notes.extend(of_set(host, set)),
-            Some(Asked::Unanswered(why)) => notes.push(of_host(host, super::unasked("HTTPS", why))),
-            Some(Asked::Skipped(skipped)) => notes.push(of_host(host, super::unasked("HTTPS", &skipped.why))),
+            Some(Asked::Answered(set)) => notes.extend(of_set(case, host, set)),
+            Some(Asked::Unanswered(why)) => {
+                notes.extend(super::unasked(host, ROWS, &super::no_answer("HTTPS", why)))
+            }
+            Some(Asked::Skipped(skipped)) => {
+                notes.extend(super::unasked(host, ROWS, &super::no_answer("HTTPS", &skipped.why)))
+            }
         }
     }
     notes
@@ -28,17 +35,24 @@ fn of_host(host: &HostFacts, finding: Finding) -> Note<'_> {
     Note { host, address: None, finding }
 }
 
-fn of_set<'a>(host: &'a HostFacts, set: &HttpsSet) -> Vec<Note<'a>> {
+fn of_set<'a>(case: &Case<'a>, host: &'a HostFacts, set: &HttpsSet) -> Vec<Note<'a>> {
     // Those that lead to another server or port say nothing of this one.
     let here = |record: &&HttpsRecord| {
         record.target.is_none() && record.port.is_none_or(|port| port == host.port) && set.alias.is_none()
     };
     let here: Vec<&HttpsRecord> = set.records.iter().filter(here).collect();
-    if here.is_empty() {
-        return Vec::new();
+    if here.is_empty() && !set.records.is_empty() {
+        return super::unasked(
+            host,
+            ROWS,
+            "the HTTPS record leads to another name or port, where nobody looked",
+        );
     }
     let mut notes = protocols(host, &here);
-    notes.extend(hints(host, &here));
+    // Somewhere else was looked than where the name leads.
+    if case.spec.connect_to.is_none() {
+        notes.extend(hints(host, &here));
+    }
     notes
 }
 

@@ -164,8 +164,19 @@ pub fn remember(case: &Case<'_>) -> Memory {
     memory
 }
 
-/// Records that could not be asked for.
-fn unasked(kind: &str, why: &str) -> Finding {
-    let summary = format!("the {kind} records could not be asked for: {why}");
-    Finding { measured: false, ..Finding::of(&super::docs::records::UNANSWERED, kind, summary) }
+/// Rows of records that say nothing: one for each thing that may be open, which then stays so.
+fn unasked<'a>(
+    host: &'a HostFacts,
+    rows: &[(&'static crate::model::FindingDoc, &str)],
+    why: &str,
+) -> Vec<Note<'a>> {
+    let row = |(doc, subject): &(&'static crate::model::FindingDoc, &str)| {
+        let finding = Finding { measured: false, ..Finding::of(doc, *subject, why) };
+        Note { host, address: None, finding }
+    };
+    rows.iter().map(row).collect()
+}
+
+fn no_answer(kind: &str, why: &str) -> String {
+    format!("the {kind} records could not be asked for: {why}")
 }

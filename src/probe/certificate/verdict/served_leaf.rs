@@ -45,6 +45,16 @@ pub fn leaves<'c, 'a>(case: &'c Case<'a>) -> Vec<ServedLeaf<'c, 'a>> {
 }
 
 impl<'a> ServedLeaf<'_, 'a> {
+    /// The chains that were sent with it, leaf first, each once; what cannot be read is left out.
+    pub fn sent(&self, case: &Case<'_>) -> Vec<Vec<Certificate>> {
+        let mut chains: Vec<&Vec<String>> = self.shown.iter().map(|(shown, _)| &shown.chain).collect();
+        chains.sort_unstable();
+        chains.dedup();
+        let read =
+            |chain: &Vec<String>| chain.iter().filter_map(|key| case.certificate(key).cloned()).collect();
+        chains.into_iter().map(read).collect()
+    }
+
     /// The staples that came with it, each once.
     pub fn staples(&self) -> Vec<&'a [u8]> {
         self.distinct(|shown| shown.staple.as_ref())

@@ -6,10 +6,13 @@ use crate::formats::dns::Tlsa;
 use crate::formats::starttls::Protocol;
 use crate::formats::tlsa::{Match, matches};
 use crate::formats::x509::Certificate;
-use crate::model::Finding;
+use crate::model::{Finding, FindingDoc};
 use crate::probe::certificate::docs::records as docs;
 use crate::probe::certificate::facts::HostFacts;
 use crate::probe::certificate::records::{Asked, TlsaSet};
+
+/// What may be open about the records of a host.
+const ROWS: &[(&FindingDoc, &str)] = &[(&docs::TLSA_MISMATCH, "TLSA")];
 
 /// What is thought of them.
 pub fn notes<'a>(case: &Case<'a>) -> Vec<Note<'a>> {
@@ -21,9 +24,13 @@ pub fn notes<'a>(case: &Case<'a>) -> Vec<Note<'a>> {
             leaves.iter().filter(|leaf| std::ptr::eq(leaf.host, host)).collect();
         match asked {
             Asked::Answered(set) if set.records.is_empty() => {}
-            Asked::Answered(set) => notes.extend(of_set(host, set, &served)),
-            Asked::Unanswered(why) => notes.push(of_host(host, super::unasked("TLSA", why))),
-            Asked::Skipped(skipped) => notes.push(of_host(host, super::unasked("TLSA", &skipped.why))),
+            Asked::Answered(set) => notes.extend(of_set(case, host, set, &served)),
+            Asked::Unanswered(why) => {
+                notes.extend(super::unasked(host, ROWS, &super::no_answer("TLSA", why)))
+            }
+            Asked::Skipped(skipped) => {
+                notes.extend(super::unasked(host, ROWS, &super::no_answer("TLSA", &skipped.why)))
+            }
         }
     }
     notes
@@ -37,7 +44,12 @@ fn is_smtp(host: &HostFacts) -> bool {
     host.starttls.as_deref() == Some(Protocol::Smtp.as_str())
 }
 
-fn of_set<'a>(host: &'a HostFacts, set: &TlsaSet, served: &[&ServedLeaf<'_, 'a>]) -> Vec<Note<'a>> {
+fn of_set<'a>(
+    case: &Case<'a>,
+    host: &'a HostFacts,
+    set: &TlsaSet,
+    served: &[&ServedLeaf<'_, 'a>],
+) -> Vec<Note<'a>> {
     let name = &set.name;
     if !set.authentic {
         let summary = format!("the TLSA records at {name} did not come validated; nobody goes by them");
@@ -61,12 +73,19 @@ fn of_set<'a>(host: &'a HostFacts, set: &TlsaSet, served: &[&ServedLeaf<'_, 'a>]
             None => usable.push(record),
         }
     }
-    let mut used = vec![false; usable.len()];
-    for leaf in served {
-        notes.extend(fits(leaf, &usable, &mut used).map(|finding| leaf.note(finding)));
+    if usable.is_empty() {
+        return notes;
     }
-    let judged = served.iter().any(|leaf| !leaf.judged.chain.is_empty());
-    if judged && used.contains(&true) {
+    let mut used = vec![false; usable.len()];
+    let mut misfits = Vec::new();
+    for leaf in served {
+        if !fits(case, leaf, &usable, &mut used) {
+            misfits.push(*leaf);
+        }
+    }
+    let none_fits = !used.contains(&true);
+    notes.extend(misfits.into_iter().map(|leaf| leaf.note(mismatch(leaf, set, &usable, none_fits))));
+    if !none_fits {
         for record in usable.iter().zip(&used).filter(|(record, used)| !**used && record.usage == 3) {
             let summary = format!("the record {} at {name} fits nothing that is served", shown(record.0));
             notes.push(of_host(host, Finding::of(&docs::TLSA_UNUSED, "TLSA", summary)));
@@ -76,34 +95,42 @@ fn of_set<'a>(host: &'a HostFacts, set: &TlsaSet, served: &[&ServedLeaf<'_, 'a>]
 }
 
 /// Whether a leaf with its chain fits one of the records; those that it fits are marked.
-fn fits(leaf: &ServedLeaf<'_, '_>, usable: &[Tlsa], used: &mut [bool]) -> Option<Finding> {
-    if usable.is_empty() {
-        return None;
-    }
-    let chain: Vec<Certificate> = leaf.judged.chain.iter().map(|link| link.certificate.clone()).collect();
+fn fits(case: &Case<'_>, leaf: &ServedLeaf<'_, '_>, usable: &[Tlsa], used: &mut [bool]) -> bool {
+    let path: Vec<Certificate> = leaf.judged.chain.iter().map(|link| link.certificate.clone()).collect();
+    let sent = leaf.sent(case);
     let mut fit = false;
     for (record, used) in usable.iter().zip(used) {
-        if matches!(matches(record, &chain), Match::At(_)) {
+        // RFC 7671 section 5.2: what a record of usage 2 is about has to be sent.
+        let found = match record.usage {
+            2 => sent.iter().any(|chain| matches!(matches(record, chain), Match::At(_))),
+            _ => matches!(matches(record, &path), Match::At(_)),
+        };
+        if found {
             (fit, *used) = (true, true);
         }
     }
-    if fit {
-        return None;
-    }
-    // Of Mozilla's roots the key alone is known, and a record may be for the root's certificate.
-    let has_root = leaf.judged.chain.last().is_some_and(|link| link.role == "root");
-    let of_an_authority = usable.iter().any(|record| matches!(record.usage, 0 | 2));
+    fit
+}
+
+fn mismatch(leaf: &ServedLeaf<'_, '_>, set: &TlsaSet, usable: &[Tlsa], none_fits: bool) -> Finding {
     let records: Vec<String> = usable.iter().map(shown).collect();
     let summary =
         format!("none of the TLSA records ({}) fits {}", records.join(", "), leaf.leaf.short_name());
     let mut finding = Finding::of(&docs::TLSA_MISMATCH, "TLSA", summary);
-    if of_an_authority && !has_root {
+    // Of Mozilla's roots the key alone is known, and a record may be for the root's certificate.
+    let has_root = leaf.judged.chain.last().is_some_and(|link| link.role == "root");
+    if usable.iter().any(|record| record.usage == 0) && !has_root {
         finding.measured = false;
         finding.summary.push_str(", as far as its chain was seen; the root may fit");
     }
-    // RFC 7672 section 2.2: a sender that sees usable records and no match does not deliver.
-    finding.broken = finding.measured && is_smtp(leaf.host);
-    Some(finding)
+    if set.left_out > 0 {
+        finding.measured = false;
+        finding.summary.push_str("; not all records could be read");
+    }
+    // RFC 7672 section 2.2: a sender that sees usable records and no match does not deliver, and goes to
+    // another address if there is one.
+    finding.broken = finding.measured && none_fits && is_smtp(leaf.host);
+    finding
 }
 
 /// The record as a zone file has it, its data cut.
