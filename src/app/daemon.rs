@@ -159,7 +159,6 @@ impl Daemon {
             net: Arc::clone(&net),
             clock: Arc::clone(&clock),
             ledger: Some(Arc::clone(&ledger) as Arc<dyn Ledger>),
-            baselines: None,
             writes: true,
         });
         let monitor = Monitor::new(store.health(), &plan);

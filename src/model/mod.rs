@@ -4,7 +4,6 @@
 //! [`incident`] (what is wrong for a while), [`notification`] (what is told to whom), [`ledger`] (what
 //! checks leave in portals).
 
-pub mod baseline;
 pub mod check;
 pub mod duration;
 pub mod finding;
@@ -20,7 +19,6 @@ pub mod secret;
 pub mod series;
 pub mod text;
 
-pub use baseline::{Baseline, BaselineError, Baselines, Decision};
 pub use check::{CheckId, Labels};
 pub use duration::{HumanDuration, Span};
 pub use finding::{Confirm, Finding, FindingDoc, FindingId, Severity};

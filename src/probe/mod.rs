@@ -23,8 +23,7 @@ use serde::de::DeserializeOwned;
 
 pub use self::registry::{KindEntry, Memory, Probe, ProbeOutput, kinds, probe};
 use crate::model::{
-    Baseline, Baselines, Cause, CheckId, Confirm, Finding, FindingDoc, Host, Identity, Ledger, Masker,
-    Series, StepTime, Timings,
+    Cause, CheckId, Confirm, Finding, FindingDoc, Host, Identity, Ledger, Masker, Series, StepTime, Timings,
 };
 use crate::net::{Net, TlsOptions};
 
@@ -39,9 +38,6 @@ pub trait Kind: Sized + Send + Sync + 'static {
     const FINDINGS: &'static [FindingDoc];
     /// The confirmation of its findings, where the finding itself does not say.
     const CONFIRM: Confirm;
-
-    /// Whether it learns values that a person approves.
-    const LEARNS: bool = false;
 
     /// The kind's settings; strict, unknown keys are refused.
     type Spec: DeserializeOwned + JsonSchema + Send + Sync + 'static;
@@ -86,11 +82,6 @@ pub trait Kind: Sized + Send + Sync + 'static {
         Vec::new()
     }
 
-    /// How each thing that it learns or compares stands, for [`Kind::LEARNS`]: what people approve.
-    fn standings(_: &Self::Spec, _: &Self::Memory, _: &[Baseline]) -> Vec<Watched> {
-        Vec::new()
-    }
-
     /// The facts in lines for a person who asks for all of them; none where a list of them reads well.
     fn tell(_: &Self::Facts) -> Option<Vec<String>> {
         None
@@ -98,23 +89,6 @@ pub trait Kind: Sized + Send + Sync + 'static {
 
     /// Shell commands that reproduce a finding; secrets appear as template names only.
     fn reproduce(spec: &Self::Spec, scope: &Scope) -> Vec<String>;
-}
-
-/// One thing that a kind compares with what was approved.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Watched {
-    /// Its name, as [`Baseline::key`].
-    pub key: String,
-    /// How it stands: `same`, `drifted`, `provisional`, `learning`, `unmeasured`, …
-    pub standing: &'static str,
-    /// What it should be; `None` where nothing was approved or declared.
-    pub baseline: Option<Vec<String>>,
-    /// What it is; `None` where that is not known.
-    pub present: Option<Vec<String>>,
-    /// Since when it stands so.
-    pub since: Option<Timestamp>,
-    /// A sentence more, such as who approved it when.
-    pub note: String,
 }
 
 /// A fault that needs more than the key itself to be seen.
@@ -174,8 +148,6 @@ pub struct Ctx<'a> {
     pub everything: bool,
     /// Where writes are entered before they are sent; without it nothing may be written.
     pub ledger: Option<&'a dyn Ledger>,
-    /// What people decided about learned values; none where nobody can be asked (`inspect`).
-    pub baselines: Option<&'a dyn Baselines>,
     /// Whether the run may write at all. Not so for a run by hand without `--write`.
     pub writes: bool,
 }
@@ -208,15 +180,12 @@ pub struct Unmeasured {
 pub struct Past<K: Kind> {
     /// What it chose to remember.
     pub memory: K::Memory,
-    /// What people decided about its learned values, where [`Kind::LEARNS`]; `Err` if that could not
-    /// be read.
-    pub baselines: Result<Vec<Baseline>, String>,
 }
 
 impl<K: Kind> Past<K> {
-    /// A past in which nobody decided anything.
+    /// A past of which this is remembered.
     pub const fn of(memory: K::Memory) -> Self {
-        Self { memory, baselines: Ok(Vec::new()) }
+        Self { memory }
     }
 }
 

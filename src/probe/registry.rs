@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::value::RawValue;
 
-use super::{Ctx, Kind, Past, Problem, Scope, Unmeasured, Watched};
+use super::{Ctx, Kind, Past, Problem, Scope, Unmeasured};
 use crate::formats::yaml::{Node, Reader};
-use crate::model::{Baseline, Confirm, Finding, FindingDoc, Series, StepTime, Timings};
+use crate::model::{Confirm, Finding, FindingDoc, Series, StepTime, Timings};
 
 /// All kinds, in the order of the docs. An explicit list is greppable and ordered.
 pub fn kinds() -> &'static [KindEntry] {
@@ -118,10 +118,6 @@ pub trait Probe: Send + Sync {
         memory: &Memory,
         now: Timestamp,
     ) -> Result<Vec<Finding>, serde_json::Error>;
-    /// [`Kind::LEARNS`].
-    fn learns(&self) -> bool;
-    /// [`Kind::standings`].
-    fn standings(&self, memory: &Memory, baselines: &[Baseline]) -> Vec<Watched>;
 }
 
 struct Typed<K: Kind> {
@@ -170,14 +166,6 @@ impl<K: Kind> Probe for Typed<K> {
         K::series(&Self::past(memory).memory, now)
     }
 
-    fn learns(&self) -> bool {
-        K::LEARNS
-    }
-
-    fn standings(&self, memory: &Memory, baselines: &[Baseline]) -> Vec<Watched> {
-        K::standings(&self.spec, &Self::past(memory).memory, baselines)
-    }
-
     fn tell(&self, facts: &RawValue) -> Option<Vec<String>> {
         K::tell(&serde_json::from_str(facts.get()).ok()?)
     }
@@ -189,12 +177,7 @@ impl<K: Kind> Probe for Typed<K> {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<ProbeOutput, Unmeasured>> {
         async move {
-            let mut past = Self::past(memory);
-            if K::LEARNS
-                && let Some(baselines) = ctx.baselines
-            {
-                past.baselines = baselines.of(&ctx.scope.check).await.map_err(|error| error.to_string());
-            }
+            let past = Self::past(memory);
             let observed = K::observe(&self.spec, &ctx, &past).await?;
             let judgement = K::judge(&self.spec, &observed.facts, &past, now);
             let mut findings = judgement.findings;

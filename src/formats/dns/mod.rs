@@ -21,6 +21,7 @@ mod svcb;
 mod tests;
 mod types;
 mod wire;
+pub mod written;
 
 pub use cursor::Malformed;
 pub use data::{Caa, Data, Dnskey, Ds, Naptr, Nsec3, Nsec3param, Rrsig, Soa, Srv, Svcb, Tlsa};

@@ -1,5 +1,5 @@
 //! The `dns` kind: a zone at its registry, at every authority and at the resolvers people use,
-//! against what was declared and what was approved.
+//! against what was declared.
 //!
 //! [`spec`] is what a config says, `observe` looks, [`facts`] is what was seen, [`verdict`] thinks,
 //! [`memory`] is what is kept from run to run.
@@ -23,7 +23,7 @@ pub use self::memory::Memory;
 pub use self::spec::Spec;
 use self::verdict::Case;
 use super::{Ctx, Judgement, Kind, Observed, Past, Problem, Scope, Unmeasured};
-use crate::model::{Confirm, FindingDoc};
+use crate::model::{Confirm, FindingDoc, Series};
 
 /// The kind.
 pub struct Dns;
@@ -33,17 +33,16 @@ impl Kind for Dns {
     const EXAMPLE: &'static str = r#"every: 10m
 dns:
   zone: acme.example
-  learn: true
   records:
     - { name: "@", type: MX, equals: ["10 mx.acme.example."] }
+    - { name: "@", type: TXT, contains: ["v=spf1 mx -all"] }
+    - { name: portal, type: CNAME, suffix: cdn.example.net }
+    - { name: www, type: A, subset_of: [192.0.2.0/24] }
     - { name: www, type: AAAA, absent: true }
-  announced:
-    - { name: www, type: A, value: [192.0.2.2], from: 2026-12-01T22:00:00Z, until: 2026-12-02T06:00:00Z }
 "#;
     const FINDINGS: &'static [FindingDoc] = docs::ALL;
     // They confirm inside their judge.
     const CONFIRM: Confirm = Confirm { failures: 1, successes: 1, recheck: None };
-    const LEARNS: bool = true;
     type Spec = Spec;
     type Facts = Facts;
     type Memory = Memory;
@@ -61,12 +60,18 @@ dns:
     }
 
     fn judge(spec: &Spec, facts: &Facts, past: &Past<Self>, now: Timestamp) -> Judgement<Self> {
-        let baselines = past.baselines.as_deref().map_err(String::as_str);
-        let (findings, memory) = verdict::judge(&Case { spec, facts, memory: &past.memory, baselines, now });
+        let (findings, memory) = verdict::judge(&Case { spec, facts, memory: &past.memory, now });
         Judgement { findings, memory, unknown: None }
     }
 
+    fn series(memory: &Memory, _: Timestamp) -> Vec<Series> {
+        verdict::exposed::series(&memory.exposed)
+    }
+
     fn reproduce(spec: &Spec, _: &Scope) -> Vec<String> {
-        vec![format!("portalwatch inspect zone {}", spec.zone.0)]
+        vec![
+            format!("dig +nssearch {}", spec.zone.0.without_dot()),
+            format!("dig +trace NS {}", spec.zone.0.without_dot()),
+        ]
     }
 }

@@ -2,15 +2,16 @@
 
 use std::net::SocketAddr;
 
-use jiff::Timestamp;
+use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::values::{DomainName, Owner, Type};
+use crate::formats::dns::written::comparable;
+use crate::judge::Pattern;
 use crate::judge::drift::Expectation;
 
-/// One zone: its registry, its authorities and the resolvers people use, against what was declared and
-/// what was approved.
+/// One zone: its registry, its authorities and the resolvers people use, against what was declared.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
@@ -19,17 +20,6 @@ pub struct Spec {
     /// What its records should be.
     #[serde(default)]
     pub records: Vec<RecordSpec>,
-    /// Learn the record sets that nothing is declared for: those of the zone's apex, and of every
-    /// entry of `records` that names a type and no expectation. A person approves what was learned
-    /// (`portalwatch baseline approve`).
-    #[serde(default)]
-    pub learn: bool,
-    /// Changes that are meant to come.
-    #[serde(default)]
-    pub announced: Vec<Announced>,
-    /// The zone is to be signed: a chain of trust from its parent. Without it that is learned.
-    #[serde(default)]
-    pub signed: Option<bool>,
     /// Servers of the parent zone, asked instead of walking down from the root.
     #[serde(default)]
     pub parent: Vec<SocketAddr>,
@@ -47,18 +37,18 @@ const fn usual_port() -> u16 {
 
 /// One record set and what it should be.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, try_from = "WrittenRecord")]
+#[serde(try_from = "WrittenRecord")]
 #[schemars(with = "WrittenRecord")]
 pub struct RecordSpec {
     /// The name within the zone: `@`, `www`, or with a final dot a whole name.
     pub name: Owner,
     /// The type: `A`, `MX`, …
     pub kind: Type,
-    /// What it should be; without it, it is learned.
-    pub expect: Option<Expectation>,
+    /// What it should be.
+    pub expect: Expectation,
 }
 
-/// One record set and what it should be: at most one of the expectations.
+/// One record set and what it should be: one of the expectations.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct WrittenRecord {
@@ -73,6 +63,12 @@ struct WrittenRecord {
     contains: Option<Vec<String>>,
     /// One of these sets of values.
     any_of: Option<Vec<Vec<String>>>,
+    /// Addresses within these networks: `192.0.2.0/24`.
+    subset_of: Option<Vec<String>>,
+    /// Names that are this one or below it.
+    suffix: Option<DomainName>,
+    /// Each value, written as in a zone file, matches this regular expression.
+    matches: Option<Pattern>,
     /// No such records.
     #[serde(default)]
     absent: bool,
@@ -85,34 +81,39 @@ impl TryFrom<WrittenRecord> for RecordSpec {
     type Error = String;
 
     fn try_from(written: WrittenRecord) -> Result<Self, String> {
-        let mut expectations: Vec<Expectation> = Vec::new();
-        expectations.extend(written.equals.map(Expectation::Equals));
-        expectations.extend(written.contains.map(Expectation::Contains));
-        expectations.extend(written.any_of.map(Expectation::AnyOf));
-        expectations.extend(written.absent.then_some(Expectation::Absent));
-        expectations.extend(written.unmanaged.then_some(Expectation::Unmanaged));
-        if expectations.len() > 1 {
-            return Err("a record set has one expectation; write one entry for each".to_owned());
-        }
-        Ok(Self { name: written.name, kind: written.kind, expect: expectations.pop() })
+        let kind = written.kind.0;
+        let set = |values: Vec<String>| -> Result<Vec<String>, String> {
+            let mut values: Vec<String> =
+                values.iter().map(|value| comparable(kind, value)).collect::<Result<_, _>>()?;
+            values.sort_unstable();
+            Ok(values)
+        };
+        let mut all: Vec<Expectation> = Vec::new();
+        all.extend(written.equals.map(set).transpose()?.map(Expectation::Equals));
+        all.extend(written.contains.map(set).transpose()?.map(Expectation::Contains));
+        let sets = |sets: Vec<Vec<String>>| sets.into_iter().map(set).collect::<Result<Vec<_>, _>>();
+        all.extend(written.any_of.map(sets).transpose()?.map(Expectation::AnyOf));
+        let networks = |texts: Vec<String>| texts.iter().map(|text| network(text)).collect::<Result<_, _>>();
+        all.extend(written.subset_of.map(networks).transpose()?.map(Expectation::SubsetOf));
+        all.extend(written.suffix.map(|suffix| Expectation::Suffix(suffix.0.to_lowercase().to_string())));
+        all.extend(written.matches.map(Expectation::Matches));
+        all.extend(written.absent.then_some(Expectation::Absent));
+        all.extend(written.unmanaged.then_some(Expectation::Unmanaged));
+        let mut all = all.into_iter();
+        let (Some(expect), None) = (all.next(), all.next()) else {
+            return Err(ONE.to_owned());
+        };
+        Ok(Self { name: written.name, kind: written.kind, expect })
     }
 }
 
-/// A change announced beforehand.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Announced {
-    /// The name within the zone.
-    pub name: Owner,
-    /// The type.
-    #[serde(rename = "type")]
-    pub kind: Type,
-    /// The values it will have; none: it will be gone.
-    pub value: Vec<String>,
-    /// From when.
-    #[schemars(with = "String")]
-    pub from: Timestamp,
-    /// Until when.
-    #[schemars(with = "String")]
-    pub until: Timestamp,
+const ONE: &str = "a record set has one expectation: equals, contains, any_of, subset_of, suffix, matches, \
+                   absent: true or unmanaged: true";
+
+/// A network, or one address.
+fn network(text: &str) -> Result<IpNet, String> {
+    let one = || text.parse::<std::net::IpAddr>().map(IpNet::from);
+    text.parse()
+        .or_else(|_| one())
+        .map_err(|_| format!("{text:?} is no network; write 192.0.2.0/24 or 2001:db8::/32"))
 }

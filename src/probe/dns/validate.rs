@@ -11,7 +11,7 @@ fn problem(path: &[&str], message: impl Into<String>) -> Problem {
 
 type Rule = fn(&Spec) -> Vec<Problem>;
 
-const RULES: &[Rule] = &[root, outside, repeated, uncomparable, too_many, ports, windows];
+const RULES: &[Rule] = &[root, outside, repeated, uncomparable, too_many, ports];
 
 /// What is wrong with the settings.
 pub fn problems(spec: &Spec) -> Vec<Problem> {
@@ -27,7 +27,6 @@ fn root(spec: &Spec) -> Vec<Problem> {
 fn outside(spec: &Spec) -> Vec<Problem> {
     let zone = &spec.zone.0;
     let records = spec.records.iter().map(|record| ("records", &record.name));
-    let announced = spec.announced.iter().map(|announced| ("announced", &announced.name));
     let fault = |(key, owner): (&str, &super::values::Owner)| match owner.within(zone) {
         Ok(name) if name.is_within(zone) => None,
         Ok(name) => {
@@ -38,7 +37,7 @@ fn outside(spec: &Spec) -> Vec<Problem> {
         }
         Err(why) => Some(problem(&[key], why)),
     };
-    records.chain(announced).filter_map(fault).collect()
+    records.filter_map(fault).collect()
 }
 
 fn repeated(spec: &Spec) -> Vec<Problem> {
@@ -85,12 +84,6 @@ fn ports(spec: &Spec) -> Vec<Problem> {
     [parent, roots, of("port", spec.port == 0)].into_iter().flatten().collect()
 }
 
-fn windows(spec: &Spec) -> Vec<Problem> {
-    let empty = spec.announced.iter().filter(|announced| announced.until <= announced.from);
-    let message = "the announced change ends before it begins; `until` has to be after `from`";
-    empty.map(|_| problem(&["announced"], message)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -104,28 +97,34 @@ mod tests {
 
     #[test]
     fn each_fault_of_the_settings_is_told_at_its_key() {
-        let window = |from: &str, until: &str| json!({ "name": "www", "type": "A", "value": [], "from": from, "until": until });
         for (more, key, words) in [
             (json!({ "zone": "." }), "zone", "no parent"),
-            (json!({ "records": [{ "name": "www.other.example.", "type": "A" }] }), "records", "not within"),
-            (json!({ "records": [{ "name": "a..b", "type": "A" }] }), "records", "no name"),
             (
-                json!({ "records": [{ "name": "www", "type": "A" }, { "name": "WWW.acme.example.", "type": "a" }] }),
+                json!({ "records": [{ "name": "www.other.example.", "type": "A", "unmanaged": true }] }),
+                "records",
+                "not within",
+            ),
+            (
+                json!({ "records": [{ "name": "a..b", "type": "A", "unmanaged": true }] }),
+                "records",
+                "no name",
+            ),
+            (
+                json!({ "records": [{ "name": "www", "type": "A", "unmanaged": true }, { "name": "WWW.acme.example.", "type": "a", "unmanaged": true }] }),
                 "records",
                 "twice",
             ),
-            (json!({ "records": [{ "name": "@", "type": "SOA" }] }), "records", "by itself"),
-            (json!({ "records": [{ "name": "@", "type": "ANY" }] }), "records", "no type"),
+            (
+                json!({ "records": [{ "name": "@", "type": "SOA", "unmanaged": true }] }),
+                "records",
+                "by itself",
+            ),
+            (json!({ "records": [{ "name": "@", "type": "ANY", "unmanaged": true }] }), "records", "no type"),
             (json!({ "port": 0 }), "port", "port 0"),
             (json!({ "parent": ["192.0.2.1:0"] }), "parent", "port 0"),
             (json!({ "roots": ["[2001:db8::1]:0"] }), "roots", "port 0"),
             (
-                json!({ "announced": [window("2026-12-02T00:00:00Z", "2026-12-01T00:00:00Z")] }),
-                "announced",
-                "after `from`",
-            ),
-            (
-                json!({ "records": (0..57).map(|n| json!({ "name": format!("a{n}"), "type": "A" })).collect::<Vec<_>>() }),
+                json!({ "records": (0..57).map(|n| json!({ "name": format!("a{n}"), "type": "A", "unmanaged": true })).collect::<Vec<_>>() }),
                 "records",
                 "more than",
             ),
@@ -144,10 +143,10 @@ mod tests {
     fn what_is_fine_is_not_complained_about() {
         for settings in [
             json!({ "zone": "acme.example" }),
-            json!({ "zone": "bücher.example.", "learn": true }),
+            json!({ "zone": "bücher.example." }),
             json!({ "zone": "acme.example", "parent": ["127.0.0.1:53"], "roots": [], "port": 5300,
-                "records": [{ "name": "@", "type": "A" }, { "name": "@", "type": "AAAA", "absent": true },
-                    { "name": "*.wild", "type": "TXT" }] }),
+                "records": [{ "name": "@", "type": "A", "unmanaged": true }, { "name": "@", "type": "AAAA", "absent": true },
+                    { "name": "*.wild", "type": "TXT", "unmanaged": true }] }),
         ] {
             assert_eq!(faults(settings.clone()), [], "{settings}");
         }

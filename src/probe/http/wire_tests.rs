@@ -153,7 +153,6 @@ async fn look(spec: &Spec, private: bool, everything: bool) -> Seen {
             at: Timestamp::UNIX_EPOCH,
             everything,
             ledger: None,
-            baselines: None,
             writes: false,
         },
         &Past::of(()),

@@ -252,7 +252,6 @@ impl Stage {
             at: self.at,
             everything: false,
             ledger,
-            baselines: None,
             writes: true,
         };
         let observed = Journey::observe(&spec, &ctx, &past).await.unwrap();

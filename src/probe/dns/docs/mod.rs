@@ -1,20 +1,12 @@
 //! What the kind can find, as `portalwatch explain` prints it; a file for each matter.
 
 pub mod reach;
+pub mod views;
 
 use crate::model::FindingDoc;
+use crate::model::finding::{count, join};
+
+const LISTS: &[&[FindingDoc]] = &[reach::FINDINGS, views::FINDINGS];
 
 /// Everything the kind can find.
-pub const ALL: &[FindingDoc] = &[
-    reach::AUTHORITY_UNREACHABLE,
-    reach::TCP_FAILS,
-    reach::NO_AUTHORITY_ANSWERS,
-    reach::LAME,
-    reach::NO_DELEGATION,
-    reach::PARENT_UNREACHABLE,
-    reach::RESOLVER_UNMEASURED,
-    reach::NOT_ASKED,
-    reach::LEFT_OUT,
-    reach::NO_ROUTE,
-    reach::UNDECODABLE,
-];
+pub const ALL: &[FindingDoc] = &join::<{ count(LISTS) }>(LISTS);

@@ -145,3 +145,18 @@ pub const UNDECODABLE: FindingDoc = doc(
     ],
     Some("RFC 1035 section 3"),
 );
+
+/// All of them.
+pub const FINDINGS: &[FindingDoc] = &[
+    AUTHORITY_UNREACHABLE,
+    TCP_FAILS,
+    NO_AUTHORITY_ANSWERS,
+    LAME,
+    NO_DELEGATION,
+    PARENT_UNREACHABLE,
+    RESOLVER_UNMEASURED,
+    NOT_ASKED,
+    LEFT_OUT,
+    NO_ROUTE,
+    UNDECODABLE,
+];

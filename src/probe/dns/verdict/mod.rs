@@ -1,6 +1,7 @@
 //! Thinks: a list of small functions, each of which looks at the facts for one kind of thing.
 
-pub mod drift;
+pub mod consensus;
+pub mod declared;
 pub mod exposed;
 pub mod reach;
 pub mod views;
@@ -10,7 +11,7 @@ use jiff::Timestamp;
 use super::facts::Facts;
 use super::memory::Memory;
 use super::spec::Spec;
-use crate::model::{Baseline, Finding};
+use crate::model::Finding;
 
 /// What there is to think about.
 pub struct Case<'a> {
@@ -20,8 +21,6 @@ pub struct Case<'a> {
     pub facts: &'a Facts,
     /// What is remembered of earlier runs.
     pub memory: &'a Memory,
-    /// What people decided; `Err` says why it could not be read.
-    pub baselines: Result<&'a [Baseline], &'a str>,
     /// The present.
     pub now: Timestamp,
 }
@@ -30,7 +29,7 @@ pub struct Case<'a> {
 type Look = fn(&Case<'_>, &mut Memory) -> Vec<Finding>;
 
 /// Everything that is looked at. Each look writes only its own part of the memory.
-const LOOKS: &[Look] = &[reach::look, views::look, drift::look, exposed::look];
+const LOOKS: &[Look] = &[reach::look, views::look, declared::look, exposed::look];
 
 /// All that is found, and what is to be remembered.
 pub fn judge(case: &Case<'_>) -> (Vec<Finding>, Memory) {

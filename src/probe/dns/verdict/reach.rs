@@ -304,13 +304,7 @@ mod tests {
         let facts: Facts = serde_json::from_value(facts).unwrap();
         let spec: Spec = serde_json::from_value(json!({ "zone": ZONE })).unwrap();
         let memory = Memory::default();
-        let case = Case {
-            spec: &spec,
-            facts: &facts,
-            memory: &memory,
-            baselines: Ok(&[]),
-            now: jiff::Timestamp::UNIX_EPOCH,
-        };
+        let case = Case { spec: &spec, facts: &facts, memory: &memory, now: jiff::Timestamp::UNIX_EPOCH };
         look(&case, &mut Memory::default())
     }
 

@@ -265,7 +265,6 @@ impl World {
             at: Timestamp::UNIX_EPOCH,
             everything: false,
             ledger: None,
-            baselines: None,
             writes: false,
         };
         Dns::observe(spec, &ctx, &Past::of(Memory::default())).await

@@ -71,7 +71,6 @@ impl Stage {
             at,
             everything: false,
             ledger,
-            baselines: None,
             writes: true,
         }
     }
