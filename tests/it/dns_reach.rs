@@ -54,7 +54,7 @@ impl Scene {
             "portals:\n  acme:\n    private: true\n    checks:\n      zone:\n        \
              every: 10m\n        timeout: 2s\n        resolvers: [\"{}\"]\n        dns:\n          \
              zone: acme.example\n          roots: [\"{}\"]\n          port: {}\n          \
-             records: [{{ name: alias, type: A }}]\n",
+             records: [{{ name: alias, type: A, unmanaged: true }}]\n",
             unbound.plain(),
             knot.address(),
             knot.address().port()
@@ -71,7 +71,7 @@ impl Scene {
     async fn facts(&self) -> Facts {
         let address = self.knot.address();
         let settings = json!({ "zone": "acme.example", "roots": [address], "port": address.port(),
-            "records": [{ "name": "alias", "type": "A" }] });
+            "records": [{ "name": "alias", "type": "A", "unmanaged": true }] });
         let spec: Spec = serde_json::from_value(settings).unwrap();
         let net = Net::new(NetOptions {
             per_host: 16,

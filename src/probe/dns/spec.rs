@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::{self, Deserializer};
 
 use super::values::{DomainName, Owner, Type};
 use crate::formats::dns::written::comparable;
@@ -29,6 +30,28 @@ pub struct Spec {
     /// The port of name servers that are found by name.
     #[serde(default = "usual_port")]
     pub port: u16,
+    #[serde(default)]
+    #[schemars(skip)]
+    #[expect(dead_code, reason = "only its being there is refused")]
+    learn: Unbuilt,
+    #[serde(default)]
+    #[schemars(skip)]
+    #[expect(dead_code, reason = "only its being there is refused")]
+    announced: Unbuilt,
+    #[serde(default)]
+    #[schemars(skip)]
+    #[expect(dead_code, reason = "only its being there is refused")]
+    signed: Unbuilt,
+}
+
+/// A setting that is not built: it is refused, and not ignored.
+#[derive(Clone, Debug, Default)]
+struct Unbuilt;
+
+impl<'de> Deserialize<'de> for Unbuilt {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(de::Error::custom("is not supported in this version; remove it"))
+    }
 }
 
 const fn usual_port() -> u16 {

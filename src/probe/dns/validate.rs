@@ -140,6 +140,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_built_and_what_is_twice_or_nothing_is_refused() {
+        for (more, words) in [
+            (json!({ "learn": true }), "not supported in this version"),
+            (json!({ "announced": [] }), "not supported in this version"),
+            (json!({ "signed": true }), "not supported in this version"),
+            (json!({ "records": [{ "name": "@", "type": "A" }] }), "one expectation"),
+            (
+                json!({ "records": [{ "name": "@", "type": "A", "absent": true, "unmanaged": true }] }),
+                "one expectation",
+            ),
+            (
+                json!({ "records": [{ "name": "@", "type": "A", "equals": ["nonsense"] }] }),
+                "write it as 192.0.2.1",
+            ),
+            (
+                json!({ "records": [{ "name": "@", "type": "A", "subset_of": ["nonsense"] }] }),
+                "is no network",
+            ),
+        ] {
+            let mut settings = json!({ "zone": "acme.example" });
+            settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let why = serde_json::from_value::<Spec>(settings).unwrap_err().to_string();
+            assert!(why.contains(words), "{why}");
+        }
+    }
+
+    #[test]
     fn what_is_fine_is_not_complained_about() {
         for settings in [
             json!({ "zone": "acme.example" }),

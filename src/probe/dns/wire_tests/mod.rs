@@ -2,4 +2,5 @@
 
 mod odd;
 mod reach;
+mod views;
 mod world;

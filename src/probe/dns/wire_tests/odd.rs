@@ -46,7 +46,7 @@ async fn text_of_64_kib_and_sets_of_300_records_come_whole_over_tcp() {
     let mut more: Vec<Entry> =
         (0..300).map(|n| a("many.acme.example.", &format!("10.0.{}.{}", n / 256, n % 256))).collect();
     more.push(txt("long.acme.example.", &b"x".repeat(64_000)));
-    let settings = json!({ "records": [{ "name": "many", "type": "A" }, { "name": "long", "type": "TXT" }] });
+    let settings = json!({ "records": [{ "name": "many", "type": "A", "unmanaged": true }, { "name": "long", "type": "TXT", "unmanaged": true }] });
     let (spec, facts) = of_records(more, settings).await;
     for (owner, kind, count) in
         [("many.acme.example.", RecordType::A, 300), ("long.acme.example.", RecordType::TXT, 1)]
@@ -66,7 +66,8 @@ async fn text_of_64_kib_and_sets_of_300_records_come_whole_over_tcp() {
 async fn what_a_server_says_too_much_of_is_left_out_and_told() {
     let names: Vec<String> = (0..12).map(|n| format!("long{n}")).collect();
     let more = names.iter().map(|owner| txt(&format!("{owner}.{ZONE}"), &b"x".repeat(60_000))).collect();
-    let listed: Vec<_> = names.iter().map(|owner| json!({ "name": owner, "type": "TXT" })).collect();
+    let listed: Vec<_> =
+        names.iter().map(|owner| json!({ "name": owner, "type": "TXT", "unmanaged": true })).collect();
     let (spec, facts) = of_records(more, json!({ "records": listed })).await;
     let last = authority(&facts).answer(&name("long11.acme.example."), RecordType::TXT).unwrap();
     assert!(last.is_partial() && last.left_out == 1);
@@ -79,7 +80,8 @@ async fn what_a_server_says_too_much_of_is_left_out_and_told() {
 async fn a_circle_of_aliases_ends() {
     let alias = |from: &str, target: &str| to(from, RecordType::CNAME, target);
     let more = vec![alias("a.acme.example.", "b.acme.example."), alias("b.acme.example.", "a.acme.example.")];
-    let (_, facts) = of_records(more, json!({ "records": [{ "name": "a", "type": "A" }] })).await;
+    let (_, facts) =
+        of_records(more, json!({ "records": [{ "name": "a", "type": "A", "unmanaged": true }] })).await;
     let first = question("a.acme.example.", RecordType::A);
     let answer = authority(&facts).answer(&first.name, first.kind).unwrap();
     assert_eq!(answer.outcome(&first), Outcome::NoData);
@@ -93,7 +95,8 @@ async fn a_chain_of_20_aliases_is_followed_as_far_as_16() {
         .map(|n| to(&format!("c{n}.{ZONE}"), RecordType::CNAME, &format!("c{}.{ZONE}", n + 1)))
         .collect();
     more.push(a("c20.acme.example.", "192.0.2.20"));
-    let (_, facts) = of_records(more, json!({ "records": [{ "name": "c0", "type": "A" }] })).await;
+    let (_, facts) =
+        of_records(more, json!({ "records": [{ "name": "c0", "type": "A", "unmanaged": true }] })).await;
     let asked = |n: u8| authority(&facts).asked(&name(&format!("c{n}.{ZONE}")), RecordType::A).is_some();
     assert!(asked(16) && !asked(17));
 }
@@ -104,7 +107,8 @@ async fn a_record_that_cannot_be_read_does_not_hide_its_neighbours() {
         Entry(name("www.acme.example."), RecordType::A, vec![192, 0, 2]),
         a("www.acme.example.", "192.0.2.1"),
     ];
-    let (spec, facts) = of_records(more, json!({ "records": [{ "name": "www", "type": "A" }] })).await;
+    let (spec, facts) =
+        of_records(more, json!({ "records": [{ "name": "www", "type": "A", "unmanaged": true }] })).await;
     let www = question("www.acme.example.", RecordType::A);
     let answer = authority(&facts).answer(&www.name, www.kind).unwrap();
     assert!(answer.is_partial());
@@ -117,7 +121,7 @@ async fn names_of_odd_bytes_and_names_in_other_scripts_are_asked_as_they_are() {
     let owner = "odd\\000\\.name.acme.example.";
     let more = vec![txt(owner, b"odd"), a("xn--bcher-kva.acme.example.", "192.0.2.3")];
     let settings = json!({ "records": [
-        { "name": "odd\\000\\.name", "type": "TXT" }, { "name": "bücher", "type": "A" }
+        { "name": "odd\\000\\.name", "type": "TXT", "unmanaged": true }, { "name": "bücher", "type": "A", "unmanaged": true }
     ] });
     let (spec, facts) = of_records(more, settings).await;
     let odd = question(owner, RecordType::TXT);

@@ -199,7 +199,7 @@ async fn what_a_resolver_fails_on_is_asked_again_unchecked() {
     });
     let all = vec![(Reach::Both, both()), good(), good(), (Reach::Both, bogus)];
     let world = World::of(all).await;
-    let spec = world.spec(json!({ "records": [{ "name": "www", "type": "A" }] }));
+    let spec = world.spec(json!({ "records": [{ "name": "www", "type": "A", "unmanaged": true }] }));
     let facts = world.look(&spec, world.at(4)).await.unwrap().facts;
     let resolver = &facts.resolvers[0];
     let www = Question { name: name("www.acme.example."), kind: RecordType::A };
