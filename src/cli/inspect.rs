@@ -2,7 +2,9 @@
 
 mod cert;
 mod chain;
+mod dns;
 mod tree;
+mod zone;
 
 use std::time::Duration;
 
@@ -20,6 +22,12 @@ pub enum InspectCommand {
     /// Look at every address of a host: its certificates, and the TLS around them
     #[command(after_help = super::JUDGED)]
     Cert(Box<cert::CertArgs>),
+    /// Ask servers for a record set, each by itself
+    #[command(after_help = super::JUDGED)]
+    Dns(dns::DnsArgs),
+    /// Look at a zone once: its delegation, every authority, the resolvers
+    #[command(after_help = super::JUDGED)]
+    Zone(zone::ZoneArgs),
     /// Judge a chain of certificates from files, at any instant
     #[command(after_help = super::JUDGED)]
     Chain(chain::ChainArgs),
@@ -43,6 +51,8 @@ pub async fn inspect(command: InspectCommand) -> Answer {
     match command {
         InspectCommand::Http(args) => inspect_http(args).await,
         InspectCommand::Cert(args) => cert::inspect(*args).await,
+        InspectCommand::Dns(args) => dns::inspect(args).await,
+        InspectCommand::Zone(args) => zone::inspect(args).await,
         InspectCommand::Chain(args) => chain::inspect(&args),
     }
 }

@@ -15,6 +15,7 @@ mod dns_reach;
 mod faults;
 mod import;
 mod inspect_cert;
+mod inspect_dns;
 mod journeys;
 mod journeys_docs;
 mod journeys_secrets;

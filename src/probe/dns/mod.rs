@@ -7,6 +7,7 @@
 pub mod facts;
 pub mod memory;
 pub mod spec;
+pub mod tell;
 pub mod values;
 pub mod verdict;
 
@@ -18,6 +19,7 @@ mod wire_tests;
 
 use jiff::Timestamp;
 
+pub use self::docs::views::{ANSWERS_DIFFER, NO_ANSWER};
 pub use self::facts::Facts;
 pub use self::memory::Memory;
 pub use self::spec::Spec;
@@ -64,14 +66,15 @@ dns:
         Judgement { findings, memory, unknown: None }
     }
 
+    fn tell(facts: &Facts) -> Option<Vec<String>> {
+        Some(tell::lines(facts))
+    }
+
     fn series(memory: &Memory, _: Timestamp) -> Vec<Series> {
         verdict::exposed::series(&memory.exposed)
     }
 
     fn reproduce(spec: &Spec, _: &Scope) -> Vec<String> {
-        vec![
-            format!("dig +nssearch {}", spec.zone.0.without_dot()),
-            format!("dig +trace NS {}", spec.zone.0.without_dot()),
-        ]
+        vec![format!("portalwatch inspect zone {}", spec.zone.0.without_dot())]
     }
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
 use super::values::{DomainName, Owner, Type};
+use crate::formats::dns::Name;
 use crate::formats::dns::written::comparable;
 use crate::judge::Pattern;
 use crate::judge::drift::Expectation;
@@ -42,6 +43,22 @@ pub struct Spec {
     #[schemars(skip)]
     #[expect(dead_code, reason = "only its being there is refused")]
     signed: Unbuilt,
+}
+
+impl Spec {
+    /// The settings for one look at a zone, without a config.
+    pub fn of_zone(zone: Name, parent: Vec<SocketAddr>, roots: Vec<SocketAddr>, port: u16) -> Self {
+        Self {
+            zone: DomainName(zone),
+            records: Vec::new(),
+            parent,
+            roots,
+            port,
+            learn: Unbuilt,
+            announced: Unbuilt,
+            signed: Unbuilt,
+        }
+    }
 }
 
 /// A setting that is not built: it is refused, and not ignored.

@@ -1,8 +1,8 @@
 //! What can be found by comparing what servers say: with what was declared, and with each other.
 
-use crate::model::finding::remark;
+use crate::model::finding::{doc, remark};
 use crate::model::{FindingDoc, Severity};
-use Severity::{Error, Info, Notice};
+use Severity::{Critical, Error, Info, Notice, Warning};
 
 pub const UNEXPECTED: FindingDoc = remark(
     "dns.unexpected",
@@ -65,6 +65,38 @@ pub const PUBLIC_VIEW_DIFFERS: FindingDoc = remark(
     "RFC 5452",
 );
 
+/// Servers say different things; told by `inspect dns`.
+pub const ANSWERS_DIFFER: FindingDoc = remark(
+    "dns.answers_differ",
+    Warning,
+    [
+        "Servers that were asked the same at the same time give different answers. Told by `portalwatch inspect dns`.",
+        "It depends on the server what users get; for a while after a change, or where answers go by turns or by region, that is meant.",
+        "Look at the rows: a resolver that is behind, an authority that is stale, or a set that is served in turns.",
+    ],
+    "RFC 1034 section 4.3.5",
+);
+/// No server has the record; told by `inspect dns`.
+pub const NO_ANSWER: FindingDoc = doc(
+    "dns.no_answer",
+    Critical,
+    true,
+    [
+        "No server that was asked has such a record: the name does not exist, has none of the type, or every server fails. Told by `portalwatch inspect dns`.",
+        "Who needs the record gets nothing.",
+        "Check the name and the type. SERVFAIL everywhere is mostly a matter of DNSSEC or of the zone's servers.",
+    ],
+    "RFC 2308 section 2",
+);
+
 /// All of them.
-pub const FINDINGS: &[FindingDoc] =
-    &[UNEXPECTED, DELEGATION_DIFFERS, PROPAGATING, SPLIT, RESOLVER_DIFFERS, PUBLIC_VIEW_DIFFERS];
+pub const FINDINGS: &[FindingDoc] = &[
+    UNEXPECTED,
+    DELEGATION_DIFFERS,
+    PROPAGATING,
+    SPLIT,
+    RESOLVER_DIFFERS,
+    PUBLIC_VIEW_DIFFERS,
+    ANSWERS_DIFFER,
+    NO_ANSWER,
+];

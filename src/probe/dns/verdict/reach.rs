@@ -30,7 +30,7 @@ fn unmeasured(mut finding: Finding) -> Finding {
 }
 
 /// What one server said to a question, in a few words.
-pub(super) fn said(asked: &Asked) -> String {
+pub fn said(asked: &Asked) -> String {
     match (&asked.answer, &asked.failure) {
         (Some(answer), _) => said_in(answer, &asked.question),
         (None, Some(failure)) => no_answer(failure),
