@@ -3,6 +3,7 @@
 pub mod consensus;
 pub mod declared;
 pub mod exposed;
+pub mod health;
 pub mod reach;
 pub mod views;
 
@@ -29,7 +30,7 @@ pub struct Case<'a> {
 type Look = fn(&Case<'_>, &mut Memory) -> Vec<Finding>;
 
 /// Everything that is looked at. Each look writes only its own part of the memory.
-const LOOKS: &[Look] = &[reach::look, views::look, declared::look, exposed::look];
+const LOOKS: &[Look] = &[reach::look, views::look, health::look, declared::look, exposed::look];
 
 /// All that is found, and what is to be remembered.
 pub fn judge(case: &Case<'_>) -> (Vec<Finding>, Memory) {

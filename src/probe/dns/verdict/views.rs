@@ -49,7 +49,7 @@ pub fn look(case: &Case<'_>, memory: &mut Memory) -> Vec<Finding> {
 
 impl Case<'_> {
     /// For how long something has been as it is; kept in the new memory.
-    fn lasting(&self, views: &mut Views, key: String, who: String) -> Duration {
+    pub fn lasting(&self, views: &mut Views, key: String, who: String) -> Duration {
         let before = self.memory.views.differing.get(&key).filter(|before| before.who == who);
         let since = before.map_or(self.now, |before| before.since);
         let lasting = Duration::try_from(self.now.duration_since(since)).unwrap_or_default();
@@ -104,7 +104,7 @@ fn delegation(facts: &Facts) -> Vec<Finding> {
 }
 
 /// The zone's SOA as any authority has it.
-fn soa(facts: &Facts) -> Option<Soa> {
+pub fn soa(facts: &Facts) -> Option<Soa> {
     let of = |authority: &crate::probe::dns::facts::Authority| {
         let answer = authority.server.answer(&facts.zone, RecordType::SOA)?;
         answer.answers.iter().find_map(|record| match &record.data {
