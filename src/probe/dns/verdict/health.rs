@@ -33,8 +33,15 @@ fn servers(facts: &Facts) -> Vec<Finding> {
         facts.authorities.iter().map(|authority| authority.server.address.ip()).collect();
     if !open && !facts.authorities.is_empty() {
         if facts.name_servers.len() < 2 || addresses.len() < 2 {
-            let summary =
-                format!("{} name servers with {} addresses", facts.name_servers.len(), addresses.len());
+            let plural = |count: usize, one: &str, more: &str| match count {
+                1 => format!("one {one}"),
+                count => format!("{count} {more}"),
+            };
+            let summary = format!(
+                "it has {} with {}",
+                plural(facts.name_servers.len(), "name server", "name servers"),
+                plural(addresses.len(), "address", "addresses")
+            );
             findings.push(Finding::of(&docs::FEW_SERVERS, zone.clone(), summary));
         } else if one_network(&addresses) {
             let all: Vec<String> = addresses.iter().map(ToString::to_string).collect();
@@ -154,10 +161,9 @@ fn targets(facts: &Facts) -> Vec<Finding> {
         if matches!(answer.outcome(&asked.question), Outcome::NxDomain) {
             let summary = format!("{} leads to {}, which does not exist", keys.join(", "), target.name);
             let mut finding = Finding::of(&docs::DANGLING, subject, summary);
-            // Mail that goes nowhere and services that do not exist are no open door by themselves.
-            if target.of.iter().all(|of| matches!(of.kind, RecordType::SRV)) {
-                finding.severity = Severity::Warning;
-            }
+            // An alias or a server is taken over with the name; mail is lost.
+            finding.severity =
+                target.of.iter().map(|of| of_target(of.kind)).max().unwrap_or(finding.severity);
             findings.push(finding);
             continue;
         }
@@ -174,6 +180,14 @@ fn targets(facts: &Facts) -> Vec<Finding> {
         }
     }
     findings
+}
+
+fn of_target(kind: RecordType) -> Severity {
+    match kind {
+        RecordType::SRV => Severity::Warning,
+        RecordType::MX => Severity::Error,
+        _ => Severity::Critical,
+    }
 }
 
 /// An alias at the zone's own name.

@@ -35,7 +35,7 @@ async fn servers_in_one_network_are_told_and_a_lone_server_too() {
     let spec = world.spec(json!({}));
     let facts = world.look(&spec, world.at(3)).await.unwrap().facts;
     let found = judge(&spec, &facts);
-    assert_eq!(of(&found, "dns.few_servers")[0].summary, "1 name servers with 1 addresses");
+    assert_eq!(of(&found, "dns.few_servers")[0].summary, "it has one name server with one address");
 }
 
 #[tokio::test]
