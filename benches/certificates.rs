@@ -53,7 +53,7 @@ fn main() {
     let now = SystemClock.now();
     let judgement = each(|| {
         let written = serde_json::to_string(&facts).unwrap();
-        let past = Past { memory: Memory::default() };
+        let past = Past::of(Memory::default());
         black_box(CertificateKind::judge(&spec, &facts, &past, now));
         black_box(written);
     });

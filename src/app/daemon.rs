@@ -159,6 +159,7 @@ impl Daemon {
             net: Arc::clone(&net),
             clock: Arc::clone(&clock),
             ledger: Some(Arc::clone(&ledger) as Arc<dyn Ledger>),
+            baselines: None,
             writes: true,
         });
         let monitor = Monitor::new(store.health(), &plan);

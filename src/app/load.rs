@@ -128,14 +128,21 @@ pub fn surroundings(plan: &Plan, ledger: Option<Arc<dyn Ledger>>) -> Surrounding
     let net = net(plan.limits, Some(&plan.external_url));
     let own_network = OwnNetwork::new(Arc::clone(&plan.reference), Arc::clone(&net));
     let writes = ledger.is_some();
-    Surroundings { net, own_network, clock: Arc::new(SystemClock), ledger, writes }
+    Surroundings { net, own_network, clock: Arc::new(SystemClock), ledger, baselines: None, writes }
 }
 
 /// What the pass of `inspect` needs.
 pub fn lone_surroundings() -> Surroundings {
     let net = plain_net();
     let own_network = OwnNetwork::new(Arc::default(), Arc::clone(&net));
-    Surroundings { net, own_network, clock: Arc::new(SystemClock), ledger: None, writes: false }
+    Surroundings {
+        net,
+        own_network,
+        clock: Arc::new(SystemClock),
+        ledger: None,
+        baselines: None,
+        writes: false,
+    }
 }
 
 /// What the command line says of a lone target.

@@ -4,6 +4,7 @@
 //! [`incident`] (what is wrong for a while), [`notification`] (what is told to whom), [`ledger`] (what
 //! checks leave in portals).
 
+pub mod baseline;
 pub mod check;
 pub mod duration;
 pub mod finding;
@@ -19,6 +20,7 @@ pub mod secret;
 pub mod series;
 pub mod text;
 
+pub use baseline::{Baseline, BaselineError, Baselines, Decision};
 pub use check::{CheckId, Labels};
 pub use duration::{HumanDuration, Span};
 pub use finding::{Confirm, Finding, FindingDoc, FindingId, Severity};

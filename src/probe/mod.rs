@@ -23,7 +23,8 @@ use serde::de::DeserializeOwned;
 
 pub use self::registry::{KindEntry, Memory, Probe, ProbeOutput, kinds, probe};
 use crate::model::{
-    Cause, CheckId, Confirm, Finding, FindingDoc, Host, Identity, Ledger, Masker, Series, StepTime, Timings,
+    Baseline, Baselines, Cause, CheckId, Confirm, Finding, FindingDoc, Host, Identity, Ledger, Masker,
+    Series, StepTime, Timings,
 };
 use crate::net::{Net, TlsOptions};
 
@@ -38,6 +39,9 @@ pub trait Kind: Sized + Send + Sync + 'static {
     const FINDINGS: &'static [FindingDoc];
     /// The confirmation of its findings, where the finding itself does not say.
     const CONFIRM: Confirm;
+
+    /// Whether it compares what it sees with what people approved.
+    const LEARNS: bool = false;
 
     /// The kind's settings; strict, unknown keys are refused.
     type Spec: DeserializeOwned + JsonSchema + Send + Sync + 'static;
@@ -82,6 +86,11 @@ pub trait Kind: Sized + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// How each thing that it compares stands, where [`Kind::LEARNS`]: what people approve.
+    fn standings(_: &Self::Spec, _: &Self::Memory, _: &[Baseline]) -> Vec<Watched> {
+        Vec::new()
+    }
+
     /// The facts in lines for a person who asks for all of them; none where a list of them reads well.
     fn tell(_: &Self::Facts) -> Option<Vec<String>> {
         None
@@ -89,6 +98,58 @@ pub trait Kind: Sized + Send + Sync + 'static {
 
     /// Shell commands that reproduce a finding; secrets appear as template names only.
     fn reproduce(spec: &Self::Spec, scope: &Scope) -> Vec<String>;
+}
+
+/// One thing that a kind compares with what was approved or declared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Watched {
+    /// Its name, as [`Baseline::key`].
+    pub key: String,
+    /// How it stands.
+    pub standing: Standing,
+    /// What it should be, in its lines; `None` where nothing was approved or declared.
+    pub baseline: Option<Vec<String>>,
+    /// What it is; `None` where that is not known.
+    pub present: Option<Vec<String>>,
+    /// Since when it is so; `None` where that is not known.
+    pub since: Option<Timestamp>,
+    /// A sentence more, such as who approved it when.
+    pub note: String,
+}
+
+/// How a thing stands to what it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// It is as approved or declared.
+    Same,
+    /// It differs, and that is certain.
+    Drifted,
+    /// It differs, and one more look or server must say so too.
+    Suspected,
+    /// It differs as was announced.
+    Announced,
+    /// It was the same long enough to be approved; nobody did yet.
+    Provisional,
+    /// It is not known for long enough.
+    Learning,
+    /// Those who know it could not be asked.
+    Unmeasured,
+}
+
+impl Standing {
+    /// The word, as in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::Drifted => "drifted",
+            Self::Suspected => "suspected",
+            Self::Announced => "announced",
+            Self::Provisional => "provisional",
+            Self::Learning => "learning",
+            Self::Unmeasured => "unmeasured",
+        }
+    }
 }
 
 /// A fault that needs more than the key itself to be seen.
@@ -148,6 +209,8 @@ pub struct Ctx<'a> {
     pub everything: bool,
     /// Where writes are entered before they are sent; without it nothing may be written.
     pub ledger: Option<&'a dyn Ledger>,
+    /// What people decided about learned values; none where nobody can be asked (`inspect`).
+    pub baselines: Option<&'a dyn Baselines>,
     /// Whether the run may write at all. Not so for a run by hand without `--write`.
     pub writes: bool,
 }
@@ -180,12 +243,14 @@ pub struct Unmeasured {
 pub struct Past<K: Kind> {
     /// What it chose to remember.
     pub memory: K::Memory,
+    /// What people decided, where [`Kind::LEARNS`]; `Err` says why that could not be read.
+    pub baselines: Result<Vec<Baseline>, String>,
 }
 
 impl<K: Kind> Past<K> {
-    /// A past of which this is remembered.
+    /// A past of which this is remembered, and in which nobody decided anything.
     pub const fn of(memory: K::Memory) -> Self {
-        Self { memory }
+        Self { memory, baselines: Ok(Vec::new()) }
     }
 }
 

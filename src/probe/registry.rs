@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::value::RawValue;
 
-use super::{Ctx, Kind, Past, Problem, Scope, Unmeasured};
+use super::{Ctx, Kind, Past, Problem, Scope, Unmeasured, Watched};
 use crate::formats::yaml::{Node, Reader};
-use crate::model::{Confirm, Finding, FindingDoc, Series, StepTime, Timings};
+use crate::model::{Baseline, Confirm, Finding, FindingDoc, Series, StepTime, Timings};
 
 /// All kinds, in the order of the docs. An explicit list is greppable and ordered.
 pub fn kinds() -> &'static [KindEntry] {
@@ -99,6 +99,10 @@ pub trait Probe: Send + Sync {
     fn reproduce(&self, scope: &Scope) -> Vec<String>;
     /// [`Kind::series`].
     fn series(&self, memory: &Memory, now: Timestamp) -> Vec<Series>;
+    /// [`Kind::LEARNS`].
+    fn learns(&self) -> bool;
+    /// [`Kind::standings`].
+    fn standings(&self, memory: &Memory, baselines: &[Baseline]) -> Vec<Watched>;
     /// [`Kind::tell`] of recorded facts; none too where this version cannot read them.
     fn tell(&self, facts: &RawValue) -> Option<Vec<String>>;
     /// Looks and judges, once, within `scope.deadline`.
@@ -166,6 +170,14 @@ impl<K: Kind> Probe for Typed<K> {
         K::series(&Self::past(memory).memory, now)
     }
 
+    fn learns(&self) -> bool {
+        K::LEARNS
+    }
+
+    fn standings(&self, memory: &Memory, baselines: &[Baseline]) -> Vec<Watched> {
+        K::standings(&self.spec, &Self::past(memory).memory, baselines)
+    }
+
     fn tell(&self, facts: &RawValue) -> Option<Vec<String>> {
         K::tell(&serde_json::from_str(facts.get()).ok()?)
     }
@@ -177,7 +189,10 @@ impl<K: Kind> Probe for Typed<K> {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<ProbeOutput, Unmeasured>> {
         async move {
-            let past = Self::past(memory);
+            let mut past = Self::past(memory);
+            if let Some(baselines) = ctx.baselines.filter(|_| K::LEARNS) {
+                past.baselines = baselines.of(&ctx.scope.check).await.map_err(|error| error.to_string());
+            }
             let observed = K::observe(&self.spec, &ctx, &past).await?;
             let judgement = K::judge(&self.spec, &observed.facts, &past, now);
             let mut findings = judgement.findings;

@@ -16,10 +16,12 @@ use super::Surroundings;
 use super::guard::OwnNetwork;
 use crate::alert::Policy;
 use crate::clock::Clock;
-use crate::model::{CheckId, Confirm, Finding, FindingDoc, Masker, Series, Severity, StepTime, Timings};
+use crate::model::{
+    Baseline, CheckId, Confirm, Finding, FindingDoc, Masker, Series, Severity, StepTime, Timings,
+};
 use crate::net::{Net, NetOptions};
 use crate::plan::PlannedCheck;
-use crate::probe::{Ctx, Memory, PortalScope, Probe, ProbeOutput, Problem, Scope, Unmeasured};
+use crate::probe::{Ctx, Memory, PortalScope, Probe, ProbeOutput, Problem, Scope, Unmeasured, Watched};
 
 /// What a run of a fake comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,6 +146,14 @@ impl Probe for Fake {
         .boxed()
     }
 
+    fn learns(&self) -> bool {
+        false
+    }
+
+    fn standings(&self, _: &Memory, _: &[Baseline]) -> Vec<Watched> {
+        Vec::new()
+    }
+
     fn rejudge(&self, _: &RawValue, _: &Memory, _: Timestamp) -> Result<Vec<Finding>, serde_json::Error> {
         Ok(Vec::new())
     }
@@ -180,5 +190,5 @@ pub fn surroundings(reference: &[SocketAddr], clock: Arc<dyn Clock>) -> Surround
         NetOptions { per_host: 9, global: 99, user_agent: "test".to_owned(), hosts: BTreeMap::new() };
     let net = Arc::new(Net::new(options));
     let own_network = OwnNetwork::new(reference.into(), Arc::clone(&net));
-    Surroundings { own_network, net, clock, ledger: None, writes: false }
+    Surroundings { own_network, net, clock, ledger: None, baselines: None, writes: false }
 }

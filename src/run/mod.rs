@@ -18,7 +18,9 @@ use serde_json::value::RawValue;
 
 use self::guard::OwnNetwork;
 use crate::clock::Clock;
-use crate::model::{Cause, Confirm, Finding, FindingDoc, Ledger, Outcome, Severity, Timings, Verdict};
+use crate::model::{
+    Baselines, Cause, Confirm, Finding, FindingDoc, Ledger, Outcome, Severity, Timings, Verdict,
+};
 use crate::net::{Net, within};
 use crate::plan::PlannedCheck;
 use crate::probe::{Ctx, Memory, ProbeOutput, Unmeasured};
@@ -60,6 +62,8 @@ pub struct Surroundings {
     pub clock: Arc<dyn Clock>,
     /// Where writes are entered before they are sent.
     pub ledger: Option<Arc<dyn Ledger>>,
+    /// What people decided about learned values.
+    pub baselines: Option<Arc<dyn Baselines>>,
     /// Whether runs may write.
     pub writes: bool,
 }
@@ -77,6 +81,7 @@ pub async fn pass(check: &PlannedCheck, memory: &Memory, around: &Surroundings, 
         at,
         everything,
         ledger,
+        baselines: around.baselines.as_deref(),
         writes: around.writes,
     };
     let run = AssertUnwindSafe(check.probe.run(ctx, memory, at)).catch_unwind();

@@ -95,6 +95,7 @@ impl Scene {
             at: Timestamp::UNIX_EPOCH,
             everything: false,
             ledger: None,
+            baselines: None,
             writes: false,
         };
         Dns::observe(&spec, &ctx, &Past::of(Memory::default())).await.unwrap().facts

@@ -153,6 +153,7 @@ async fn look(spec: &Spec, private: bool, everything: bool) -> Seen {
             at: Timestamp::UNIX_EPOCH,
             everything,
             ledger: None,
+            baselines: None,
             writes: false,
         },
         &Past::of(()),

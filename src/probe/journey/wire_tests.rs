@@ -252,6 +252,7 @@ impl Stage {
             at: self.at,
             everything: false,
             ledger,
+            baselines: None,
             writes: true,
         };
         let observed = Journey::observe(&spec, &ctx, &past).await.unwrap();

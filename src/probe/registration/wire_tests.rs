@@ -161,8 +161,16 @@ async fn look_as(settings: Value, private: bool, memory: Memory, at: &str) -> Ra
         identity: None,
     };
     let masker = Masker::default();
-    let ctx =
-        Ctx { scope: &scope, net: &net, masker: &masker, at, everything: false, ledger: None, writes: false };
+    let ctx = Ctx {
+        scope: &scope,
+        net: &net,
+        masker: &masker,
+        at,
+        everything: false,
+        ledger: None,
+        baselines: None,
+        writes: false,
+    };
     let past = Past::of(memory);
     let observed = RegistrationKind::observe(&spec, &ctx, &past).await.unwrap();
     let judged = RegistrationKind::judge(&spec, &observed.facts, &past, at);

@@ -79,6 +79,7 @@ async fn asked(settings: &Settings, memory: &Memory, hosts: &[&str], private: bo
         at: AT.parse().unwrap(),
         everything: false,
         ledger: None,
+        baselines: None,
         writes: false,
     };
     look(Some(settings), &ctx, hosts.iter().copied(), memory, Duration::from_secs(20)).await

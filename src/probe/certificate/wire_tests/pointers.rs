@@ -126,6 +126,7 @@ async fn of_a_public_portal(leaf: &Issued) -> Facts {
         at: now(),
         everything: false,
         ledger: None,
+        baselines: None,
         writes: false,
     };
     fetch_into(&spec(json!({})), &ctx, &Memory::default(), &mut facts).await;

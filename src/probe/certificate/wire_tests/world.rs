@@ -301,6 +301,7 @@ impl World {
             at: now(),
             everything: false,
             ledger: None,
+            baselines: None,
             writes: false,
         };
         CertificateKind::observe(spec, &ctx, &Past::of(self.memory.clone())).await

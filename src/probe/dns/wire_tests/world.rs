@@ -265,6 +265,7 @@ impl World {
             at: Timestamp::UNIX_EPOCH,
             everything: false,
             ledger: None,
+            baselines: None,
             writes: false,
         };
         Dns::observe(spec, &ctx, &Past::of(Memory::default())).await

@@ -71,6 +71,7 @@ impl Stage {
             at,
             everything: false,
             ledger,
+            baselines: None,
             writes: true,
         }
     }

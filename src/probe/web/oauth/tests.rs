@@ -75,6 +75,7 @@ async fn ask(identity: &Identity, private: bool) -> Result<Result<Token, Refusal
         at: Timestamp::UNIX_EPOCH,
         everything: false,
         ledger: None,
+        baselines: None,
         writes: false,
     };
     let via = Via {

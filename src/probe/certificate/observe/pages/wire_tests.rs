@@ -168,6 +168,7 @@ async fn looked(site: &Site<'_>, tls: TlsOptions, portal: &Portal) -> Pages {
         at: Timestamp::UNIX_EPOCH,
         everything: false,
         ledger: None,
+        baselines: None,
         writes: false,
     };
     look(site, &ctx, Instant::now() + Duration::from_secs(60)).await

@@ -217,6 +217,7 @@ async fn run(spec: &Spec, portal: &Portal, ledger: &dyn Ledger, deadline: Durati
         at: at(1_000),
         everything: false,
         ledger,
+        baselines: None,
         writes: true,
     };
     let (ended, _) = within(deadline, observe(spec, &ctx, &Memory::default())).await;
@@ -302,6 +303,7 @@ async fn nothing_is_sent_any_more_once_others_may_take_over() {
         at: at(1_000),
         everything: false,
         ledger: Some(&ledger),
+        baselines: None,
         writes: true,
     };
     let mut run = Run::new(&spec, &ctx, &portal.url, "pw-own".into());

@@ -1,0 +1,78 @@
+//! What a person said a record set, or any other set of values, should be.
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::CheckId;
+
+/// What a person decided about one thing that a check compares.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Baseline {
+    /// Which thing, as the check names it: `www.acme.example. A`.
+    pub key: String,
+    /// The values, sorted; none: it should not exist.
+    pub values: Vec<String>,
+    /// Whether it should be so, or must not.
+    pub decision: Decision,
+    /// Who said so.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// Why, as far as it was said.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+}
+
+/// What was decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// It is right as it is.
+    Approved,
+    /// These values are not to be learned or offered for approval again.
+    Rejected,
+}
+
+impl Decision {
+    /// The word, as in the database and on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Approved => "approved",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// Why baselines could not be read or written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the baselines in {place} cannot be used: {why}")]
+pub struct BaselineError {
+    /// The file or server.
+    pub place: String,
+    /// What happened, and the way out.
+    pub why: String,
+}
+
+/// Where decisions are kept. Read by runs, written by people through commands, also beside a running
+/// daemon.
+pub trait Baselines: Send + Sync {
+    /// All that was decided for a check: at most one [`Decision::Approved`] for a key.
+    fn of<'a>(&'a self, check: &'a CheckId) -> BoxFuture<'a, Result<Vec<Baseline>, BaselineError>>;
+
+    /// Decides. An approval replaces what was approved for its key before and lifts a rejection of the
+    /// same values; a rejection of what is approved lifts the approval. What is replaced stays in the
+    /// history.
+    fn decide<'a>(
+        &'a self,
+        check: &'a CheckId,
+        baselines: &'a [Baseline],
+    ) -> BoxFuture<'a, Result<(), BaselineError>>;
+
+    /// Everything that was ever decided for a check, newest first, at most `limit`.
+    fn history<'a>(
+        &'a self,
+        check: &'a CheckId,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<Baseline>, BaselineError>>;
+}
