@@ -1,6 +1,12 @@
-//! What sets of values are against what they should be. A thing that is watched (a record set, the
-//! addresses behind an include) is a set of texts in canonical form; an empty one is "does not exist".
+//! Whether a set of values is what it should be: [`expectation`] is what a config declares of it,
+//! [`machine`] is what was seen of it over time against what a person approved, [`turns`] is for sets of
+//! which every answer is a part.
 
-mod expectation;
+pub mod decided;
+pub mod expectation;
+pub mod machine;
+pub mod turns;
 
+pub use self::decided::{Announced, Decided};
 pub use self::expectation::{Expectation, Unexpected};
+pub use self::machine::{Changed, Given, Policy, Poll, Stand, State, step};
