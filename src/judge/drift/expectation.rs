@@ -25,6 +25,8 @@ pub enum Expectation {
     Absent,
     /// Anything: it is looked at and never judged.
     Unmanaged,
+    /// What was learned and approved; that is held against other things than this.
+    Learned,
 }
 
 /// Why a set is not what was declared.
@@ -39,6 +41,25 @@ pub struct Unexpected {
 }
 
 impl Expectation {
+    /// Whether a set is judged by what is declared of it.
+    pub const fn is_declared(&self) -> bool {
+        !matches!(self, Self::Unmanaged | Self::Learned)
+    }
+
+    /// In lines for people, the values themselves where these are declared.
+    pub fn lines(&self) -> Vec<String> {
+        let words = |text: String| vec![text];
+        match self {
+            Self::Equals(values) => values.clone(),
+            Self::Contains(values) => values.iter().map(|value| format!("{value} (among others)")).collect(),
+            Self::AnyOf(sets) => sets.iter().map(|set| format!("one of: {}", set.join(", "))).collect(),
+            Self::SubsetOf(networks) => networks.iter().map(|network| format!("within {network}")).collect(),
+            Self::Suffix(suffix) => words(format!("{suffix} or below it")),
+            Self::Matches(pattern) => words(format!("matching {}", pattern.as_str())),
+            Self::Absent | Self::Unmanaged | Self::Learned => Vec::new(),
+        }
+    }
+
     /// What is wrong with a set; `None` if it is as declared.
     pub fn unexpected(&self, values: &[String]) -> Option<Unexpected> {
         match self {
@@ -71,7 +92,7 @@ impl Expectation {
                 let why = "should not exist".to_owned();
                 Some(Unexpected { extra: values.to_vec(), missing: Vec::new(), why })
             }
-            Self::Unmanaged => None,
+            Self::Unmanaged | Self::Learned => None,
         }
     }
 }

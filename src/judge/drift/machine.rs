@@ -95,6 +95,23 @@ pub struct State {
     changes: Vec<Since>,
     /// It drifted, and that is certain.
     pub drifted: bool,
+    /// How the last poll went.
+    pub last: Last,
+}
+
+/// How a poll went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Last {
+    /// There was none.
+    #[default]
+    None,
+    /// Those who know agreed.
+    Agreed,
+    /// They differed, or too few of them said something new.
+    Differing,
+    /// Nobody who knows could be asked.
+    Silent,
 }
 
 /// What is, how long and how surely.
@@ -177,9 +194,14 @@ impl State {
         }
     }
 
-    /// What it should be, where that is known.
-    pub fn expected(&self, decided: &Decided<'_>) -> Option<Vec<String>> {
-        self.base(decided).map(|base| base.values)
+    /// What it should be, where that is known, and whether a person said so.
+    pub fn expected(&self, decided: &Decided<'_>) -> Option<(Vec<String>, bool)> {
+        self.base(decided).map(|base| (base.values, base.decided))
+    }
+
+    /// Whether a change that was announced came.
+    pub fn adopted(&self, announced: &Announced) -> bool {
+        self.adopted.as_ref().is_some_and(|adopted| adopted.values == announced.values)
     }
 
     /// Notes what enough of those who know agree on.
@@ -247,8 +269,10 @@ pub fn step(before: &State, given: &Given<'_>) -> (State, Stand) {
         state.adopted = state.adopted.filter(|adopted| adopted.at > approved.at);
     }
     if poll.said.is_empty() {
+        state.last = Last::Silent;
         return (state, Stand::Unmeasured);
     }
+    state.last = Last::Differing;
     let base = state.base(&given.decided);
     let Some(Whole { values, sure }) = whole(&mut state, poll, base.as_ref(), given.policy) else {
         let stand = unsettled(&mut state, before, given, base);
@@ -256,8 +280,12 @@ pub fn step(before: &State, given: &Given<'_>) -> (State, Stand) {
     };
     if !sure {
         let stand = unsure(&state, poll, base, &values);
+        if !matches!(stand, Stand::Changed(_)) {
+            state.last = Last::Agreed;
+        }
         return (state, stand);
     }
+    state.last = Last::Agreed;
     state.note(poll.at, &values, poll.silent == 0);
     let stand = settled(&mut state, before, given, &values);
     state.drifted = matches!(&stand, Stand::Changed(changed) if changed.certain && changed.decided);
@@ -277,13 +305,13 @@ fn whole(state: &mut State, poll: &Poll<'_>, base: Option<&Base>, policy: Policy
 
 /// Too few say so for it to count.
 fn unsure(state: &State, poll: &Poll<'_>, base: Option<Base>, values: &[String]) -> Stand {
+    if let Some(present) = state.present.clone().filter(|_| state.drifted) {
+        return state.changed(base, &present.values, poll.at, true);
+    }
     match base {
         None => Stand::Learning,
-        Some(base) if base.values == values && !state.drifted => as_base(&base),
-        base => {
-            let still = state.drifted && state.present.as_ref().is_some_and(|now| now.values == values);
-            state.changed(base, values, poll.at, still)
-        }
+        Some(base) if base.values == values => as_base(&base),
+        base => state.changed(base, values, poll.at, false),
     }
 }
 
@@ -319,7 +347,7 @@ fn settled(state: &mut State, before: &State, given: &Given<'_>, values: &[Strin
         Some(base) if given.policy.turns => state.turns.confirming(&base.values, values),
         _ => FEW,
     };
-    let certain = polls >= confirming || alternating;
+    let certain = polls >= confirming || alternating || before.drifted;
     match base {
         Some(base) if base.values == values && !(alternating && base.decided) => as_base(&base),
         Some(base) if base.decided => state.changed(Some(base), values, at, certain),

@@ -9,4 +9,4 @@ pub mod turns;
 
 pub use self::decided::{Announced, Decided};
 pub use self::expectation::{Expectation, Unexpected};
-pub use self::machine::{Changed, Given, Policy, Poll, Stand, State, step};
+pub use self::machine::{Changed, Given, Last, Policy, Poll, Stand, State, step};

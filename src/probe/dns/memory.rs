@@ -1,9 +1,12 @@
 //! What is remembered from run to run. Each part is kept by the file that uses it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::verdict::exposed::Exposed;
 use super::verdict::views::Views;
+use crate::judge::drift::State;
 
 /// What is remembered.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -11,6 +14,8 @@ use super::verdict::views::Views;
 pub struct Memory {
     /// Who differed from whom, and since when.
     pub views: Views,
+    /// How each record set was, by its key.
+    pub sets: BTreeMap<String, State>,
     /// What is exposed.
     pub exposed: Exposed,
 }

@@ -24,8 +24,8 @@ pub use self::facts::Facts;
 pub use self::memory::Memory;
 pub use self::spec::Spec;
 use self::verdict::Case;
-use super::{Ctx, Judgement, Kind, Observed, Past, Problem, Scope, Unmeasured};
-use crate::model::{Confirm, FindingDoc, Series};
+use super::{Ctx, Judgement, Kind, Observed, Past, Problem, Scope, Unmeasured, Watched};
+use crate::model::{Baseline, Confirm, FindingDoc, Series};
 
 /// The kind.
 pub struct Dns;
@@ -45,6 +45,7 @@ dns:
     const FINDINGS: &'static [FindingDoc] = docs::ALL;
     // They confirm inside their judge.
     const CONFIRM: Confirm = Confirm { failures: 1, successes: 1, recheck: None };
+    const LEARNS: bool = true;
     type Spec = Spec;
     type Facts = Facts;
     type Memory = Memory;
@@ -62,8 +63,13 @@ dns:
     }
 
     fn judge(spec: &Spec, facts: &Facts, past: &Past<Self>, now: Timestamp) -> Judgement<Self> {
-        let (findings, memory) = verdict::judge(&Case { spec, facts, memory: &past.memory, now });
+        let (findings, memory) =
+            verdict::judge(&Case { spec, facts, memory: &past.memory, baselines: &past.baselines, now });
         Judgement { findings, memory, unknown: None }
+    }
+
+    fn standings(spec: &Spec, memory: &Memory, baselines: &[Baseline]) -> Vec<Watched> {
+        verdict::watched::standings(spec, memory, baselines)
     }
 
     fn tell(facts: &Facts) -> Option<Vec<String>> {

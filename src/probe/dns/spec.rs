@@ -3,15 +3,16 @@
 use std::net::SocketAddr;
 
 use ipnet::IpNet;
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
 use super::values::{DomainName, Owner, Type};
-use crate::formats::dns::Name;
 use crate::formats::dns::written::comparable;
+use crate::formats::dns::{Name, RecordType};
 use crate::judge::Pattern;
-use crate::judge::drift::Expectation;
+use crate::judge::drift::{Announced, Expectation};
 
 /// One zone: its registry, its authorities and the resolvers people use, against what was declared.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -31,14 +32,16 @@ pub struct Spec {
     /// The port of name servers that are found by name.
     #[serde(default = "usual_port")]
     pub port: u16,
+    /// Whether record sets that are not declared are learned, for a person to approve.
+    #[serde(default = "yes")]
+    pub learn: bool,
+    /// So many equal runs make what is learned provisional.
+    #[serde(default = "usual_polls")]
+    #[schemars(range(min = 3, max = 100))]
+    pub learn_polls: u32,
+    /// Changes that will come.
     #[serde(default)]
-    #[schemars(skip)]
-    #[expect(dead_code, reason = "only its being there is refused")]
-    learn: Unbuilt,
-    #[serde(default)]
-    #[schemars(skip)]
-    #[expect(dead_code, reason = "only its being there is refused")]
-    announced: Unbuilt,
+    pub announced: Vec<AnnouncedSpec>,
     #[serde(default)]
     #[schemars(skip)]
     #[expect(dead_code, reason = "only its being there is refused")]
@@ -54,8 +57,9 @@ impl Spec {
             parent,
             roots,
             port,
-            learn: Unbuilt,
-            announced: Unbuilt,
+            learn: false,
+            learn_polls: usual_polls(),
+            announced: Vec::new(),
             signed: Unbuilt,
         }
     }
@@ -69,6 +73,14 @@ impl<'de> Deserialize<'de> for Unbuilt {
     fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
         Err(de::Error::custom("is not supported in this version; remove it"))
     }
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn usual_polls() -> u32 {
+    3
 }
 
 const fn usual_port() -> u16 {
@@ -115,6 +127,9 @@ struct WrittenRecord {
     /// Looked at, never judged.
     #[serde(default)]
     unmanaged: bool,
+    /// Learned like the record sets of the apex, for a person to approve.
+    #[serde(default)]
+    learned: bool,
 }
 
 impl TryFrom<WrittenRecord> for RecordSpec {
@@ -122,12 +137,7 @@ impl TryFrom<WrittenRecord> for RecordSpec {
 
     fn try_from(written: WrittenRecord) -> Result<Self, String> {
         let kind = written.kind.0;
-        let set = |values: Vec<String>| -> Result<Vec<String>, String> {
-            let mut values: Vec<String> =
-                values.iter().map(|value| comparable(kind, value)).collect::<Result<_, _>>()?;
-            values.sort_unstable();
-            Ok(values)
-        };
+        let set = |values: Vec<String>| set(kind, &values);
         let mut all: Vec<Expectation> = Vec::new();
         all.extend(written.equals.map(set).transpose()?.map(Expectation::Equals));
         all.extend(written.contains.map(set).transpose()?.map(Expectation::Contains));
@@ -139,6 +149,7 @@ impl TryFrom<WrittenRecord> for RecordSpec {
         all.extend(written.matches.map(Expectation::Matches));
         all.extend(written.absent.then_some(Expectation::Absent));
         all.extend(written.unmanaged.then_some(Expectation::Unmanaged));
+        all.extend(written.learned.then_some(Expectation::Learned));
         let mut all = all.into_iter();
         let (Some(expect), None) = (all.next(), all.next()) else {
             return Err(ONE.to_owned());
@@ -147,8 +158,60 @@ impl TryFrom<WrittenRecord> for RecordSpec {
     }
 }
 
+/// One record set and the values it will have.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(try_from = "WrittenAnnounced")]
+#[schemars(with = "WrittenAnnounced")]
+pub struct AnnouncedSpec {
+    /// The name within the zone.
+    pub name: Owner,
+    /// The type.
+    pub kind: Type,
+    /// What will be, from when and until when at the latest.
+    pub change: Announced,
+}
+
+/// A change that will come: it is no drift while its time lasts.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct WrittenAnnounced {
+    /// The name within the zone: `@`, `www`, or with a final dot a whole name.
+    name: Owner,
+    /// The type: `A`, `MX`, …
+    #[serde(rename = "type")]
+    kind: Type,
+    /// The values it will have; none: it will be gone.
+    values: Vec<String>,
+    /// From when it may have them (RFC 3339).
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    from: Timestamp,
+    /// Until when it may still have the old ones (RFC 3339).
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    until: Timestamp,
+}
+
+impl TryFrom<WrittenAnnounced> for AnnouncedSpec {
+    type Error = String;
+
+    fn try_from(written: WrittenAnnounced) -> Result<Self, String> {
+        let WrittenAnnounced { name, kind, values, from, until } = written;
+        if until <= from {
+            return Err(format!("until {until} is not after from {from}; a change needs time to arrive"));
+        }
+        Ok(Self { name, kind, change: Announced { values: set(kind.0, &values)?, from, until } })
+    }
+}
+
+/// Values as they are compared.
+fn set(kind: RecordType, values: &[String]) -> Result<Vec<String>, String> {
+    let mut values: Vec<String> =
+        values.iter().map(|value| comparable(kind, value)).collect::<Result<_, _>>()?;
+    values.sort_unstable();
+    Ok(values)
+}
+
 const ONE: &str = "a record set has one expectation: equals, contains, any_of, subset_of, suffix, matches, \
-                   absent: true or unmanaged: true";
+                   absent: true, unmanaged: true or learned: true";
 
 /// A network, or one address.
 fn network(text: &str) -> Result<IpNet, String> {

@@ -3,6 +3,7 @@
 use super::observe::questions::MOST_QUESTIONS;
 use super::spec::Spec;
 use crate::formats::dns::RecordType;
+use crate::judge::drift::Expectation;
 use crate::probe::Problem;
 
 fn problem(path: &[&str], message: impl Into<String>) -> Problem {
@@ -11,7 +12,7 @@ fn problem(path: &[&str], message: impl Into<String>) -> Problem {
 
 type Rule = fn(&Spec) -> Vec<Problem>;
 
-const RULES: &[Rule] = &[root, outside, repeated, uncomparable, too_many, ports];
+const RULES: &[Rule] = &[root, outside, repeated, uncomparable, too_many, ports, learning];
 
 /// What is wrong with the settings.
 pub fn problems(spec: &Spec) -> Vec<Problem> {
@@ -27,6 +28,7 @@ fn root(spec: &Spec) -> Vec<Problem> {
 fn outside(spec: &Spec) -> Vec<Problem> {
     let zone = &spec.zone.0;
     let records = spec.records.iter().map(|record| ("records", &record.name));
+    let announced = spec.announced.iter().map(|announced| ("announced", &announced.name));
     let fault = |(key, owner): (&str, &super::values::Owner)| match owner.within(zone) {
         Ok(name) if name.is_within(zone) => None,
         Ok(name) => {
@@ -37,7 +39,7 @@ fn outside(spec: &Spec) -> Vec<Problem> {
         }
         Err(why) => Some(problem(&[key], why)),
     };
-    records.filter_map(fault).collect()
+    records.chain(announced).filter_map(fault).collect()
 }
 
 fn repeated(spec: &Spec) -> Vec<Problem> {
@@ -52,8 +54,10 @@ fn repeated(spec: &Spec) -> Vec<Problem> {
 }
 
 fn uncomparable(spec: &Spec) -> Vec<Problem> {
-    let fault = |record: &super::spec::RecordSpec| {
-        let why = match record.kind.0 {
+    let records = spec.records.iter().map(|record| ("records", record.kind.0));
+    let announced = spec.announced.iter().map(|announced| ("announced", announced.kind.0));
+    let fault = |(key, kind): (&str, RecordType)| {
+        let why = match kind {
             RecordType::SOA => "changes with every change of the zone; it is looked at by itself",
             RecordType::RRSIG | RecordType::NSEC | RecordType::NSEC3 => {
                 "is made anew by whoever signs the zone; signatures are looked at by themselves"
@@ -61,19 +65,30 @@ fn uncomparable(spec: &Spec) -> Vec<Problem> {
             RecordType::ANY | RecordType::AXFR | RecordType::OPT => "is no type of records",
             _ => return None,
         };
-        Some(problem(&["records"], format!("{} {why}; leave it out", record.kind.0)))
+        Some(problem(&[key], format!("{kind} {why}; leave it out")))
     };
-    spec.records.iter().filter_map(fault).collect()
+    records.chain(announced).filter_map(fault).collect()
 }
 
 fn too_many(spec: &Spec) -> Vec<Problem> {
     // What every zone is asked for takes its part.
     let most = MOST_QUESTIONS - 8;
+    let count = spec.records.len() + spec.announced.len();
     let message = format!(
-        "{} record sets are more than the {most} of one check; share them out among several checks",
-        spec.records.len()
+        "{count} record sets are more than the {most} of one check; share them out among several checks"
     );
-    (spec.records.len() > most).then(|| problem(&["records"], message)).into_iter().collect()
+    (count > most).then(|| problem(&["records"], message)).into_iter().collect()
+}
+
+/// What cannot be learned.
+fn learning(spec: &Spec) -> Vec<Problem> {
+    let few = "fewer than 3 equal runs, or more than 100, make nothing certain; write 3 to 100";
+    let polls = (!(3..=100).contains(&spec.learn_polls)).then(|| problem(&["learn_polls"], few.to_owned()));
+    let wanted = spec.records.iter().any(|record| matches!(record.expect, Expectation::Learned));
+    let contradiction =
+        "a record set is to be learned, and `learn: false` says that none is; leave one of them out";
+    let off = (wanted && !spec.learn).then(|| problem(&["learn"], contradiction.to_owned()));
+    polls.into_iter().chain(off).collect()
 }
 
 fn ports(spec: &Spec) -> Vec<Problem> {
@@ -120,6 +135,17 @@ mod tests {
                 "by itself",
             ),
             (json!({ "records": [{ "name": "@", "type": "ANY", "unmanaged": true }] }), "records", "no type"),
+            (json!({ "learn_polls": 2 }), "learn_polls", "3 to 100"),
+            (
+                json!({ "learn": false, "records": [{ "name": "www", "type": "A", "learned": true }] }),
+                "learn",
+                "leave one of them out",
+            ),
+            (
+                json!({ "announced": [{ "name": "www.other.example.", "type": "A", "values": [], "from": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z" }] }),
+                "announced",
+                "not within",
+            ),
             (json!({ "port": 0 }), "port", "port 0"),
             (json!({ "parent": ["192.0.2.1:0"] }), "parent", "port 0"),
             (json!({ "roots": ["[2001:db8::1]:0"] }), "roots", "port 0"),
@@ -142,8 +168,14 @@ mod tests {
     #[test]
     fn what_is_not_built_and_what_is_twice_or_nothing_is_refused() {
         for (more, words) in [
-            (json!({ "learn": true }), "not supported in this version"),
-            (json!({ "announced": [] }), "not supported in this version"),
+            (
+                json!({ "announced": [{ "name": "@", "type": "A", "values": ["192.0.2.1"], "from": "2026-01-02T00:00:00Z", "until": "2026-01-01T00:00:00Z" }] }),
+                "is not after",
+            ),
+            (
+                json!({ "announced": [{ "name": "@", "type": "A", "values": ["x"], "from": "2026-01-02T00:00:00Z", "until": "2026-01-03T00:00:00Z" }] }),
+                "write it as 192.0.2.1",
+            ),
             (json!({ "signed": true }), "not supported in this version"),
             (json!({ "records": [{ "name": "@", "type": "A" }] }), "one expectation"),
             (

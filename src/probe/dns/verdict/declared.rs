@@ -2,6 +2,8 @@
 
 use super::Case;
 use super::consensus::Votes;
+use super::drift::announced;
+use super::watched::settled;
 use crate::formats::dns::RecordType;
 use crate::formats::dns::written::Listed;
 use crate::judge::drift::{Expectation, Unexpected};
@@ -16,14 +18,14 @@ pub fn look(case: &Case<'_>, memory: &mut Memory) -> Vec<Finding> {
     memory.exposed.forget_records();
     let mut findings = Vec::new();
     for record in &case.spec.records {
-        let Some(question) = question(case.spec, record) else { continue };
+        let Some(question) = question(case.spec, record).filter(|_| record.expect.is_declared()) else {
+            continue;
+        };
         let finding = judge(case, record, &question);
-        if !matches!(record.expect, Expectation::Unmanaged) {
-            let drifted = finding.as_ref().map(|finding| finding.measured);
-            // What could not be measured says neither.
-            if drifted != Some(false) {
-                memory.exposed.record(&question, drifted.is_some());
-            }
+        let drifted = finding.as_ref().map(|finding| finding.measured);
+        // What could not be measured says neither.
+        if drifted != Some(false) {
+            memory.exposed.record(&question, drifted.is_some());
         }
         findings.extend(finding);
     }
@@ -31,7 +33,7 @@ pub fn look(case: &Case<'_>, memory: &mut Memory) -> Vec<Finding> {
 }
 
 /// What an entry of the settings asks for; names are checked when the settings are read.
-fn question(spec: &Spec, record: &RecordSpec) -> Option<Question> {
+pub(super) fn question(spec: &Spec, record: &RecordSpec) -> Option<Question> {
     Some(Question { name: record.name.within(&spec.zone.0).ok()?, kind: record.kind.0 })
 }
 
@@ -44,7 +46,7 @@ fn judge(case: &Case<'_>, record: &RecordSpec, question: &Question) -> Option<Fi
         return Some(finding.with("vantages", votes.vantages()));
     }
     let is_alias = |values: &Vec<String>| values.iter().any(|value| value.starts_with("CNAME "));
-    let of_targets = !matches!(record.expect, Expectation::Absent | Expectation::Unmanaged);
+    let of_targets = !matches!(record.expect, Expectation::Absent);
     if of_targets && let Some(alias) = votes.groups.keys().find(|values| is_alias(values)) {
         let summary = format!(
             "the name is an alias ({}); what it leads to is not compared, declare the CNAME instead",
@@ -52,8 +54,13 @@ fn judge(case: &Case<'_>, record: &RecordSpec, question: &Question) -> Option<Fi
         );
         return Some(Finding { measured: false, ..of(summary) }.with("vantages", votes.vantages()));
     }
-    let judged =
-        votes.groups.iter().map(|(values, servers)| (values, servers, record.expect.unexpected(values)));
+    let announced = announced(case, question);
+    let is_announced = |values: &[String]| {
+        let values = settled(question, values);
+        announced.iter().any(|announced| announced.is_under_way(case.now) && announced.values == values)
+    };
+    let unexpected = |values: &[String]| record.expect.unexpected(values).filter(|_| !is_announced(values));
+    let judged = votes.groups.iter().map(|(values, servers)| (values, servers, unexpected(values)));
     let (wrong, right): (Vec<_>, Vec<_>) = judged.partition(|(.., unexpected)| unexpected.is_some());
     let (values, servers, unexpected) = wrong.first()?;
     let Unexpected { extra, missing, why } = unexpected.clone()?;
@@ -84,7 +91,7 @@ fn judge(case: &Case<'_>, record: &RecordSpec, question: &Question) -> Option<Fi
 }
 
 /// By what hangs on the record.
-fn severity(question: &Question, values: &[String]) -> Severity {
+pub(super) fn severity(question: &Question, values: &[String]) -> Severity {
     let name = question.name.to_string().to_lowercase();
     let policy = ["_dmarc.", "_mta-sts.", "_smtp._tls."].iter().any(|prefix| name.starts_with(prefix))
         || name.contains("._domainkey.");

@@ -12,7 +12,7 @@ use crate::probe::dns::memory::Memory;
 
 const DRIFT: SeriesDoc = SeriesDoc {
     name: "portalwatch_dns_drift",
-    help: "1 if a record set is not what was declared, 0 if it is.",
+    help: "1 if a record set is not what was declared or approved, 0 if it is.",
 };
 const SERIAL: SeriesDoc =
     SeriesDoc { name: "portalwatch_dns_soa_serial", help: "Serial of the zone at each authority." };

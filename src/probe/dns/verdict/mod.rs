@@ -2,17 +2,19 @@
 
 pub mod consensus;
 pub mod declared;
+pub mod drift;
 pub mod exposed;
 pub mod health;
 pub mod reach;
 pub mod views;
+pub mod watched;
 
 use jiff::Timestamp;
 
 use super::facts::Facts;
 use super::memory::Memory;
 use super::spec::Spec;
-use crate::model::Finding;
+use crate::model::{Baseline, Finding};
 
 /// What there is to think about.
 pub struct Case<'a> {
@@ -22,6 +24,8 @@ pub struct Case<'a> {
     pub facts: &'a Facts,
     /// What is remembered of earlier runs.
     pub memory: &'a Memory,
+    /// What people decided; `Err` says why that could not be read.
+    pub baselines: &'a Result<Vec<Baseline>, String>,
     /// The present.
     pub now: Timestamp,
 }
@@ -30,7 +34,7 @@ pub struct Case<'a> {
 type Look = fn(&Case<'_>, &mut Memory) -> Vec<Finding>;
 
 /// Everything that is looked at. Each look writes only its own part of the memory.
-const LOOKS: &[Look] = &[reach::look, views::look, health::look, declared::look, exposed::look];
+const LOOKS: &[Look] = &[reach::look, views::look, health::look, declared::look, drift::look, exposed::look];
 
 /// All that is found, and what is to be remembered.
 pub fn judge(case: &Case<'_>) -> (Vec<Finding>, Memory) {

@@ -304,7 +304,8 @@ mod tests {
         let facts: Facts = serde_json::from_value(facts).unwrap();
         let spec: Spec = serde_json::from_value(json!({ "zone": ZONE })).unwrap();
         let memory = Memory::default();
-        let case = Case { spec: &spec, facts: &facts, memory: &memory, now: jiff::Timestamp::UNIX_EPOCH };
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let case = Case { spec: &spec, facts: &facts, memory: &memory, baselines: &Ok(Vec::new()), now };
         look(&case, &mut Memory::default())
     }
 
