@@ -25,6 +25,7 @@ use crate::model::Ledger;
 use crate::notify::deliver::{ChannelEvent, Deliver};
 use crate::plan::Plan;
 use crate::record::resilient::{Health as StoreHealth, Opener, Resilient};
+use crate::record::sqlite::baselines::SqliteBaselines;
 use crate::record::sqlite::ledger::SqliteLedger;
 use crate::record::sqlite::{Mode, Sqlite};
 use crate::record::writer::Writer;
@@ -159,7 +160,7 @@ impl Daemon {
             net: Arc::clone(&net),
             clock: Arc::clone(&clock),
             ledger: Some(Arc::clone(&ledger) as Arc<dyn Ledger>),
-            baselines: None,
+            baselines: Some(Arc::new(SqliteBaselines::new(&load::database(storage)))),
             writes: true,
         });
         let monitor = Monitor::new(store.health(), &plan);

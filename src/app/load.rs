@@ -14,12 +14,13 @@ use crate::config::{self, Environment, SecretPolicy, Settings, Vocabulary, setti
 use schemars::{Schema, SchemaGenerator};
 
 use crate::formats::yaml::Fault;
-use crate::model::{CheckId, Delivery, Ledger, Masker};
+use crate::model::{Baselines, CheckId, Delivery, Ledger, Masker};
 use crate::net::{Net, NetOptions, TlsOptions};
 use crate::notify::{deliver, notifiers};
 use crate::plan::{self, Plan, PlannedCheck};
 use crate::probe::{Memory, PortalScope, Probe, Scope, kinds};
 use crate::record::Store as _;
+use crate::record::sqlite::baselines::SqliteBaselines;
 use crate::record::sqlite::ledger::SqliteLedger;
 use crate::record::sqlite::{Mode, Sqlite};
 use crate::run::Surroundings;
@@ -124,11 +125,16 @@ pub fn plain_net() -> Arc<Net> {
 }
 
 /// What the passes of `check` need. They write only if there is a ledger to enter it in.
-pub fn surroundings(plan: &Plan, ledger: Option<Arc<dyn Ledger>>) -> Surroundings {
+pub fn surroundings(
+    plan: &Plan,
+    ledger: Option<Arc<dyn Ledger>>,
+    baselines: Arc<dyn Baselines>,
+) -> Surroundings {
     let net = net(plan.limits, Some(&plan.external_url));
     let own_network = OwnNetwork::new(Arc::clone(&plan.reference), Arc::clone(&net));
     let writes = ledger.is_some();
-    Surroundings { net, own_network, clock: Arc::new(SystemClock), ledger, baselines: None, writes }
+    let (clock, baselines) = (Arc::new(SystemClock), Some(baselines));
+    Surroundings { net, own_network, clock, ledger, baselines, writes }
 }
 
 /// What the pass of `inspect` needs.
@@ -201,6 +207,15 @@ pub async fn memories(path: &Path) -> Memories {
 pub fn ledger(path: &Path) -> Result<Arc<SqliteLedger>, Vec<Fault>> {
     let settings = settings(path, SecretPolicy::Leave)?;
     Ok(Arc::new(SqliteLedger::of_command(&database(&settings.storage))))
+}
+
+/// What people decided, in a config's store.
+///
+/// # Errors
+/// Everything that is wrong with the config.
+pub fn baselines(path: &Path) -> Result<Arc<SqliteBaselines>, Vec<Fault>> {
+    let settings = settings(path, SecretPolicy::Leave)?;
+    Ok(Arc::new(SqliteBaselines::new(&database(&settings.storage))))
 }
 
 /// Why no test message was sent.

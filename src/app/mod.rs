@@ -9,7 +9,7 @@ mod wire;
 
 pub use daemon::{RunError, run};
 pub use load::{
-    Memories, Target, TestError, ledger, listen_address, lone_check, lone_surroundings, memories,
+    Memories, Target, TestError, baselines, ledger, listen_address, lone_check, lone_surroundings, memories,
     notify_test, plain_net, plan, plan_for_check, schema, show, show_checks, show_json, surroundings,
 };
 

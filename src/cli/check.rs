@@ -52,7 +52,8 @@ pub async fn check(args: CheckArgs) -> Answer {
     let memories = app::memories(&args.config.config).await;
     let ledger = args.write.then(|| app::ledger(&args.config.config)).transpose();
     let ledger = ledger.map_err(|faults| Failure::config(&faults))?;
-    let around = app::surroundings(&plan, ledger.clone().map(|ledger| ledger as Arc<dyn Ledger>));
+    let baselines = app::baselines(&args.config.config).map_err(|faults| Failure::config(&faults))?;
+    let around = app::surroundings(&plan, ledger.clone().map(|ledger| ledger as Arc<dyn Ledger>), baselines);
     let mut outcomes = run_all(&plan.checks, &around, &memories, args.explain).await;
     if let Some(ledger) = ledger {
         ledger.close().await;

@@ -9,6 +9,8 @@
 //! The last result of each check is not written twice: [`Store::resume`] finds it among the newest
 //! results, or where the check's row points to.
 
+pub mod baselines;
+mod beside;
 mod commit;
 mod error;
 pub mod ledger;

@@ -15,28 +15,24 @@ mod fault;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection};
+use sqlx::Connection as _;
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
-use tokio::time::Instant;
 
 use self::batch::{Done, Job, Waiting};
 use self::entries::{Kept, Outcome};
-use super::{BUSY, Mode, Sqlite, error, identity, known_schema, reading, refuse_newer, schema};
+use super::beside::{self, Seat};
+use super::error;
 use crate::model::CheckId;
 use crate::model::ledger::{Budget, Canary, CanaryState, Entry, Ledger, LedgerError, Tally};
-use crate::record::{Store as _, StoreError};
+use crate::record::StoreError;
 use crate::telemetry::telemetry;
 
 /// How large the kept captures of one run may be, as JSON.
 const KEPT: usize = 64 * 1024;
-/// How often a file that another process is about to prepare is looked at.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// Who uses the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,14 +74,6 @@ struct Desk {
     /// What a daemon before this one held is free.
     released: bool,
     seat: Option<Seat>,
-}
-
-#[derive(Debug)]
-struct Seat {
-    connection: SqliteConnection,
-    identity: (u64, u64),
-    /// A statement failed: the next use begins with a new connection.
-    failed: bool,
 }
 
 impl SqliteLedger {
@@ -144,48 +132,9 @@ impl SqliteLedger {
 
     async fn connect(&self) -> Result<Seat, StoreError> {
         if self.holder == Holder::Command {
-            self.prepare().await?;
+            beside::prepare(&self.path).await?;
         }
-        let options = SqliteConnectOptions::new()
-            .filename(&self.path)
-            .busy_timeout(BUSY)
-            .disable_statement_logging()
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full);
-        let mut connection = options.connect().await.map_err(|why| error::of(&self.path, &why))?;
-        refuse_newer(&self.path, &mut connection).await?;
-        let identity = identity(&self.path).map_err(|why| error::io(&self.path, &why))?;
-        Ok(Seat { connection, identity, failed: false })
-    }
-
-    /// Makes the file or brings it up to date, as the daemon would: under its lock.
-    async fn prepare(&self) -> Result<(), StoreError> {
-        if self.is_prepared().await? {
-            return Ok(());
-        }
-        let patience = Instant::now() + BUSY;
-        loop {
-            match Sqlite::open(&self.path, Mode::Daemon { full_sync: true }).await {
-                Ok(store) => {
-                    store.close().await;
-                    return Ok(());
-                }
-                // Another command, or a daemon that starts, may be doing the same.
-                Err(StoreError::Locked { .. }) if Instant::now() < patience => {
-                    tokio::time::sleep(LOOK).await;
-                    if self.is_prepared().await? {
-                        return Ok(());
-                    }
-                }
-                Err(why) => return Err(why),
-            }
-        }
-    }
-
-    async fn is_prepared(&self) -> Result<bool, StoreError> {
-        // Without a file there is nothing to read; what else is wrong is said by who writes.
-        let Ok(mut connection) = reading(&self.path).connect().await else { return Ok(false) };
-        Ok(schema(&self.path, &mut connection).await? >= known_schema())
+        Seat::of_writer(&self.path).await
     }
 
     fn fault(&self, why: &sqlx::Error) -> LedgerError {
@@ -219,17 +168,12 @@ impl SqliteLedger {
 }
 
 impl Desk {
-    /// Whether there is a connection that can be used: to this very file, and in no transaction. One
-    /// that was dropped in the middle is rolled back before the ping.
+    /// Whether there is a connection that can be used.
     async fn is_seated(&mut self, path: &Path) -> bool {
-        let Some(seat) = &mut self.seat else { return false };
-        if seat.failed || identity(path).ok() != Some(seat.identity) {
-            return false;
+        match &mut self.seat {
+            Some(seat) => seat.is_usable(path).await,
+            None => false,
         }
-        if seat.connection.is_in_transaction() && seat.connection.ping().await.is_err() {
-            return false;
-        }
-        !seat.connection.is_in_transaction()
     }
 }
 

@@ -1,9 +1,16 @@
 use serde_json::json;
 
+use std::time::Duration;
+
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
+
 use super::*;
+use crate::record::Store as _;
 use crate::record::contract::ledger::{FREE, HELD, enter, holds, open, take};
 use crate::record::contract::time;
 use crate::record::sqlite::MIGRATIONS;
+use crate::record::sqlite::{Mode, Sqlite, reading, schema};
 
 const DAEMON: Mode = Mode::Daemon { full_sync: false };
 
