@@ -20,6 +20,7 @@ use portalwatch::clock::SystemClock;
 use portalwatch::model::{Ledger, Verdict};
 use portalwatch::record::Store;
 use portalwatch::record::resilient::Resilient;
+use portalwatch::record::sqlite::baselines::SqliteBaselines;
 use portalwatch::record::sqlite::ledger::SqliteLedger;
 use portalwatch::record::sqlite::{Mode, Sqlite};
 use portalwatch::record::writer::Writer;
@@ -105,6 +106,7 @@ impl Bench {
             .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())
             .unwrap();
         let ledger = SqliteLedger::of_daemon(&database);
+        let baselines = Arc::new(SqliteBaselines::new(&database));
         let opener = move || {
             let database = database.clone();
             let opened = async move {
@@ -117,7 +119,8 @@ impl Bench {
         ledger.allow().await;
         let (writer, _) = Writer::spawn(store);
         let desk = Arc::new(Desk { writer, live: Arc::default(), clock: Arc::new(SystemClock) });
-        let around = portalwatch::app::surroundings(&plan, Some(Arc::new(ledger) as Arc<dyn Ledger>));
+        let ledger = Arc::new(ledger) as Arc<dyn Ledger>;
+        let around = portalwatch::app::surroundings(&plan, Some(ledger), baselines);
         Self { config, around: Arc::new(around), desk }
     }
 

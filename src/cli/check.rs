@@ -178,7 +178,7 @@ fn started(at: Timestamp) -> String {
 }
 
 /// Whether a glob names a check.
-fn matches(glob: &str, id: &CheckId) -> bool {
+pub fn matches(glob: &str, id: &CheckId) -> bool {
     match glob.split_once('/') {
         Some((portal, check)) => wildcard(portal, id.portal()) && wildcard(check, id.name()),
         None => wildcard(glob, id.name()),

@@ -4,6 +4,7 @@
 //! error. Exit codes: the verdict's (0 pass, 1 warn, 2 fail, 3 unknown) where a command judges, 64
 //! for a usage error, 78 for a bad config, 70 for an error of our own.
 
+mod baseline;
 mod check;
 mod completions;
 mod config;
@@ -65,6 +66,9 @@ enum Command {
     /// Check, show or describe the config
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Decide what checks are compared with
+    #[command(subcommand)]
+    Baseline(baseline::BaselineCommand),
     /// Make a draft of a config from what other programs recorded
     #[command(subcommand)]
     Import(import::ImportCommand),
@@ -190,6 +194,7 @@ fn dispatch(command: Command) -> Answer {
         Command::Inspect(command) => block_on(inspect::inspect(command)),
         Command::Explain(args) => explain::explain(&args),
         Command::Config(command) => config::config(command),
+        Command::Baseline(command) => block_on(baseline::baseline(command)),
         Command::Import(command) => import::import(command),
         Command::Notify(command) => block_on(notify::notify(command)),
         Command::Healthcheck(args) => block_on(healthcheck::healthcheck(args)),

@@ -13,3 +13,4 @@ pub mod tls;
 pub mod tlsa;
 pub mod x509;
 pub mod yaml;
+pub mod zonefile;

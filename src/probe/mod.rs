@@ -111,6 +111,8 @@ pub struct Watched {
     pub baseline: Option<Vec<String>>,
     /// What it is; `None` where that is not known.
     pub present: Option<Vec<String>>,
+    /// The settings say what it should be: nobody can approve anything else.
+    pub declared: bool,
     /// Since when it is so; `None` where that is not known.
     pub since: Option<Timestamp>,
     /// A sentence more, such as who approved it when.

@@ -210,7 +210,7 @@ mod tests {
         // By another process, so to speak, while the daemon has the store.
         let command = SqliteBaselines::new(&path);
         command.decide(&check, std::slice::from_ref(&first)).await.unwrap();
-        assert_eq!(reader.of(&check).await.unwrap(), [first.clone()]);
+        assert_eq!(reader.of(&check).await.unwrap(), std::slice::from_ref(&first));
         command.decide(&check, &[second.clone(), decided("192.0.2.3", Decision::Rejected)]).await.unwrap();
         let held = reader.of(&check).await.unwrap();
         assert_eq!(held, [second.clone(), decided("192.0.2.3", Decision::Rejected)]);

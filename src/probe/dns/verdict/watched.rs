@@ -171,6 +171,7 @@ fn as_declared(key: String, state: &State, expect: &Expectation) -> Watched {
         baseline: Some(expect.lines()),
         present: present.map(|present| present.values.clone()),
         since: present.map(|present| present.since),
+        declared: true,
         note: "declared in the config".to_owned(),
     }
 }
@@ -214,6 +215,7 @@ fn as_decided(spec: &Spec, question: &Question, state: &State, baselines: &[Base
         baseline: expected.map(|(values, _)| values),
         present: values.map(<[String]>::to_vec),
         since: present.map(|present| present.since),
+        declared: false,
         note,
     }
 }
