@@ -4,6 +4,7 @@
 
 pub mod caa;
 pub mod dns;
+pub mod dnssec;
 pub mod har;
 pub mod hsts;
 pub mod rdap;

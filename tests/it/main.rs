@@ -11,6 +11,7 @@ mod chains;
 mod cli;
 mod command;
 mod contracts;
+mod dns_drift;
 mod dns_reach;
 mod faults;
 mod import;

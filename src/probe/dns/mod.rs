@@ -25,7 +25,7 @@ pub use self::memory::Memory;
 pub use self::spec::Spec;
 use self::verdict::Case;
 use super::{Ctx, Judgement, Kind, Observed, Past, Problem, Scope, Unmeasured, Watched};
-use crate::model::{Baseline, Confirm, FindingDoc, Series};
+use crate::model::{Baseline, Confirm, Finding, FindingDoc, Series};
 
 /// The kind.
 pub struct Dns;
@@ -65,7 +65,8 @@ dns:
     fn judge(spec: &Spec, facts: &Facts, past: &Past<Self>, now: Timestamp) -> Judgement<Self> {
         let (findings, memory) =
             verdict::judge(&Case { spec, facts, memory: &past.memory, baselines: &past.baselines, now });
-        Judgement { findings, memory, unknown: None }
+        let unknown = verdict::reach::blind(facts).filter(|_| !findings.iter().any(Finding::alerts));
+        Judgement { findings, memory, unknown }
     }
 
     fn standings(spec: &Spec, memory: &Memory, baselines: &[Baseline]) -> Vec<Watched> {

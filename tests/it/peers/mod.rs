@@ -17,6 +17,7 @@ mod portal;
 mod process;
 mod prometheus;
 mod roundup;
+mod served;
 mod smtp;
 mod tests;
 mod wagtail;
@@ -31,6 +32,7 @@ pub use portal::Portal;
 pub use process::Process;
 pub use prometheus::{Prometheus, promtool_check};
 pub use roundup::Roundup;
+pub use served::{Served, Signer};
 pub use smtp::{Mailbox, SmtpServer};
 pub use wagtail::Wagtail;
 

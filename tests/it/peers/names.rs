@@ -27,7 +27,7 @@ pub struct Zone<'a> {
 impl Knot {
     /// Whether it is there; the test's name is told as skipped if not.
     pub fn is_here(test: &str) -> bool {
-        ["knotd", "unbound"].iter().all(|server| {
+        ["knotd", "unbound", "kzonesign"].iter().all(|server| {
             let here = is_installed(server);
             if !here {
                 println!("skipped: {test}: no {server}");
@@ -84,7 +84,7 @@ impl Knot {
 
 /// A resolver that validates, and that knows no server but one authority.
 pub struct Unbound {
-    _process: Process,
+    process: Process,
     _dir: TempDir,
     plain: SocketAddr,
     tls: SocketAddr,
@@ -100,6 +100,12 @@ impl Unbound {
         anchors: &[String],
         certified: &(String, String),
     ) -> Self {
+        let stubs: Vec<(&str, SocketAddr)> = zones.iter().map(|zone| (*zone, authority)).collect();
+        Self::asking(&stubs, anchors, certified)
+    }
+
+    /// Zones, and of which authority each is asked.
+    pub fn asking(stubs: &[(&str, SocketAddr)], anchors: &[String], certified: &(String, String)) -> Self {
         let dir = TempDir::new().unwrap();
         let folder = dir.path().display();
         std::fs::write(dir.path().join("cert.pem"), &certified.0).unwrap();
@@ -122,16 +128,21 @@ impl Unbound {
             writeln!(config, " trust-anchor: \"{anchor}\"").unwrap();
         }
         config.push_str("remote-control:\n control-enable: no\n");
-        for zone in zones {
-            let at = authority.port();
-            write!(config, "stub-zone:\n name: \"{zone}.\"\n stub-addr: 127.0.0.1@{at}\n").unwrap();
+        for (zone, at) in stubs {
+            let (ip, port) = (at.ip(), at.port());
+            write!(config, "stub-zone:\n name: \"{zone}.\"\n stub-addr: {ip}@{port}\n").unwrap();
         }
         std::fs::write(dir.path().join("unbound.conf"), config).unwrap();
         let mut command = Command::new(program("unbound"));
         command.arg("-d").arg("-c").arg(dir.path().join("unbound.conf"));
         let mut process = Process::start(&mut command, &dir.path().join("log"));
         await_answers(&mut process, plain, "");
-        Self { _process: process, _dir: dir, plain, tls, https }
+        Self { process, _dir: dir, plain, tls, https }
+    }
+
+    /// Ends it, so that it answers nothing more.
+    pub fn kill(&mut self) {
+        self.process.kill();
     }
 
     pub fn plain(&self) -> SocketAddr {
@@ -148,7 +159,7 @@ impl Unbound {
 }
 
 /// Waits until the server answers for the SOA of a zone at all.
-fn await_answers(process: &mut Process, address: SocketAddr, zone: &str) {
+pub(super) fn await_answers(process: &mut Process, address: SocketAddr, zone: &str) {
     let mut query = vec![0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     for label in zone.split('.').filter(|label| !label.is_empty()) {
         query.push(u8::try_from(label.len()).unwrap());

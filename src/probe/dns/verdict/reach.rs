@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use super::Case;
 use crate::formats::dns::{Outcome, RecordType};
 use crate::model::Finding;
+use crate::probe::Unmeasured;
 use crate::probe::dns::docs::reach as docs;
-use crate::probe::dns::facts::{Answer, Asked, Authority, Over, Question, Server};
+use crate::probe::dns::facts::{Answer, Asked, Authority, Facts, Over, Question, Server};
 use crate::probe::dns::memory::Memory;
-use crate::probe::web::facts::Failure;
+use crate::probe::web::facts::{Failure, Skipped};
 use crate::probe::web::words;
 
 /// So many lines of evidence say enough.
@@ -263,6 +264,14 @@ fn unread(answer: &Answer) -> Option<String> {
         record.data.as_ref().err().map(|why| format!("{} {}: {why}", record.name, record.kind))
     };
     answer.faults.first().cloned().or_else(|| records.filter_map(bad).next())
+}
+
+/// Every resolver of ours is dead: how users see the zone is not known.
+pub fn blind(facts: &Facts) -> Option<Unmeasured> {
+    let dead: Option<Vec<&Skipped>> =
+        facts.resolvers.iter().map(|resolver| resolver.unmeasured.as_ref()).collect();
+    let first = dead?.first().copied()?;
+    Some(Unmeasured { cause: first.cause, why: first.why.clone() })
 }
 
 #[cfg(test)]
