@@ -227,6 +227,14 @@ fn a_record_set_is_learned_approved_and_held() {
         .run(&["baseline", "approve", "acme/dns", "WWW.acme.example A", "--by", "bob", "--why", "moved"])
         .ended(0);
     assert_eq!(scene.hook.wait(4)[3].json()["status"], "resolved");
+
+    // A DS that fits no key: critical at the first run that sees it.
+    let other = Signer::new("acme.example", &[]);
+    zone(&other, 1, "");
+    scene.parent.replace("", &root(2, &other.ds().remove(0)));
+    let broken = scene.hook.wait(5);
+    let told = alerts(&broken[4]);
+    assert!(told.contains("dns.dnssec_bogus") && told.contains("critical"), "{told}");
     let history = scene.run(&["baseline", "history"]).ended(0).stdout;
     assert!(history.contains("bob approved www.acme.example. A: moved"), "{history}");
 }

@@ -13,6 +13,7 @@ mod command;
 mod contracts;
 mod dns_drift;
 mod dns_reach;
+mod dnssec;
 mod faults;
 mod import;
 mod inspect_cert;

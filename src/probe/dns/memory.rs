@@ -16,6 +16,8 @@ pub struct Memory {
     pub views: Views,
     /// How each record set was, by its key.
     pub sets: BTreeMap<String, State>,
+    /// The zone was signed, and its parent said so.
+    pub secure: bool,
     /// What is exposed.
     pub exposed: Exposed,
 }

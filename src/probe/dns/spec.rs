@@ -6,7 +6,6 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::{self, Deserializer};
 
 use super::values::{DomainName, Owner, Type};
 use crate::formats::dns::written::comparable;
@@ -42,10 +41,9 @@ pub struct Spec {
     /// Changes that will come.
     #[serde(default)]
     pub announced: Vec<AnnouncedSpec>,
+    /// Whether the zone is signed with DNSSEC. Without it: as it was before.
     #[serde(default)]
-    #[schemars(skip)]
-    #[expect(dead_code, reason = "only its being there is refused")]
-    signed: Unbuilt,
+    pub signed: Option<bool>,
 }
 
 impl Spec {
@@ -60,18 +58,8 @@ impl Spec {
             learn: false,
             learn_polls: usual_polls(),
             announced: Vec::new(),
-            signed: Unbuilt,
+            signed: None,
         }
-    }
-}
-
-/// A setting that is not built: it is refused, and not ignored.
-#[derive(Clone, Debug, Default)]
-struct Unbuilt;
-
-impl<'de> Deserialize<'de> for Unbuilt {
-    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
-        Err(de::Error::custom("is not supported in this version; remove it"))
     }
 }
 

@@ -106,6 +106,48 @@ pub const ALIAS_AT_APEX: FindingDoc = remark(
     "RFC 1034 section 3.6.2",
 );
 
+pub const SOA_DIFFERS: FindingDoc = remark(
+    "dns.soa_differs",
+    Notice,
+    [
+        "The authorities name another keeper of the zone (MNAME, RNAME) or other times in their SOA.",
+        "A change is on its way, or the zone is kept in two places.",
+        "Let every secondary fetch the zone from the same primary.",
+    ],
+    "RFC 1035 section 3.3.13",
+);
+pub const SOA_TIMERS: FindingDoc = remark(
+    "dns.soa_timers",
+    Notice,
+    [
+        "The times in the zone's SOA are unusual.",
+        "Secondaries ask too often, or give the zone up after a short outage of the primary; what does not exist yet is remembered for too long.",
+        "Set refresh to an hour or more, retry below it, expire to two to four weeks, and minimum to an hour.",
+    ],
+    "RFC 1912 section 2.2",
+);
+pub const ALIAS_LOOP: FindingDoc = doc(
+    "dns.alias_loop",
+    Error,
+    true,
+    [
+        "The aliases of a name lead in a circle.",
+        "The name has no address: nobody reaches it.",
+        "Correct the CNAME that leads back.",
+    ],
+    "RFC 1034 section 3.6.2",
+);
+pub const ALIAS_CHAIN: FindingDoc = remark(
+    "dns.alias_chain",
+    Warning,
+    [
+        "A name is reached over more than eight aliases.",
+        "Each costs users a lookup, and some resolvers give up.",
+        "Let the name lead to the end of the chain.",
+    ],
+    "RFC 1034 section 3.6.2",
+);
+
 /// All of them.
 pub const FINDINGS: &[FindingDoc] = &[
     FEW_SERVERS,
@@ -118,4 +160,8 @@ pub const FINDINGS: &[FindingDoc] = &[
     DANGLING,
     POINTS_TO_ALIAS,
     ALIAS_AT_APEX,
+    SOA_DIFFERS,
+    SOA_TIMERS,
+    ALIAS_LOOP,
+    ALIAS_CHAIN,
 ];

@@ -1,5 +1,6 @@
 //! What the kind can find, as `portalwatch explain` prints it; a file for each matter.
 
+pub mod dnssec;
 pub mod drift;
 pub mod health;
 pub mod reach;
@@ -8,7 +9,8 @@ pub mod views;
 use crate::model::FindingDoc;
 use crate::model::finding::{count, join};
 
-const LISTS: &[&[FindingDoc]] = &[reach::FINDINGS, views::FINDINGS, drift::FINDINGS, health::FINDINGS];
+const LISTS: &[&[FindingDoc]] =
+    &[reach::FINDINGS, views::FINDINGS, drift::FINDINGS, health::FINDINGS, dnssec::FINDINGS];
 
 /// Everything the kind can find.
 pub const ALL: &[FindingDoc] = &join::<{ count(LISTS) }>(LISTS);

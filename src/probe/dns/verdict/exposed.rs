@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Case;
 use crate::formats::dns::{Data, RecordType};
 use crate::model::{Finding, Series, SeriesDoc};
-use crate::probe::dns::facts::Question;
+use crate::probe::dns::facts::{Asked, Authority, Facts, Question, Resolver};
 use crate::probe::dns::memory::Memory;
 
 const DRIFT: SeriesDoc = SeriesDoc {
@@ -16,6 +16,15 @@ const DRIFT: SeriesDoc = SeriesDoc {
 };
 const SERIAL: SeriesDoc =
     SeriesDoc { name: "portalwatch_dns_soa_serial", help: "Serial of the zone at each authority." };
+
+const EXPIRY: SeriesDoc = SeriesDoc {
+    name: "portalwatch_dns_rrsig_expiry_timestamp_seconds",
+    help: "When the first signature of the zone's record sets expires, at each authority.",
+};
+const TIME: SeriesDoc = SeriesDoc {
+    name: "portalwatch_dns_query_seconds",
+    help: "How long the zone's SOA took at each authority, and the first record set at each resolver, whose address is empty.",
+};
 
 /// What is exposed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -26,12 +35,21 @@ pub struct Exposed {
     records: BTreeMap<String, bool>,
     /// By server and address.
     serials: BTreeMap<String, u32>,
+    /// By server and address, in seconds since the epoch.
+    expiries: BTreeMap<String, i64>,
+    /// By server and address, in seconds; of resolvers by the resolver alone.
+    times: BTreeMap<String, f64>,
 }
 
 impl Exposed {
     /// Forgets record sets of former settings.
     pub fn forget_records(&mut self) {
         self.records.clear();
+    }
+
+    /// Keeps when the first signature expires, by server and address.
+    pub fn expire(&mut self, expiries: BTreeMap<String, i64>) {
+        self.expiries = expiries;
     }
 
     /// Keeps whether a record set is as it should be.
@@ -53,7 +71,22 @@ pub fn look(case: &Case<'_>, memory: &mut Memory) -> Vec<Finding> {
         Some((authority.server.place(), soa?))
     };
     memory.exposed.serials = facts.authorities.iter().filter_map(serial).collect();
+    memory.exposed.times = times(facts);
     Vec::new()
+}
+
+fn times(facts: &Facts) -> BTreeMap<String, f64> {
+    let answered = |asked: &&Asked| asked.answer.is_some();
+    let of_authority = |authority: &Authority| {
+        let asked = authority.server.asked(&facts.zone, RecordType::SOA).filter(answered)?;
+        Some((authority.server.place(), asked.took))
+    };
+    let of_resolver = |resolver: &Resolver| {
+        let asked = resolver.asked.iter().find(|asked| answered(asked) && !asked.unchecked)?;
+        Some((resolver.server.clone(), asked.took))
+    };
+    let authorities = facts.authorities.iter().filter_map(of_authority);
+    authorities.chain(facts.resolvers.iter().filter_map(of_resolver)).collect()
 }
 
 /// The series.
@@ -65,10 +98,22 @@ pub fn series(exposed: &Exposed) -> Vec<Series> {
         let labels = vec![("zone", exposed.zone.clone()), ("name", bare(&name)), ("type", kind)];
         Some(Series { doc: &DRIFT, labels, value: f64::from(u8::from(*drifted)) })
     });
-    let serials = exposed.serials.iter().map(|(key, serial)| {
-        let (server, address) = parted(key).unwrap_or_else(|| (String::new(), key.clone()));
-        let labels = vec![("zone", exposed.zone.clone()), ("server", bare(&server)), ("address", address)];
-        Series { doc: &SERIAL, labels, value: f64::from(*serial) }
+    let by_server = |key: &str| {
+        let (server, address) = parted(key).unwrap_or_else(|| (key.to_owned(), String::new()));
+        vec![("zone", exposed.zone.clone()), ("server", bare(&server)), ("address", address)]
+    };
+    let serials = exposed.serials.iter().map(|(key, serial)| Series {
+        doc: &SERIAL,
+        labels: by_server(key),
+        value: f64::from(*serial),
     });
-    drift.chain(serials).collect()
+    let expiries = exposed.expiries.iter().map(|(key, at)| {
+        // Seconds since the epoch have fewer than 53 bits for a while.
+        #[expect(clippy::cast_precision_loss, reason = "see above")]
+        let value = *at as f64;
+        Series { doc: &EXPIRY, labels: by_server(key), value }
+    });
+    let times =
+        exposed.times.iter().map(|(key, took)| Series { doc: &TIME, labels: by_server(key), value: *took });
+    drift.chain(serials).chain(expiries).chain(times).collect()
 }

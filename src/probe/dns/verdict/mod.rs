@@ -1,11 +1,14 @@
 //! Thinks: a list of small functions, each of which looks at the facts for one kind of thing.
 
+pub mod aliases;
 pub mod consensus;
 pub mod declared;
+pub mod dnssec;
 pub mod drift;
 pub mod exposed;
 pub mod health;
 pub mod reach;
+pub mod soa;
 pub mod views;
 pub mod watched;
 
@@ -34,7 +37,17 @@ pub struct Case<'a> {
 type Look = fn(&Case<'_>, &mut Memory) -> Vec<Finding>;
 
 /// Everything that is looked at. Each look writes only its own part of the memory.
-const LOOKS: &[Look] = &[reach::look, views::look, health::look, declared::look, drift::look, exposed::look];
+const LOOKS: &[Look] = &[
+    reach::look,
+    views::look,
+    health::look,
+    soa::look,
+    aliases::look,
+    declared::look,
+    drift::look,
+    dnssec::look,
+    exposed::look,
+];
 
 /// All that is found, and what is to be remembered.
 pub fn judge(case: &Case<'_>) -> (Vec<Finding>, Memory) {
