@@ -104,6 +104,10 @@ pub struct Finding {
 impl Finding {
     /// The key of evidence that [`Finding::transcript`] reads.
     pub const TRANSCRIPT: &'static str = "transcript";
+    /// The key of evidence whose lines say what is gone (`- `) and what is there instead (`+ `).
+    pub const DIFF: &'static str = "diff";
+    /// The key of evidence whose lines say who sees what.
+    pub const VANTAGES: &'static str = "vantages";
 
     /// A measured finding with the severity, `broken` and reference its documentation states.
     pub fn of(doc: &'static FindingDoc, subject: impl Into<String>, summary: impl Into<String>) -> Self {
@@ -129,7 +133,12 @@ impl Finding {
     /// What was sent (`> `), what came (`< `) and a command that repeats it (`$ `), a line each, where
     /// the evidence holds them.
     pub fn transcript(&self) -> impl Iterator<Item = &str> {
-        let lines = self.evidence.get(Self::TRANSCRIPT).and_then(Value::as_array);
+        self.lines(Self::TRANSCRIPT)
+    }
+
+    /// The lines that the evidence holds under a key.
+    pub fn lines(&self, key: &str) -> impl Iterator<Item = &str> {
+        let lines = self.evidence.get(key).and_then(Value::as_array);
         lines.into_iter().flatten().filter_map(Value::as_str)
     }
 

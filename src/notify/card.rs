@@ -19,6 +19,8 @@ const SUBJECT: usize = 200;
 const LINE: usize = 500;
 /// The most findings of one notice that are listed one by one.
 const FINDINGS: usize = 10;
+/// The most lines of what changed, and of who sees what.
+const COMPARED: usize = 8;
 /// The most lines of a transcript for each direction.
 const TRANSCRIPT: usize = 8;
 /// The most notices of one message that are told in full; the rest is named in one line each.
@@ -250,6 +252,7 @@ fn facts(notification: &Notification, notice: &Notice) -> Vec<(&'static str, Str
             facts.push(("Evidence", evidence));
         }
         facts.extend(exchange(finding));
+        facts.extend(comparison(finding));
         if let Some(reference) = &finding.reference {
             facts.push(("Reference", reference.to_string()));
         }
@@ -354,12 +357,23 @@ fn exchange(finding: &Finding) -> Vec<(&'static str, String)> {
     sent.map(labelled("Sent")).chain(came.map(labelled("Answer"))).collect()
 }
 
+/// What changed, and who sees what.
+pub fn comparison(finding: &Finding) -> Vec<(&'static str, String)> {
+    let lines = |label: &'static str, key: &str| {
+        let all = finding.lines(key).map(|line| bounded(line, LINE)).collect::<Vec<_>>();
+        let more = all.len().saturating_sub(COMPARED);
+        let rest = (more > 0).then(|| (label, format!("and {more} more")));
+        all.into_iter().take(COMPARED).map(move |line| (label, line)).chain(rest).collect::<Vec<_>>()
+    };
+    [lines("Change", Finding::DIFF), lines("Seen", Finding::VANTAGES)].concat()
+}
+
 /// The facts behind a finding in one line, in the order of the judge.
 pub fn evidence(finding: &Finding) -> String {
     let parts: Vec<String> = finding
         .evidence
         .iter()
-        .filter(|(key, _)| *key != Finding::TRANSCRIPT)
+        .filter(|(key, _)| ![Finding::TRANSCRIPT, Finding::DIFF, Finding::VANTAGES].contains(&key.as_str()))
         .take(12)
         .map(|(key, value)| format!("{key} {}", bounded(&plain(value), 120)))
         .collect();
@@ -516,6 +530,22 @@ mod tests {
 
         Dashboard: https://status.acme.example
         "#);
+    }
+
+    #[test]
+    fn what_changed_and_who_sees_it_stand_in_lines_of_their_own() {
+        let mut opened = notice(Reason::Opened);
+        let seen: Vec<String> = (0..10).map(|n| format!("ns{n} 192.0.2.{n}: 192.0.2.2")).collect();
+        opened.incident.findings =
+            vec![finding().with("diff", vec!["- 192.0.2.1", "+ 192.0.2.2"]).with("vantages", seen)];
+        let card = card(vec![opened]);
+        let of = |label: &str| {
+            let own = card.items[0].facts.iter().filter(|(known, _)| *known == label);
+            own.map(|(_, line)| line.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!(of("Change"), ["- 192.0.2.1", "+ 192.0.2.2"]);
+        assert_eq!((of("Seen").len(), of("Seen")[8]), (9, "and 2 more"));
+        assert_eq!(of("Evidence"), ["status 502, phase ttfb, address 192.0.2.7:443"]);
     }
 
     #[test]

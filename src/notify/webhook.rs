@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use super::card;
 use super::registry::{ChannelType, Problem};
 use super::{HttpTarget, Notifier, Transport};
-use crate::model::{HttpMessage, Labels, Notice, Notification, Outgoing, Reason, Secret, Severity, Text};
+use crate::model::{
+    Finding, HttpMessage, Labels, Notice, Notification, Outgoing, Reason, Secret, Severity, Text,
+};
 
 /// A webhook channel.
 pub struct Webhook {
@@ -230,17 +232,19 @@ fn alert(notice: &Notice, mut labels: Labels, ended: Option<Timestamp>, external
     }
 }
 
+/// A line for the finding, and those of what changed and who sees what.
+fn described(finding: &Finding) -> Vec<String> {
+    let line = match card::evidence(finding) {
+        evidence if evidence.is_empty() => format!("{}: {}", finding.subject, finding.summary),
+        evidence => format!("{}: {} ({evidence})", finding.subject, finding.summary),
+    };
+    let compared = card::comparison(finding).into_iter().map(|(_, line)| format!("    {line}"));
+    std::iter::once(card::bounded(&line, 1000)).chain(compared).collect()
+}
+
 fn annotations(notice: &Notice, base: &str) -> Labels {
     let findings = &notice.incident.findings;
-    let description: Vec<String> = findings
-        .iter()
-        .take(10)
-        .map(|finding| match card::evidence(finding) {
-            evidence if evidence.is_empty() => format!("{}: {}", finding.subject, finding.summary),
-            evidence => format!("{}: {} ({evidence})", finding.subject, finding.summary),
-        })
-        .map(|line| card::bounded(&line, 1000))
-        .collect();
+    let description: Vec<String> = findings.iter().take(10).flat_map(described).collect();
     let mut annotations = Labels::from([("summary".to_owned(), card::bounded(&card::summary(notice), 500))]);
     annotations.insert("description".into(), description.join("\n"));
     annotations.insert("runbook_url".into(), format!("{base}/"));
@@ -290,7 +294,7 @@ mod tests {
 
     use super::*;
 
-    use crate::model::{CheckId, Finding, Incident, IncidentId};
+    use crate::model::{CheckId, Incident, IncidentId};
 
     fn notice(reason: Reason) -> Notice {
         let check = CheckId::from("acme/home");
