@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::verdict::exposed::Exposed;
 use super::verdict::views::Views;
-use crate::judge::drift::State;
+use crate::judge::drift::{State, Ttl};
 
 /// What is remembered.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -16,6 +16,8 @@ pub struct Memory {
     pub views: Views,
     /// How each record set was, by its key.
     pub sets: BTreeMap<String, State>,
+    /// How long each may be kept by others.
+    pub ttls: BTreeMap<String, Ttl>,
     /// The zone was signed, and its parent said so.
     pub secure: bool,
     /// What is exposed.

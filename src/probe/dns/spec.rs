@@ -1,6 +1,7 @@
 //! The settings of the kind.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -12,6 +13,7 @@ use crate::formats::dns::written::comparable;
 use crate::formats::dns::{Name, RecordType};
 use crate::judge::Pattern;
 use crate::judge::drift::{Announced, Expectation};
+use crate::model::HumanDuration;
 
 /// One zone: its registry, its authorities and the resolvers people use, against what was declared.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -86,6 +88,8 @@ pub struct RecordSpec {
     pub kind: Type,
     /// What it should be.
     pub expect: Expectation,
+    /// How long others may keep it at least.
+    pub min_ttl: Option<Duration>,
 }
 
 /// One record set and what it should be: one of the expectations.
@@ -115,6 +119,8 @@ struct WrittenRecord {
     /// Looked at, never judged.
     #[serde(default)]
     unmanaged: bool,
+    /// Others may keep it for at least so long; a shorter TTL is a warning.
+    min_ttl: Option<HumanDuration>,
     /// Learned like the record sets of the apex, for a person to approve.
     #[serde(default)]
     learned: bool,
@@ -142,7 +148,8 @@ impl TryFrom<WrittenRecord> for RecordSpec {
         let (Some(expect), None) = (all.next(), all.next()) else {
             return Err(ONE.to_owned());
         };
-        Ok(Self { name: written.name, kind: written.kind, expect })
+        let min_ttl = written.min_ttl.map(|HumanDuration(least)| least);
+        Ok(Self { name: written.name, kind: written.kind, expect, min_ttl })
     }
 }
 

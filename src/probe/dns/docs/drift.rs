@@ -2,7 +2,7 @@
 
 use crate::model::finding::{doc, remark};
 use crate::model::{FindingDoc, Severity};
-use Severity::{Critical, Error, Info, Notice};
+use Severity::{Critical, Error, Info, Notice, Warning};
 
 pub const DRIFT: FindingDoc = remark(
     "dns.drift",
@@ -76,6 +76,36 @@ pub const BASELINES_UNREAD: FindingDoc = remark(
     "RFC 1034 section 3.6",
 );
 
+pub const TTL_CHANGED: FindingDoc = remark(
+    "dns.ttl_changed",
+    Notice,
+    [
+        "The time for which others may keep a record set is four times what it was, or a quarter, at five looks.",
+        "Somebody prepares a change, or changes will take longer to arrive.",
+        "Nothing, if it is meant; after a while it counts as usual.",
+    ],
+    "RFC 1035 section 3.2.1",
+);
+pub const TTL_LOW: FindingDoc = remark(
+    "dns.ttl_low",
+    Warning,
+    [
+        "The time for which others may keep a record set is below `min_ttl`, at five looks.",
+        "Resolvers ask more often, and an outage of the name servers is felt sooner.",
+        "Raise the TTL again, or lower `min_ttl`.",
+    ],
+    "RFC 1912 section 2.2",
+);
+
 /// All of them.
-pub const FINDINGS: &[FindingDoc] =
-    &[DRIFT, SUSPECTED, UNAPPROVED_CHANGE, MASS_CHANGE, TO_APPROVE, ANNOUNCED_MISSED, BASELINES_UNREAD];
+pub const FINDINGS: &[FindingDoc] = &[
+    DRIFT,
+    SUSPECTED,
+    UNAPPROVED_CHANGE,
+    MASS_CHANGE,
+    TO_APPROVE,
+    ANNOUNCED_MISSED,
+    BASELINES_UNREAD,
+    TTL_CHANGED,
+    TTL_LOW,
+];

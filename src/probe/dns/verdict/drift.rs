@@ -123,7 +123,7 @@ impl Seen {
 }
 
 /// The longest time to live that those who know give the set.
-fn ttl(facts: &Facts, question: &Question) -> Duration {
+pub(super) fn ttl(facts: &Facts, question: &Question) -> Duration {
     let answers = facts.knowing(question);
     let answers = answers.iter().filter_map(|server| server.answer(&question.name, question.kind));
     let own = answers.flat_map(|answer| &answer.answers).filter(|record| record.name == question.name);

@@ -9,6 +9,7 @@ pub mod exposed;
 pub mod health;
 pub mod reach;
 pub mod soa;
+pub mod ttl;
 pub mod views;
 pub mod watched;
 
@@ -45,6 +46,7 @@ const LOOKS: &[Look] = &[
     aliases::look,
     declared::look,
     drift::look,
+    ttl::look,
     dnssec::look,
     exposed::look,
 ];

@@ -290,3 +290,23 @@ async fn a_pool_that_is_served_in_turns_does_not_drift_in_a_hundred_runs() {
     }
     assert_eq!(check.standing(&spec.unwrap(), "www.acme.example. A").standing, Standing::Same);
 }
+
+#[tokio::test]
+async fn a_time_to_live_below_what_is_declared_is_told_after_five_looks() {
+    let records = zone(&["192.0.2.1"], vec![]);
+    for (least, told) in [("5m", false), ("1h", true)] {
+        let settings =
+            json!({ "records": [{ "name": "www", "type": "A", "learned": true, "min_ttl": least }] });
+        let (spec, facts) = look(&settings, records.clone(), records.clone(), records.clone()).await;
+        let mut past = Past::of(Memory::default());
+        let mut low = Vec::new();
+        for _ in 0..5 {
+            let judged = Dns::judge(&spec, &facts, &past, Timestamp::UNIX_EPOCH);
+            low.push(of(&judged.findings, "dns.ttl_low").first().map(|one| one.summary.clone()));
+            past = Past::of(judged.memory);
+        }
+        assert!(low[..4].iter().all(Option::is_none), "{low:?}");
+        let summary = told.then(|| "others may keep it for 300 s, less than 3600 s".to_owned());
+        assert_eq!(low[4], summary, "{least}");
+    }
+}
