@@ -165,13 +165,13 @@ fn checks(globs: &[String], config: &ConfigPath) -> Result<Vec<Arc<PlannedCheck>
     let some = !plan.checks.is_empty();
     let checks: Vec<_> = plan.checks.into_iter().filter(|check| check.probe.learns()).collect();
     if checks.is_empty() {
-        let of = if globs.is_empty() {
-            "of the config".to_owned()
-        } else {
-            format!("that matches {}", globs.join(" "))
-        };
-        let why = if some { "compares anything with what was approved" } else { "is there" };
-        return Err(Failure::usage(format!("no check {of} {why}")));
+        return Err(Failure::usage(match (globs, some) {
+            ([], _) => "no check of the config compares anything with what was approved".to_owned(),
+            (globs, true) => {
+                format!("nothing that matches {} is compared with what was approved", globs.join(" "))
+            }
+            (globs, false) => format!("no check matches {}", globs.join(" ")),
+        }));
     }
     Ok(checks)
 }

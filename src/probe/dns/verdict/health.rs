@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Case;
+use super::takeover::{self, Service};
 use super::views::{Views, soa};
 use crate::formats::dns::{Data, Outcome, Rcode, RecordType};
 use crate::model::{Finding, Severity};
@@ -159,11 +160,20 @@ fn targets(facts: &Facts) -> Vec<Finding> {
         let keys: Vec<String> = target.of.iter().map(Question::key).collect();
         let subject = format!("{} -> {}", keys.join(", "), target.name);
         if matches!(answer.outcome(&asked.question), Outcome::NxDomain) {
-            let summary = format!("{} leads to {}, which does not exist", keys.join(", "), target.name);
+            let service = takeover::service(&target.name);
+            let door = match service {
+                Some(Service { name, claimable: true }) => format!("; anybody can have that name at {name}"),
+                Some(Service { name, claimable: false }) => format!("; {name} gives no name away twice"),
+                None => String::new(),
+            };
+            let summary = format!("{} leads to {}, which does not exist{door}", keys.join(", "), target.name);
             let mut finding = Finding::of(&docs::DANGLING, subject, summary);
             // An alias or a server is taken over with the name; mail is lost.
             finding.severity =
                 target.of.iter().map(|of| of_target(of.kind)).max().unwrap_or(finding.severity);
+            if service.is_some_and(|service| !service.claimable) {
+                finding.severity = finding.severity.min(Severity::Warning);
+            }
             findings.push(finding);
             continue;
         }

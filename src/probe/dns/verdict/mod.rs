@@ -9,6 +9,7 @@ pub mod exposed;
 pub mod health;
 pub mod reach;
 pub mod soa;
+mod takeover;
 pub mod ttl;
 pub mod views;
 pub mod watched;

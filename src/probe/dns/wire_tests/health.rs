@@ -53,6 +53,22 @@ async fn a_record_that_leads_to_nothing_is_an_open_door() {
 }
 
 #[tokio::test]
+async fn a_free_name_at_a_service_is_an_open_door_if_anybody_can_have_it() {
+    let settings = json!({ "records": [{ "name": "shop", "type": "CNAME", "unmanaged": true }] });
+    for (target, severity, words) in [
+        ("acme.azurewebsites.net.", Severity::Critical, "anybody can have that name at Microsoft Azure"),
+        ("acme.eu-west-1.elb.amazonaws.com.", Severity::Warning, "gives no name away twice"),
+    ] {
+        let records = || zone(&["192.0.2.1"], vec![to("shop.acme.example.", RecordType::CNAME, target)]);
+        let seen = look(&settings, records(), records(), records()).await;
+        let found = Runs::default().at(0, &seen);
+        let dangling = of(&found, "dns.dangling");
+        assert_eq!((dangling.len(), dangling[0].severity), (1, severity), "{found:#?}");
+        assert!(dangling[0].summary.contains(words), "{}", dangling[0].summary);
+    }
+}
+
+#[tokio::test]
 async fn mail_that_leads_to_an_alias_is_told() {
     let more = vec![
         mx(ZONE, "post.acme.example."),
