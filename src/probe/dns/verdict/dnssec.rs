@@ -42,7 +42,9 @@ pub fn look(case: &Case<'_>, memory: &mut Memory) -> Vec<Finding> {
     let served: Vec<Served> = chain::served(case.facts, now);
     memory.exposed.expire(expiries(&served));
     let mut findings = Vec::new();
-    let was_secure = case.spec.signed.unwrap_or(case.memory.secure);
+    let remembered = case.memory.secure && case.memory.exposed.is_of(&case.facts.zone);
+    let was_secure = case.spec.signed.unwrap_or(remembered);
+    memory.secure = remembered;
     match &delegation {
         Delegation::Secure(keys) => {
             memory.secure = true;

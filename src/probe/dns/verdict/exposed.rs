@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Case;
-use crate::formats::dns::{Data, RecordType};
+use crate::formats::dns::{Data, Name, RecordType};
 use crate::model::{Finding, Series, SeriesDoc};
 use crate::probe::dns::facts::{Asked, Authority, Facts, Question, Resolver};
 use crate::probe::dns::memory::Memory;
@@ -45,6 +45,12 @@ impl Exposed {
     /// Forgets record sets of former settings.
     pub fn forget_records(&mut self) {
         self.records.clear();
+    }
+
+    /// Whether what is remembered is of this zone, as far as that is known: the settings may have named
+    /// another one.
+    pub fn is_of(&self, zone: &Name) -> bool {
+        self.zone.is_empty() || self.zone == zone.without_dot()
     }
 
     /// Keeps when the first signature expires, by server and address.

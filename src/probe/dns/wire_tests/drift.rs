@@ -310,3 +310,17 @@ async fn a_time_to_live_below_what_is_declared_is_told_after_five_looks() {
         assert_eq!(low[4], summary, "{least}");
     }
 }
+
+#[tokio::test]
+async fn a_check_that_is_pointed_at_another_zone_does_not_miss_the_keys_of_the_old_one() {
+    let (spec, facts) = both(zone(&["192.0.2.1"], vec![])).await;
+    let lost = |findings: &[Finding]| !of(findings, "dns.dnssec_lost").is_empty();
+    let first = Dns::judge(&spec, &facts, &Past::of(Memory::default()), Timestamp::UNIX_EPOCH);
+    let secure = Memory { secure: true, ..first.memory };
+    let same = Dns::judge(&spec, &facts, &Past::of(secure.clone()), Timestamp::UNIX_EPOCH);
+    assert!(lost(&same.findings));
+    let mut other = facts;
+    other.zone = name("other.example.");
+    let moved = Dns::judge(&spec, &other, &Past::of(secure), Timestamp::UNIX_EPOCH);
+    assert!(!lost(&moved.findings) && !moved.memory.secure, "{:#?}", moved.findings);
+}
