@@ -9,6 +9,7 @@ pub mod har;
 pub mod hsts;
 pub mod rdap;
 pub mod set_cookie;
+pub mod spf;
 pub mod starttls;
 pub mod tls;
 pub mod tlsa;

@@ -4,6 +4,7 @@
 mod body;
 pub mod drift;
 mod json;
+pub mod spf;
 mod status;
 mod text;
 
