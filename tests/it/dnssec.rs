@@ -38,8 +38,13 @@ fn unsigned(serial: u32) -> String {
 impl Scene {
     /// The zone as each authority has it, and the DS records of the parent.
     fn new(zones: [&str; 2], ds: &[String]) -> Self {
+        Self::with(zones, &[], ds)
+    }
+
+    /// The same, with more zones at both authorities.
+    fn with(zones: [&str; 2], more: &[(&str, &str)], ds: &[String]) -> Self {
         let port = free_port();
-        let at = |host, text: &str| Served::start(on(host, port), &[("acme.example", text)]);
+        let at = |host, text| Served::start(on(host, port), &[&[("acme.example", text)], more].concat());
         let authorities = [at([127, 0, 1, 2], zones[0]), at([127, 0, 2, 3], zones[1])];
         let records: String = ds.iter().map(|ds| format!("acme.example DS {ds}\n")).collect();
         let root = format!(
@@ -234,4 +239,25 @@ async fn old_algorithms_short_keys_and_odd_nsec3_are_told() {
     let ids: Vec<&str> = found.iter().map(|one| one.id.as_str()).collect();
     assert!(ids.contains(&"dns.dnssec_algorithm") && ids.contains(&"dns.nsec3_parameters"), "{found:#?}");
     assert!(!ids.contains(&"dns.dnssec_bogus") && !ids.contains(&"dns.dnssec_server"), "{found:#?}");
+}
+
+#[tokio::test]
+async fn a_child_zone_at_the_same_servers_is_judged_by_its_own_keys_or_by_none() {
+    if skipped("a_child_zone_at_the_same_servers_is_judged_by_its_own_keys_or_by_none") {
+        return;
+    }
+    let child = "$TTL 60\n@ SOA ns1.acme.example. root.acme.example. 1 7200 900 1209600 60\n\
+                 @ NS ns1.acme.example.\n@ NS ns2.acme.example.\nx A 192.0.2.8\n";
+    let own = Signer::new("sub.acme.example", &[]);
+    let signed_child = own.signed(child, 0);
+    let of_child = own.ds().remove(0);
+    for (text, ds) in [(child, String::new()), (&signed_child, format!("sub DS {of_child}\n"))] {
+        let signer = Signer::new("acme.example", &[]);
+        let delegated = format!("{}sub NS ns1\nsub NS ns2\n{ds}", unsigned(1));
+        let zone = signer.signed(&delegated, 0);
+        let mut scene = Scene::with([&zone, &zone], &[("sub.acme.example", text)], &signer.ds());
+        scene.more = json!({ "records": [{ "name": "x.sub", "type": "A", "unmanaged": true }] });
+        let (found, _) = scene.look(Memory::default()).await;
+        assert_eq!(lines(&found), [""; 0], "{found:#?}");
+    }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::formats::dns::{Data, Dnskey, Ds, Name, Outcome, Record, RecordType, Rrsig};
 use crate::formats::dnssec::{Checked, is_zone_key, key_tag, matches, set, time, verify};
-use crate::probe::dns::facts::{Answer, Authority, Facts};
+use crate::probe::dns::facts::{Answer, Asked, Authority, Facts, Resolver};
 
 /// What one authority serves.
 pub struct Served<'a> {
@@ -60,12 +60,13 @@ fn of<'a>(facts: &'a Facts, authority: &'a Authority, now: i64) -> Served<'a> {
             _ => None,
         })
         .collect();
-    let sets = if keys.is_empty() { Vec::new() } else { sets(zone, authority, &keys, now) };
+    let sets = if keys.is_empty() { Vec::new() } else { sets(facts, authority, &keys, now) };
     Served { place: authority.server.place(), keys, answer, sets }
 }
 
 /// Every set of the zone in the answers with authority.
-fn sets<'a>(zone: &Name, authority: &'a Authority, keys: &[&Dnskey], now: i64) -> Vec<Set<'a>> {
+fn sets<'a>(facts: &Facts, authority: &'a Authority, keys: &[&Dnskey], now: i64) -> Vec<Set<'a>> {
+    let zone = &facts.zone;
     let answers = authority.server.asked.iter().filter_map(|asked| asked.answer.as_ref());
     let whole = answers.filter(|answer| answer.authoritative && !answer.is_partial());
     let mut seen = BTreeSet::new();
@@ -73,12 +74,38 @@ fn sets<'a>(zone: &Name, authority: &'a Authority, keys: &[&Dnskey], now: i64) -
     for answer in whole {
         for record in answer.answers.iter().filter(|record| record.kind != RecordType::RRSIG) {
             let fresh = record.name.is_within(zone) && seen.insert((record.name.to_lowercase(), record.kind));
-            if fresh {
+            if fresh && !is_of_child(facts, answer, record) {
                 sets.push(checked(zone, answer, record, keys, now));
             }
         }
     }
     sets
+}
+
+/// Whether a set belongs to a zone below this one that the same server serves: another zone signed it, or
+/// it is not signed and a resolver that validates found that to be right.
+fn is_of_child(facts: &Facts, answer: &Answer, record: &Record) -> bool {
+    if record.name == facts.zone {
+        return false;
+    }
+    let (signatures, _) = set(&answer.answers, &record.name, record.kind);
+    let below =
+        |signature: &&Rrsig| signature.signer.is_within(&facts.zone) && signature.signer != facts.zone;
+    if signatures.iter().any(below) {
+        return true;
+    }
+    let validates = |resolver: &&Resolver| {
+        let checked = |asked: &Asked| asked.answer.as_ref().is_some_and(|answer| answer.authentic_data);
+        resolver.asked.iter().any(checked)
+    };
+    let takes_it = |resolver: &Resolver| {
+        let own =
+            resolver.asked.iter().filter(|asked| !asked.unchecked && asked.question.name == record.name);
+        own.filter_map(|asked| Some((asked, asked.answer.as_ref()?))).any(|(asked, answer)| {
+            answer.outcome(&asked.question) == Outcome::Records && !answer.authentic_data
+        })
+    };
+    signatures.is_empty() && facts.resolvers.iter().filter(validates).any(takes_it)
 }
 
 fn checked<'a>(zone: &Name, answer: &'a Answer, record: &'a Record, keys: &[&Dnskey], now: i64) -> Set<'a> {
