@@ -40,7 +40,7 @@ pub fn look(case: &Case<'_>, memory: &mut Memory) -> Vec<Finding> {
         let own = decisions(baselines, &set.question);
         let outcome = seen.step(case, &set, &state, &own);
         decided += usize::from(outcome.decided);
-        changed += usize::from(matches!(&outcome.stand, Stand::Changed(changed) if changed.decided));
+        changed += usize::from(outcome.state.drifted);
         provisional += usize::from(outcome.stand == Stand::Provisional);
         if let Some(drifted) = outcome.exposed() {
             memory.exposed.record(&set.question, drifted);

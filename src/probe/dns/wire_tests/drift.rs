@@ -248,6 +248,7 @@ async fn a_zone_that_is_something_else_altogether_is_told_as_that() {
     let mut check = Check::approved(&was);
     let moved: Vec<Entry> = (0..8).map(|n| a(&format!("h{n}.acme.example."), "198.51.100.1")).collect();
     let now = of_hosts(moved).await;
+    assert!(of(&check.run(&now), "dns.mass_change").is_empty(), "one look may be a slip");
     let found = check.run(&now);
     let mass = of(&found, "dns.mass_change");
     assert_eq!(mass.len(), 1);
