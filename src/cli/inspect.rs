@@ -3,6 +3,7 @@
 mod cert;
 mod chain;
 mod dns;
+mod spf;
 mod tree;
 mod zone;
 
@@ -28,6 +29,9 @@ pub enum InspectCommand {
     /// Look at a zone once: its delegation, every authority, the resolvers
     #[command(after_help = super::JUDGED)]
     Zone(zone::ZoneArgs),
+    /// Judge a domain's SPF record, or what it says of one sender
+    #[command(after_help = super::JUDGED)]
+    Spf(spf::SpfArgs),
     /// Judge a chain of certificates from files, at any instant
     #[command(after_help = super::JUDGED)]
     Chain(chain::ChainArgs),
@@ -53,6 +57,7 @@ pub async fn inspect(command: InspectCommand) -> Answer {
         InspectCommand::Cert(args) => cert::inspect(*args).await,
         InspectCommand::Dns(args) => dns::inspect(args).await,
         InspectCommand::Zone(args) => zone::inspect(args).await,
+        InspectCommand::Spf(args) => spf::inspect(args).await,
         InspectCommand::Chain(args) => chain::inspect(&args),
     }
 }

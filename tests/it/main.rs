@@ -18,6 +18,7 @@ mod faults;
 mod import;
 mod inspect_cert;
 mod inspect_dns;
+mod inspect_spf;
 mod journeys;
 mod journeys_docs;
 mod journeys_secrets;

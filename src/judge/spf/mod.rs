@@ -2,6 +2,7 @@
 //! answers questions to the DNS.
 
 mod expand;
+pub mod findings;
 mod names;
 mod trace;
 mod walk;
@@ -9,6 +10,7 @@ mod walk;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use futures_util::future::BoxFuture;
+use serde::Serialize;
 
 pub use self::trace::{Node, Step};
 use self::walk::Walk;
@@ -57,7 +59,8 @@ pub struct Sender<'a> {
 }
 
 /// The answer (section 2.6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the names are those of the standard")]
 pub enum Verdict {
     None,

@@ -1,9 +1,11 @@
 //! What was asked for on the way, as a tree.
 
+use serde::Serialize;
+
 use super::Verdict;
 
 /// A domain whose record was looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Node {
     /// The domain.
     pub domain: String,
@@ -14,7 +16,7 @@ pub struct Node {
 }
 
 /// A term that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Step {
     /// As written.
     pub term: String,
@@ -23,6 +25,7 @@ pub struct Step {
     /// Lookups that it and what is behind it cost.
     pub lookups: usize,
     /// What is behind it: of include and redirect.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub behind: Option<(Node, Verdict)>,
 }
 
