@@ -4,7 +4,6 @@
 mod body;
 pub mod drift;
 mod json;
-pub mod spf;
 mod status;
 mod text;
 

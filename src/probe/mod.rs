@@ -8,6 +8,7 @@ pub mod certificate;
 pub mod dns;
 pub mod http;
 pub mod journey;
+pub mod mail;
 pub mod registration;
 mod registry;
 pub mod web;

@@ -15,9 +15,9 @@ use super::{TIMEOUT, tree};
 use crate::app;
 use crate::clock::{Clock as _, SystemClock};
 use crate::formats::dns::Name;
-use crate::judge::spf::findings::{lines, of_record, of_sender};
-use crate::judge::spf::{Checked, Node, Sender, Verdict as Spf, check_host};
 use crate::model::{Cause, CheckId, Finding, Outcome, Timings, Verdict};
+use crate::probe::mail::spf::findings::{lines, of_record, of_sender};
+use crate::probe::mail::spf::{Checked, Node, Sender, Verdict as Spf, check_host};
 
 #[derive(Args)]
 pub struct SpfArgs {

@@ -9,8 +9,8 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use crate::formats::dns::{Data, Name, Rcode, Record, RecordType};
-use crate::judge::spf::{Resolver, Temporary};
 use crate::net::Net;
+use crate::probe::mail::spf::{Resolver, Temporary};
 
 /// By the resolvers of a config or of the command line.
 pub struct OfNet {

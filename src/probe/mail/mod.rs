@@ -1,0 +1,3 @@
+//! Whether a domain's mail authenticates, judged as receivers judge it; a folder for each standard.
+
+pub mod spf;
