@@ -1,7 +1,5 @@
 //! `portalwatch inspect spf`: a domain's record as receivers read it, or what they say of one sender.
 
-mod resolver;
-
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::Instant;
@@ -9,7 +7,6 @@ use std::time::Instant;
 use clap::Args;
 use serde::Serialize;
 
-use self::resolver::OfNet;
 use super::super::{Answer, Failure, Format, Overrides, print};
 use super::{TIMEOUT, tree};
 use crate::app;
@@ -17,7 +14,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::formats::dns::Name;
 use crate::model::{Cause, CheckId, Finding, Outcome, Timings, Verdict};
 use crate::probe::mail::spf::findings::{lines, of_record, of_sender};
-use crate::probe::mail::spf::{Checked, Node, Sender, Verdict as Spf, check_host};
+use crate::probe::mail::spf::{Checked, Node, OfNet, Sender, Verdict as Spf, check_host};
 
 #[derive(Args)]
 pub struct SpfArgs {

@@ -4,6 +4,7 @@
 mod expand;
 pub mod findings;
 mod names;
+mod of_net;
 mod trace;
 mod walk;
 
@@ -12,6 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 
+pub use self::of_net::OfNet;
 pub use self::trace::{Node, Step};
 use self::walk::Walk;
 use crate::formats::spf::Qualifier;

@@ -8,14 +8,17 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
+use super::{Resolver, Temporary};
 use crate::formats::dns::{Data, Name, Rcode, Record, RecordType};
 use crate::net::Net;
-use crate::probe::mail::spf::{Resolver, Temporary};
 
 /// By the resolvers of a config or of the command line.
 pub struct OfNet {
+    /// Asks.
     pub net: Arc<Net>,
+    /// Whom, as written in a config.
     pub resolvers: Vec<String>,
+    /// Bounds one question.
     pub timeout: Duration,
 }
 
