@@ -6,6 +6,7 @@ mod terms;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 pub use self::macros::{Macro, MacroString, Part};
+pub use super::Fault;
 
 /// A record, its terms in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,16 +84,6 @@ impl Mechanism {
     pub const fn looks_up(&self) -> bool {
         !matches!(self, Self::All | Self::Ip4 { .. } | Self::Ip6 { .. })
     }
-}
-
-/// What is wrong with a record, and where.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("at byte {at}: {why}")]
-pub struct Fault {
-    /// The byte, from 0.
-    pub at: usize,
-    /// What is wrong and what would be right.
-    pub why: String,
 }
 
 /// Whether a TXT record is one of SPF (section 4.5).

@@ -123,6 +123,18 @@ pub fn rsa_modulus(spki: &[u8]) -> Option<&[u8]> {
     Some(Reader::new(der::only(key, SEQUENCE, WHAT).ok()?.value).expect(INTEGER, WHAT).ok()?.value)
 }
 
+/// The size of an RSA key that stands in a `SubjectPublicKeyInfo`, or bare as an `RSAPublicKey`.
+///
+/// # Errors
+/// It is neither.
+pub fn rsa_bits(key: &[u8]) -> Result<u32, Malformed> {
+    match super::spki_parts(key) {
+        Ok((_, bare)) => rsa(bare),
+        Err(_) => rsa(key),
+    }
+    .map(|(bits, _)| bits)
+}
+
 /// The size of the modulus and the exponent. A modulus that lacks the zero before its first bit
 /// counts as the number that was meant.
 fn rsa(key: &[u8]) -> Result<(u32, Option<u64>), Malformed> {

@@ -25,7 +25,7 @@ pub use crl::Crl;
 pub use der::Malformed;
 pub use extensions::{Extensions, oid};
 pub use general::GeneralName;
-pub use key::{Hash, Key, KeyKind, Signature};
+pub use key::{Hash, Key, KeyKind, Signature, rsa_bits};
 pub use name::Name;
 pub use time::Moment;
 
