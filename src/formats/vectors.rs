@@ -5,18 +5,23 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 /// The cases of a table; none, and a line that says so, where the tables are not there.
-#[expect(clippy::disallowed_methods, reason = "where the tables are is for whoever runs the tests")]
 pub fn cases(file: &str, test: &str) -> Vec<Value> {
+    let Some(table) = table(file, test) else { return Vec::new() };
+    let cases = table["cases"].as_array().unwrap().clone();
+    assert!(!cases.is_empty(), "{file}");
+    cases
+}
+
+/// A whole table.
+#[expect(clippy::disallowed_methods, reason = "where the tables are is for whoever runs the tests")]
+pub fn table(file: &str, test: &str) -> Option<Value> {
     let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/vectors");
     let folder = std::env::var_os("PORTALWATCH_VECTORS").map_or_else(beside, PathBuf::from);
     let Ok(text) = std::fs::read_to_string(folder.join(file)) else {
         println!("skipped: {test}: no {file} in {}", folder.display());
-        return Vec::new();
+        return None;
     };
-    let table: Value = serde_json::from_str(&text).unwrap();
-    let cases = table["cases"].as_array().unwrap().clone();
-    assert!(!cases.is_empty(), "{file}");
-    cases
+    Some(serde_json::from_str(&text).unwrap())
 }
 
 /// Whether `said` is what a case expects, or one of several answers that it allows.

@@ -54,8 +54,9 @@ struct Observation<'a> {
 pub async fn inspect(args: SpfArgs) -> Answer {
     let begun = Instant::now();
     let domain = args.domain.without_dot();
+    let net = app::plain_net();
     let resolver = OfNet {
-        net: app::plain_net(),
+        net: &net,
         resolvers: match args.overrides.resolver.as_slice() {
             [] => vec!["system".to_owned()],
             some => some.to_vec(),

@@ -1,6 +1,7 @@
 //! Whether a host may send mail in the name of a domain: `check_host` (RFC 7208 section 4), over whatever
 //! answers questions to the DNS.
 
+mod authorized;
 mod expand;
 pub mod findings;
 mod names;
@@ -11,8 +12,9 @@ mod walk;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use futures_util::future::BoxFuture;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+pub use self::authorized::{Authorized, authorized};
 pub use self::of_net::OfNet;
 pub use self::trace::{Node, Step};
 use self::walk::Walk;
@@ -61,7 +63,7 @@ pub struct Sender<'a> {
 }
 
 /// The answer (section 2.6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the names are those of the standard")]
 pub enum Verdict {
@@ -99,7 +101,7 @@ impl Verdict {
 }
 
 /// What came of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checked {
     /// The answer.
     pub verdict: Verdict,

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -13,16 +12,16 @@ use crate::formats::dns::{Data, Name, Rcode, Record, RecordType};
 use crate::net::Net;
 
 /// By the resolvers of a config or of the command line.
-pub struct OfNet {
+pub struct OfNet<'n> {
     /// Asks.
-    pub net: Arc<Net>,
+    pub net: &'n Net,
     /// Whom, as written in a config.
     pub resolvers: Vec<String>,
     /// Bounds one question.
     pub timeout: Duration,
 }
 
-impl OfNet {
+impl OfNet<'_> {
     /// The records that a name leads to. Only an answer says that there are none.
     async fn ask(&self, name: &str, kind: RecordType, word: &'static str) -> Result<Vec<Record>, Temporary> {
         let failed = |why: String| Temporary { name: name.to_owned(), kind: word, why };
@@ -61,7 +60,7 @@ fn all<T>(records: &[Record], of: impl Fn(&Data) -> Option<T>) -> Vec<T> {
     records.iter().filter_map(|record| record.data.as_ref().ok().and_then(&of)).collect()
 }
 
-impl Resolver for OfNet {
+impl Resolver for OfNet<'_> {
     fn txt<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Vec<Vec<u8>>, Temporary>> {
         async move {
             let records = self.ask(name, RecordType::TXT, "TXT").await?;
