@@ -3,6 +3,7 @@
 mod cert;
 mod chain;
 mod dns;
+mod mail;
 mod spf;
 mod tree;
 mod zone;
@@ -32,6 +33,18 @@ pub enum InspectCommand {
     /// Judge a domain's SPF record, or what it says of one sender
     #[command(after_help = super::JUDGED)]
     Spf(spf::SpfArgs),
+    /// Look at everything about a domain's mail: SPF, DKIM, DMARC, MX, MTA-STS, TLS-RPT, DANE, BIMI
+    #[command(after_help = super::JUDGED)]
+    Mail(mail::MailArgs),
+    /// Find the DMARC policy of a domain as receivers do, and judge it
+    #[command(after_help = super::JUDGED)]
+    Dmarc(mail::DmarcArgs),
+    /// Judge the keys under a domain's DKIM selectors
+    #[command(after_help = super::JUDGED)]
+    Dkim(mail::DkimArgs),
+    /// Fetch a domain's MTA-STS policy, and hold its mail exchanges to it
+    #[command(after_help = super::JUDGED)]
+    MtaSts(mail::MtaStsArgs),
     /// Judge a chain of certificates from files, at any instant
     #[command(after_help = super::JUDGED)]
     Chain(chain::ChainArgs),
@@ -58,6 +71,10 @@ pub async fn inspect(command: InspectCommand) -> Answer {
         InspectCommand::Dns(args) => dns::inspect(args).await,
         InspectCommand::Zone(args) => zone::inspect(args).await,
         InspectCommand::Spf(args) => spf::inspect(args).await,
+        InspectCommand::Mail(args) => mail::mail(args).await,
+        InspectCommand::Dmarc(args) => mail::dmarc(args).await,
+        InspectCommand::Dkim(args) => mail::dkim(args).await,
+        InspectCommand::MtaSts(args) => mail::mta_sts(args).await,
         InspectCommand::Chain(args) => chain::inspect(&args),
     }
 }

@@ -20,7 +20,6 @@ const UNBUILT: &[&str] = &[
     "counts",
     "latency",
     "journey",
-    "mail",
     "heartbeat",
     "maintenance",
     "heartbeat_out",

@@ -25,6 +25,7 @@ mod proxy;
 mod stream;
 mod tls;
 mod tls_probe;
+mod verify;
 mod waits;
 
 use std::collections::BTreeMap;

@@ -146,7 +146,7 @@ fn build(options: &TlsOptions, alpn: Alpn) -> Result<ClientConfig, String> {
     Ok(config)
 }
 
-fn roots(options: &TlsOptions) -> Result<Arc<RootCertStore>, String> {
+pub(super) fn roots(options: &TlsOptions) -> Result<Arc<RootCertStore>, String> {
     let usual = usual_roots();
     let Some(pem) = &options.ca_pem else { return Ok(usual) };
     let mut store = RootCertStore::clone(&usual);

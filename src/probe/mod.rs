@@ -11,6 +11,7 @@ pub mod journey;
 pub mod mail;
 pub mod registration;
 mod registry;
+pub mod standing;
 pub mod web;
 
 use std::future::Future;

@@ -23,6 +23,7 @@ pub fn kinds() -> &'static [KindEntry] {
             KindEntry::of::<super::certificate::CertificateKind>(),
             KindEntry::of::<super::registration::RegistrationKind>(),
             KindEntry::of::<super::dns::Dns>(),
+            KindEntry::of::<super::mail::Mail>(),
         ]
     }
 }

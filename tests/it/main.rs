@@ -25,6 +25,7 @@ mod journeys_secrets;
 mod journeys_writes;
 mod layers;
 mod limbo;
+mod mail;
 mod metrics;
 mod peers;
 mod plans;

@@ -93,5 +93,8 @@ pub fn findings(text: &mut String, findings: &[Finding]) {
         if let Some(doc) = explain::catalogue().find(|doc| doc.id == finding.id.as_str()) {
             let _ = writeln!(text, "    {}", doc.fix);
         }
+        if let Some(record) = finding.evidence.get("publish").and_then(serde_json::Value::as_str) {
+            let _ = writeln!(text, "    publish: {}", print::one_line(record));
+        }
     }
 }

@@ -57,8 +57,7 @@ pub fn scheme(at: usize, uri: &str) -> Result<String, Fault> {
     if rest.is_empty() {
         return no("has nothing behind its scheme");
     }
-    let mut bytes = rest.bytes().enumerate();
-    while let Some((offset, byte)) = bytes.next() {
+    for (offset, byte) in rest.bytes().enumerate() {
         let place = at + scheme.len() + 1 + offset;
         match byte {
             b'%' => {

@@ -22,10 +22,19 @@ impl SmtpServer {
     pub const PASSWORD: &str = "correct-horse-battery";
 
     pub fn start() -> Self {
-        let dir = TempDir::new().unwrap();
         let authority = Authority::new();
-        let (certificate, key) = authority.issue(&["localhost", "127.0.0.1"]);
-        for (name, content) in [("ca.pem", authority.pem()), ("cert.pem", &certificate), ("key.pem", &key)] {
+        Self::certified(&authority, &authority.issue(&["localhost", "127.0.0.1"]))
+    }
+
+    /// With a certificate and its key, both PEM, of an authority.
+    pub fn certified(authority: &Authority, certified: &(String, String)) -> Self {
+        Self::at(free_port(), authority, certified)
+    }
+
+    /// The same, on a port.
+    pub fn at(port: u16, authority: &Authority, (certificate, key): &(String, String)) -> Self {
+        let dir = TempDir::new().unwrap();
+        for (name, content) in [("ca.pem", authority.pem()), ("cert.pem", certificate), ("key.pem", key)] {
             std::fs::write(dir.path().join(name), content).unwrap();
         }
         // Deliveries run as exim's own user, who must get at the folder.
@@ -35,7 +44,6 @@ impl SmtpServer {
             std::fs::create_dir(&path).unwrap();
             open_up(&path);
         }
-        let port = free_port();
         std::fs::write(dir.path().join("exim.conf"), config(dir.path(), port)).unwrap();
         let mut server = Self { process: None, dir, port };
         server.restart();

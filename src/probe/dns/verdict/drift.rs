@@ -16,6 +16,7 @@ use crate::model::{Baseline, Finding};
 use crate::probe::dns::docs::drift as docs;
 use crate::probe::dns::facts::{Facts, Question};
 use crate::probe::dns::memory::Memory;
+use crate::probe::standing::diff;
 
 /// A change of so many of a zone's record sets …
 const MASS: usize = 10;
@@ -214,11 +215,4 @@ fn summary(question: &Question, changed: &Changed, own: &[Baseline]) -> String {
         (false, _) => "it was".to_owned(),
     };
     format!("{who} {to} since {since}; {what} {}", Listed(from))
-}
-
-/// What is gone, then what is there instead.
-fn diff(from: &[String], to: &[String]) -> Vec<String> {
-    let gone = from.iter().filter(|value| !to.contains(value)).map(|value| format!("- {value}"));
-    let new = to.iter().filter(|value| !from.contains(value)).map(|value| format!("+ {value}"));
-    gone.chain(new).collect()
 }

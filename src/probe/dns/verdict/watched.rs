@@ -12,7 +12,7 @@ use crate::probe::dns::facts::Question;
 use crate::probe::dns::memory::Memory;
 use crate::probe::dns::observe::questions::questions;
 use crate::probe::dns::spec::Spec;
-use crate::probe::{Standing, Watched};
+use crate::probe::{Standing, Watched, standing};
 
 /// What stands for every address of Cloudflare: which of them a name has there says nothing.
 const CLOUDFLARE: &str = "any address of Cloudflare";
@@ -152,7 +152,10 @@ pub fn standings(spec: &Spec, memory: &Memory, baselines: &[Baseline]) -> Vec<Wa
         let state = memory.sets.get(&key).unwrap_or(&unknown);
         match set.declared {
             Some(expect) => as_declared(key, state, expect),
-            None => as_decided(spec, &set.question, state, &decisions(baselines, &set.question)),
+            None => {
+                let own = decisions(baselines, &set.question);
+                standing::of_state(key.clone(), state, &Decided::about(&own, &key), spec.learn)
+            }
         }
     };
     sets(spec).into_iter().map(of).collect()
@@ -173,50 +176,6 @@ fn as_declared(key: String, state: &State, expect: &Expectation) -> Watched {
         since: present.map(|present| present.since),
         declared: true,
         note: "declared in the config".to_owned(),
-    }
-}
-
-fn as_decided(spec: &Spec, question: &Question, state: &State, baselines: &[Baseline]) -> Watched {
-    let key = question.key();
-    let decided = Decided::about(baselines, &key);
-    let present = state.present.as_ref();
-    let values = present.map(|present| present.values.as_slice());
-    let expected = state.expected(&decided);
-    let rejected = values.and_then(|values| decided.rejects(values));
-    let standing = match (values, &expected) {
-        (None, _) => Standing::Unmeasured,
-        _ if state.last == Last::Silent => Standing::Unmeasured,
-        (Some(values), Some((expected, true))) if values == expected => match state.last {
-            Last::Differing => Standing::Suspected,
-            _ => Standing::Same,
-        },
-        (Some(_), Some((_, true))) if state.drifted => Standing::Drifted,
-        (Some(_), Some((_, true))) => Standing::Suspected,
-        _ if rejected.is_some() => Standing::Drifted,
-        (Some(values), Some((expected, false))) if values == expected => Standing::Provisional,
-        _ => Standing::Learning,
-    };
-    let by = |what: &str, baseline: &Baseline| {
-        let why = if baseline.why.is_empty() { String::new() } else { format!(": {}", baseline.why) };
-        format!("{what} by {} at {:.0}{why}", baseline.by, baseline.at)
-    };
-    let note = match (rejected, decided.approved) {
-        (Some(rejected), _) => by("rejected", rejected),
-        (None, Some(approved)) if expected.as_ref().is_some_and(|(values, _)| *values == approved.values) => {
-            by("approved", approved)
-        }
-        _ if matches!(expected, Some((_, true))) => "announced in the config".to_owned(),
-        _ if !spec.learn => "not learned, since the config says `learn: false`".to_owned(),
-        _ => String::new(),
-    };
-    Watched {
-        key,
-        standing,
-        baseline: expected.map(|(values, _)| values),
-        present: values.map(<[String]>::to_vec),
-        since: present.map(|present| present.since),
-        declared: false,
-        note,
     }
 }
 

@@ -60,7 +60,7 @@ const PTR: FindingDoc = remark(
     "spf.ptr",
     Warning,
     [
-        "The record uses ptr.",
+        "The record uses the mechanism ptr.",
         "It is slow and unreliable; some receivers skip it.",
         "Name the hosts by a, mx, ip4 or ip6.",
     ],
