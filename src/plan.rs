@@ -20,7 +20,8 @@ use crate::model::{CheckId, Identity, Labels, Masker};
 use crate::net::TlsOptions;
 use crate::notify::deliver::{Channel, Channels, PER_MINUTE};
 use crate::notify::notifiers;
-use crate::probe::{KindEntry, PortalScope, Probe, Scope, kinds};
+use crate::probe::journey::Journey;
+use crate::probe::{Kind as _, KindEntry, PortalScope, Probe, Scope, Triggered, kinds};
 
 /// Above this many requests a second to one host that is not loopback, `config validate` warns.
 const POLITE_RATE: f64 = 10.0;
@@ -234,6 +235,10 @@ impl Builder<'_> {
         let mut secrets = self.secrets.resolved[known..].to_vec();
         let actor = self.actor(&*probe, portal, check, &path)?;
         secrets.extend(actor.identity.iter().flat_map(|identity| identity.secrets()));
+        let triggered = match probe.triggers() {
+            None => None,
+            Some(name) => Some(self.triggered(name, portal, shared, check, &path)?),
+        };
         let scope = Scope {
             check: id.clone(),
             portal: Arc::clone(shared),
@@ -242,6 +247,7 @@ impl Builder<'_> {
             resolvers: self.shared.resolvers(&check.resolvers),
             tls: self.shared.tls(&check.tls, actor.identity.as_deref()),
             identity: actor.identity,
+            triggered,
         };
         let problems = probe.validate(&scope);
         let mut reader = Reader::new(&path, self.faults, self.secrets);
@@ -258,6 +264,35 @@ impl Builder<'_> {
             jitter: check.jitter,
             masker: Masker::new(&secrets),
         })
+    }
+
+    /// The journey that a check runs within its own runs; `None` where that cannot be, which is a fault.
+    fn triggered(
+        &mut self,
+        name: &str,
+        portal: &settings::Portal,
+        shared: &Arc<PortalScope>,
+        check: &settings::Check,
+        path: &str,
+    ) -> Option<Arc<Triggered>> {
+        let journey = portal.checks.iter().find(|other| other.name == name && other.kind == Journey::NAME);
+        let known = self.faults.len();
+        let planned = journey.and_then(|journey| {
+            self.check(CheckId::new(&portal.name, &journey.name), portal, shared, journey)
+        });
+        // Its own faults are told where it stands, and the first of them here, if that is not looked at.
+        let first = self.faults.get(known).map(|fault| fault.message.clone()).unwrap_or_default();
+        self.faults.truncate(known);
+        let Some(PlannedCheck { probe, scope, masker, .. }) = planned else {
+            let message = match journey {
+                Some(_) => format!("the journey {name:?} has faults of its own: {first}"),
+                None => format!("portal {} has no journey {name:?}", portal.name),
+            };
+            let key = ["loop", "trigger", "journey"].map(str::to_owned);
+            Reader::new(path, self.faults, self.secrets).fault(&check.spec, &key, message);
+            return None;
+        };
+        Some(Arc::new(Triggered { probe, scope, masker }))
     }
 
     /// As whom a check acts; `None` where that cannot be, which is a fault.

@@ -174,6 +174,7 @@ pub fn lone_check(probe: Arc<dyn Probe>, target: Target) -> PlannedCheck {
         resolvers: resolvers.into(),
         tls: Arc::new(TlsOptions { ca_pem: target.ca_pem, ..TlsOptions::default() }),
         identity: None,
+        triggered: None,
     };
     let every = Duration::from_secs(60);
     PlannedCheck {

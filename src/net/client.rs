@@ -74,6 +74,11 @@ impl Net {
         })
     }
 
+    /// How our traffic names itself.
+    pub fn user_agent(&self) -> &str {
+        self.user_agent.to_str().unwrap_or("portalwatch")
+    }
+
     /// Opens a TCP connection to `host` (a name or an address) by the system's resolvers. Waiting
     /// for the permit is not part of the timeout.
     pub async fn connect_stream(

@@ -21,6 +21,7 @@ mod handshake;
 mod http;
 mod kept;
 mod limits;
+pub mod post;
 mod proxy;
 mod stream;
 mod tls;

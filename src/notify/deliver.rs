@@ -12,7 +12,6 @@
 //!   comes meanwhile. A row is given up after 24 hours of failures, or when the other side says it
 //!   will never take it.
 
-mod session;
 mod smtp;
 mod web;
 mod wire;

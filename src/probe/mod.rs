@@ -58,6 +58,12 @@ pub trait Kind: Sized + Send + Sync + 'static {
         None
     }
 
+    /// The name of another check of the portal that this one runs within its own runs. The plan resolves it
+    /// into [`Scope::triggered`].
+    fn triggers(_: &Self::Spec) -> Option<&str> {
+        None
+    }
+
     /// What is left of a memory when a reload changed the check's settings, the values of its secrets
     /// and its identity among them: what was only true of the old ones is forgotten here.
     fn settings_changed(memory: Self::Memory) -> Self::Memory {
@@ -183,6 +189,24 @@ pub struct Scope {
     pub tls: Arc<TlsOptions>,
     /// The identity that [`Kind::identity`] names; its client certificate is in `tls` already.
     pub identity: Option<Arc<Identity>>,
+    /// The check that [`Kind::triggers`] names.
+    pub triggered: Option<Arc<Triggered>>,
+}
+
+/// A check that another one runs within its own runs.
+pub struct Triggered {
+    /// Its kind and settings.
+    pub probe: Arc<dyn Probe>,
+    /// Its surroundings.
+    pub scope: Scope,
+    /// Knows its secrets.
+    pub masker: Masker,
+}
+
+impl std::fmt::Debug for Triggered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Triggered").field("scope", &self.scope).finish_non_exhaustive()
+    }
 }
 
 /// What the checks of one portal share.

@@ -90,6 +90,8 @@ pub trait Probe: Send + Sync {
     fn kind(&self) -> &'static str;
     /// [`Kind::identity`].
     fn identity(&self) -> Option<&str>;
+    /// [`Kind::triggers`].
+    fn triggers(&self) -> Option<&str>;
     /// [`Kind::settings_changed`].
     fn settings_changed(&self, memory: &Memory) -> Memory;
     /// [`Kind::validate`].
@@ -145,6 +147,10 @@ impl<K: Kind> Probe for Typed<K> {
 
     fn identity(&self) -> Option<&str> {
         K::identity(&self.spec)
+    }
+
+    fn triggers(&self) -> Option<&str> {
+        K::triggers(&self.spec)
     }
 
     fn settings_changed(&self, memory: &Memory) -> Memory {

@@ -92,6 +92,10 @@ impl Probe for Fake {
         None
     }
 
+    fn triggers(&self) -> Option<&str> {
+        None
+    }
+
     fn settings_changed(&self, _: &Memory) -> Memory {
         None
     }
@@ -174,6 +178,7 @@ pub fn planned(name: &str, every: Duration, private: bool, probe: Arc<Fake>) -> 
             resolvers: Arc::default(),
             tls: Arc::default(),
             identity: None,
+            triggered: None,
         },
         kind: "fake",
         probe,

@@ -87,6 +87,7 @@ impl Scene {
             resolvers: Arc::new([self.unbound.as_ref().unwrap().plain().to_string()]),
             tls: Arc::new(TlsOptions::default()),
             identity: None,
+            triggered: None,
         };
         let ctx = Ctx {
             scope: &scope,

@@ -84,6 +84,7 @@ impl Scene {
             resolvers: Arc::new([self.resolver.plain().to_string()]),
             tls: Arc::new(TlsOptions::default()),
             identity: None,
+            triggered: None,
         };
         let masker = Masker::default();
         let ctx = Ctx {

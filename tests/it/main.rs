@@ -26,6 +26,7 @@ mod journeys_writes;
 mod layers;
 mod limbo;
 mod mail;
+mod mail_loop;
 mod metrics;
 mod peers;
 mod plans;

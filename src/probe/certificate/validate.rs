@@ -110,6 +110,7 @@ mod tests {
             resolvers: Arc::new([]),
             tls: Arc::new(TlsOptions { ca_pem: ca.map(Into::into), ..TlsOptions::default() }),
             identity: None,
+            triggered: None,
         }
     }
 

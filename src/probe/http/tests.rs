@@ -36,6 +36,7 @@ fn scope(url: Option<&str>) -> Scope {
         resolvers: Arc::new(["system".to_owned()]),
         tls: Arc::new(TlsOptions::default()),
         identity: None,
+        triggered: None,
     }
 }
 

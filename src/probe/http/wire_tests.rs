@@ -143,6 +143,7 @@ async fn look(spec: &Spec, private: bool, everything: bool) -> Seen {
         resolvers: Arc::new(["system".to_owned()]),
         tls: Arc::new(TlsOptions::default()),
         identity: None,
+        triggered: None,
     };
     let result = Http::observe(
         spec,

@@ -242,6 +242,7 @@ impl Stage {
             resolvers: Arc::new(["system".to_owned()]),
             tls: Arc::new(self.tls.clone()),
             identity: self.identity.clone().map(Arc::new),
+            triggered: None,
         };
         let past = Past::of(self.memory.clone());
         let ledger = self.ledger.as_ref().map(|ledger| ledger as &dyn crate::model::Ledger);

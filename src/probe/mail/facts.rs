@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use super::round_trip::signatures::Signature;
 use super::spf::{Authorized, Checked};
 use crate::formats::dns::RecordType;
 use crate::probe::web::facts::{Failure, Skipped};
@@ -37,6 +38,9 @@ pub struct Facts {
     /// BIMI.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bimi: Option<Bimi>,
+    /// A message that went out and should have come back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub round_trip: Option<RoundTrip>,
 }
 
 /// A record set, as the resolvers gave it.
@@ -359,4 +363,43 @@ pub struct Bimi {
     /// The evidence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Fetched>,
+}
+
+/// What became of a message.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoundTrip {
+    /// It came.
+    Arrived(Box<Arrived>),
+    /// It was not sent: why.
+    NotSent(String),
+    /// It was sent and did not come in time: so many seconds were waited.
+    Lost(f64),
+    /// Our side failed, or the place where it should arrive could not be looked at.
+    Unmeasured(Skipped),
+}
+
+/// A message that came.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Arrived {
+    /// So many seconds it took.
+    pub took: f64,
+    /// Who brought it, where that can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<IpAddr>,
+    /// MAIL FROM.
+    pub mail_from: String,
+    /// The domains of `From`.
+    pub from: Vec<String>,
+    /// What SPF says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spf: Option<Checked>,
+    /// Its signatures.
+    pub signatures: Vec<Signature>,
+    /// The hosts that its links lead to.
+    pub links: Vec<String>,
+    /// It can be unsubscribed from with one click.
+    pub one_click: bool,
+    /// The DMARC records of the domains in it.
+    pub records: Vec<Looked>,
 }

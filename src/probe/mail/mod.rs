@@ -7,6 +7,7 @@
 pub mod dmarc;
 pub mod facts;
 pub mod memory;
+pub mod round_trip;
 pub mod rows;
 pub mod spec;
 pub mod spf;
@@ -47,6 +48,10 @@ mail:
     type Spec = Spec;
     type Facts = Facts;
     type Memory = Memory;
+
+    fn triggers(spec: &Spec) -> Option<&str> {
+        Some(&spec.round_trip.as_ref()?.trigger.as_ref()?.journey)
+    }
 
     fn validate(spec: &Spec, scope: &Scope) -> Vec<Problem> {
         validate::problems(spec, scope)

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
+use super::round_trip::spec::LoopSpec;
 use crate::formats::dmarc::Policy;
 use crate::formats::dns::Name;
 
@@ -40,6 +41,12 @@ pub struct Spec {
     #[serde(default = "usual_polls")]
     #[schemars(range(min = 3, max = 100))]
     pub learn_polls: u32,
+    /// A message that goes out and comes back.
+    #[serde(default, rename = "loop")]
+    pub round_trip: Option<LoopSpec>,
+    /// Mail goes to many: it must be possible to unsubscribe with one click (RFC 8058).
+    #[serde(default)]
+    pub bulk: bool,
     /// Ports other than the usual.
     #[serde(default)]
     pub ports: Ports,
@@ -70,6 +77,8 @@ impl Spec {
             dnsbl: Vec::new(),
             learn: false,
             learn_polls: usual_polls(),
+            round_trip: None,
+            bulk: false,
             ports: Ports::default(),
             only: None,
         }

@@ -32,6 +32,12 @@ pub fn problems(spec: &Spec, scope: &Scope) -> Vec<Problem> {
     if spec.learn && !(3..=100).contains(&spec.learn_polls) {
         problem(&["learn_polls"], "so many equal runs are between 3 and 100");
     }
+    if spec.bulk && spec.round_trip.is_none() {
+        problem(&["bulk"], "whether one can unsubscribe is seen of a message alone; add loop: {…}");
+    }
+    for (path, message) in spec.round_trip.iter().flat_map(|one| one.problems(scope.deadline)) {
+        problem(&path, &message);
+    }
     if spec.ports.smtp == 0 || spec.ports.https == 0 {
         problem(&["ports"], "0 is no port; the usual ones are smtp: 25 and https: 443");
     }

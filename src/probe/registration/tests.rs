@@ -226,6 +226,7 @@ fn scope() -> Scope {
         resolvers: std::sync::Arc::new([]),
         tls: std::sync::Arc::default(),
         identity: None,
+        triggered: None,
     }
 }
 

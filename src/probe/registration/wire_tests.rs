@@ -159,6 +159,7 @@ async fn look_as(settings: Value, private: bool, memory: Memory, at: &str) -> Ra
         resolvers: Arc::new(["system".to_owned()]),
         tls: Arc::new(TlsOptions::default()),
         identity: None,
+        triggered: None,
     };
     let masker = Masker::default();
     let ctx = Ctx {

@@ -116,16 +116,16 @@ impl Mailbox {
     }
 }
 
-fn open_up(path: &Path) {
+pub(super) fn open_up(path: &Path) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).unwrap();
 }
 
 /// As root exim delivers as its own user; else it has no other user than the caller.
-fn owner() -> String {
+pub(super) fn owner() -> String {
     if is_root() { "Debian-exim".to_owned() } else { rustix::process::geteuid().as_raw().to_string() }
 }
 
-fn group() -> String {
+pub(super) fn group() -> String {
     if is_root() { "Debian-exim".to_owned() } else { rustix::process::getegid().as_raw().to_string() }
 }
 

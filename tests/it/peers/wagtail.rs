@@ -22,8 +22,8 @@ use std::process::Command;
 
 use serde::Deserialize;
 
-use super::free_port;
 use super::portal::{self, Portal, command, installed, output, site};
+use super::{PostOffice, free_port};
 
 /// Writes the access log before the answer is sent; Django's own server does it after.
 const ACCESS: &str = r#"
@@ -42,7 +42,19 @@ class AccessLog:
 "#;
 
 const SETTINGS: &str = r#"
+import os
+
 from .base import MIDDLEWARE
+
+if "MAIL_PORT" in os.environ:
+    EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    EMAIL_HOST = "127.0.0.1"
+    EMAIL_PORT = int(os.environ["MAIL_PORT"])
+    EMAIL_USE_TLS = True
+    EMAIL_HOST_USER = os.environ["MAIL_USER"]
+    EMAIL_HOST_PASSWORD = os.environ["MAIL_PASSWORD"]
+    DEFAULT_FROM_EMAIL = "portal@acme.example"
+    WAGTAILADMIN_BASE_URL = "https://portal.acme.example"
 
 MIDDLEWARE = ["portal.access.AccessLog", *MIDDLEWARE]
 # The usual one takes a second of a busy machine for each attempt to sign in.
@@ -84,10 +96,24 @@ pub struct Page {
 
 impl Wagtail {
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Sends its mail by an office, whose certificate is of the CA in `ca_file`.
+    pub fn start_mailing(office: &PostOffice, ca_file: &Path) -> Self {
+        Self::start_with(&[
+            ("MAIL_PORT", &office.port().to_string()),
+            ("MAIL_USER", PostOffice::USERNAME),
+            ("MAIL_PASSWORD", PostOffice::PASSWORD),
+            ("SSL_CERT_FILE", ca_file.to_str().unwrap()),
+        ])
+    }
+
+    fn start_with(environment: &[(&str, &str)]) -> Self {
         let dir = site("wagtail", include_str!("wagtail.rs"), build);
         let port = free_port();
         let mut server = python(dir.path());
-        server.env("ACCESS_LOG", portal::access_log(dir.path()));
+        server.env("ACCESS_LOG", portal::access_log(dir.path())).envs(environment.iter().copied());
         server.args(["manage.py", "runserver", "--noreload"]).arg(format!("127.0.0.1:{port}"));
         Self { portal: Portal::start(dir, port, server, "/admin/login/") }
     }
@@ -136,7 +162,7 @@ fn build(dir: &Path) {
     output(
         python(dir)
             .env("DJANGO_SUPERUSER_PASSWORD", Portal::PASSWORD)
-            .args(["manage.py", "createsuperuser", "--noinput", "--email", "probe@portal.example"])
+            .args(["manage.py", "createsuperuser", "--noinput", "--email", "canary@monitor.example"])
             .args(["--username", Portal::USERNAME]),
     );
 }

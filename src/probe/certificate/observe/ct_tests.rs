@@ -71,6 +71,7 @@ async fn asked(settings: &Settings, memory: &Memory, hosts: &[&str], private: bo
         resolvers: Arc::new(["system".to_owned()]),
         tls: Arc::new(TlsOptions::default()),
         identity: None,
+        triggered: None,
     };
     let ctx = Ctx {
         scope: &scope,

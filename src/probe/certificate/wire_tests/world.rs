@@ -289,6 +289,7 @@ impl World {
             resolvers: self.resolvers.clone().into(),
             tls: Arc::new(TlsOptions { ca_pem: self.ca.as_deref().map(Into::into), ..TlsOptions::default() }),
             identity: None,
+            triggered: None,
         }
     }
 

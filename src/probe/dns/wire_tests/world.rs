@@ -257,6 +257,7 @@ impl World {
             resolvers: Arc::new([resolver.to_string()]),
             tls: Arc::new(TlsOptions::default()),
             identity: None,
+            triggered: None,
         };
         let ctx = Ctx {
             scope: &scope,

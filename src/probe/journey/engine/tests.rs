@@ -48,6 +48,7 @@ impl Stage {
                 resolvers: Arc::new([]),
                 tls: Arc::new(TlsOptions::default()),
                 identity: Some(Arc::new(identity)),
+                triggered: None,
             },
             net: Net::new(NetOptions {
                 per_host: 1,

@@ -19,6 +19,7 @@ fn scope(identity: Option<Identity>) -> Scope {
         resolvers: Arc::new([]),
         tls: Arc::new(TlsOptions::default()),
         identity: identity.map(Arc::new),
+        triggered: None,
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod dkim;
 pub mod dmarc;
 pub mod drift;
+pub mod round_trip;
 pub mod senders;
 pub mod spf;
 pub mod transport;
@@ -20,6 +21,7 @@ const LISTS: &[&[FindingDoc]] = &[
     transport::FINDINGS,
     senders::FINDINGS,
     whole::FINDINGS,
+    round_trip::FINDINGS,
     drift::FINDINGS,
 ];
 

@@ -117,7 +117,11 @@ pub const STS_POLICY: FindingDoc = remark(
 pub const STS_AGAIN: FindingDoc = remark(
     "mta_sts.repeated_key",
     Warning,
-    ["A key stands in the policy twice.", "Senders take the first one, some refuse the policy.", "Keep one."],
+    [
+        "A key stands in the policy twice.",
+        "Senders take the first one, some refuse the policy.",
+        "Keep one of them, and remove the other.",
+    ],
     "RFC 8461 section 3.2",
 );
 pub const STS_MX: FindingDoc = remark(

@@ -7,6 +7,7 @@ mod dmarc;
 mod exchanges;
 mod fetch;
 mod mta_sts;
+mod round_trip;
 mod senders;
 mod spf;
 
@@ -73,8 +74,9 @@ async fn whole(look: &Look<'_>) -> Facts {
     let domain = look.spec.name();
     let reports = format!("_smtp._tls.{domain}");
     let texts = look.ask(&domain, RecordType::TXT).await;
-    let (records, (spf, senders, dkim), (mta_sts, tls_rpt, bimi)) = tokio::join!(
+    let (records, round_trip, (spf, senders, dkim), (mta_sts, tls_rpt, bimi)) = tokio::join!(
         async { tokio::join!(dmarc::look(look, &texts), exchanges::look(look)) },
+        round_trip::look(look),
         async { tokio::join!(spf::look(look, &texts), senders::look(look), dkim::look(look)) },
         async { tokio::join!(mta_sts::look(look), look.ask(&reports, RecordType::TXT), bimi::look(look)) },
     );
@@ -89,6 +91,7 @@ async fn whole(look: &Look<'_>) -> Facts {
         mta_sts: Some(mta_sts),
         tls_rpt: Some(tls_rpt),
         bimi: Some(bimi),
+        round_trip,
     }
 }
 

@@ -11,6 +11,7 @@ mod mta_sts;
 mod parked;
 mod receivers;
 mod require;
+mod round_trip;
 mod senders;
 mod spf;
 mod tls_rpt;
@@ -97,6 +98,7 @@ const LOOKS: &[Look] = &[
     bimi::look,
     receivers::look,
     require::look,
+    round_trip::look,
     drift::look,
 ];
 /// … and of one without.

@@ -67,6 +67,7 @@ async fn ask(identity: &Identity, private: bool) -> Result<Result<Token, Refusal
         resolvers: Arc::default(),
         tls: Arc::new(TlsOptions::default()),
         identity: None,
+        triggered: None,
     };
     let ctx = Ctx {
         scope: &scope,

@@ -154,6 +154,7 @@ async fn looked(site: &Site<'_>, tls: TlsOptions, portal: &Portal) -> Pages {
         resolvers: Arc::new(["system".to_owned()]),
         tls: Arc::new(tls),
         identity: None,
+        triggered: None,
     };
     let net = Net::new(NetOptions {
         per_host: 16,

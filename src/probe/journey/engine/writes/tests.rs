@@ -203,6 +203,7 @@ fn scope(portal: &Portal, deadline: Duration) -> Scope {
         resolvers: Arc::new(["127.0.0.1:1".to_owned()]),
         tls: Arc::new(TlsOptions::default()),
         identity: None,
+        triggered: None,
     }
 }
 
