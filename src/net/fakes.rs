@@ -1,5 +1,7 @@
 //! Peers that misbehave in ways no real one can be made to, on loopback sockets. For tests.
 
+pub(crate) mod names;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use super::{Family, HttpVersion, Net, NetOptions, Origin, Request, TlsOptions, Via};
 
 /// A network with room for tests and the given fixed names.
-pub(super) fn net_with(hosts: &[(&str, &[IpAddr])]) -> Net {
+pub(crate) fn net_with(hosts: &[(&str, &[IpAddr])]) -> Net {
     Net::new(NetOptions {
         per_host: 100,
         global: 100,
@@ -24,7 +26,7 @@ pub(super) fn net_with(hosts: &[(&str, &[IpAddr])]) -> Net {
     })
 }
 
-pub(super) fn net() -> Net {
+pub(crate) fn net() -> Net {
     net_with(&[])
 }
 

@@ -1,92 +1,21 @@
-//! The test suite of openspf.org for RFC 7208, release 2014.04.
+//! Checks in worlds that answer at once.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
+mod over_net;
+mod suite;
+mod tables;
 
 use futures_util::FutureExt as _;
 
+use self::suite::{Found, Zone, assert_all, suite};
 use super::*;
-use crate::formats::yaml::{Node as Yaml, Value, parse};
-
-/// What a name of the suite has.
-enum Entry {
-    Record(String, Vec<String>),
-    /// What is not there is not answered for.
-    Timeout,
-}
-
-#[derive(Default)]
-struct Zone(HashMap<String, Vec<Entry>>);
-
-fn texts(node: &Yaml) -> Vec<String> {
-    match &node.value {
-        Value::String(text) => vec![text.clone()],
-        Value::Int(number) => vec![number.to_string()],
-        Value::Float(number) => vec![number.to_string()],
-        Value::List(items) => items.iter().flat_map(texts).collect(),
-        other => panic!("{other:?} stands where text should"),
-    }
-}
-
-fn entries(node: &Yaml) -> impl Iterator<Item = (&str, &Yaml)> {
-    let Value::Map(entries) = &node.value else { panic!("{:?} is no map", node.at) };
-    entries.iter().map(|entry| (entry.key.as_str(), &entry.value))
-}
-
-fn get<'a>(node: &'a Yaml, key: &str) -> Option<&'a Yaml> {
-    entries(node).find(|(known, _)| *known == key).map(|(_, value)| value)
-}
 
 impl Zone {
-    fn read(data: &Yaml) -> Self {
-        let mut zone = Self::default();
-        for (name, records) in entries(data) {
-            let Value::List(records) = &records.value else { panic!("{name} has no list") };
-            let mut all: Vec<Entry> = Vec::new();
-            for record in records {
-                match &record.value {
-                    Value::String(word) if word == "TIMEOUT" => all.push(Entry::Timeout),
-                    _ => all.extend(
-                        entries(record).map(|(kind, data)| Entry::Record(kind.to_owned(), texts(data))),
-                    ),
-                }
-            }
-            // Records of type SPF stand for those of TXT, unless there are some.
-            let has_text = all.iter().any(|entry| matches!(entry, Entry::Record(kind, _) if kind == "TXT"));
-            if !has_text {
-                for entry in &mut all {
-                    match entry {
-                        Entry::Record(kind, _) if kind == "SPF" => *kind = "TXT".to_owned(),
-                        _ => {}
-                    }
-                }
-            }
-            zone.0.insert(name.to_lowercase(), all);
-        }
-        zone
-    }
-
     fn look_up(&self, name: &str, kind: &'static str, depth: usize) -> Result<Vec<Vec<String>>, Temporary> {
-        let timeout = || Temporary { name: name.to_owned(), kind, why: "no answer".to_owned() };
-        let Some(all) = self.0.get(&name.to_lowercase()) else { return Ok(Vec::new()) };
-        let is = |values: &[String], word: &str| values.first().is_some_and(|first| first == word);
-        let mut found = Vec::new();
-        let mut alias = None;
-        for entry in all {
-            match entry {
-                Entry::Timeout if found.is_empty() => return Err(timeout()),
-                Entry::Timeout => break,
-                Entry::Record(own, values) if own == kind && is(values, "TIMEOUT") => return Err(timeout()),
-                Entry::Record(own, values) if own == kind && !is(values, "NONE") => {
-                    found.push(values.clone())
-                }
-                Entry::Record(own, values) if own == "CNAME" => alias = Some(values[0].clone()),
-                Entry::Record(..) => {}
-            }
-        }
-        match alias.filter(|_| found.is_empty() && depth < 10) {
-            Some(alias) => self.look_up(alias.trim_end_matches('.'), kind, depth + 1),
-            None => Ok(found),
+        match self.find(name, kind) {
+            Found::Records(found) => Ok(found),
+            Found::Alias(alias) if depth < 10 => self.look_up(&alias, kind, depth + 1),
+            Found::Alias(_) | Found::Nothing | Found::NoName => Ok(Vec::new()),
+            Found::Silence => Err(Temporary { name: name.to_owned(), kind, why: "no answer".to_owned() }),
         }
     }
 
@@ -124,62 +53,16 @@ impl Resolver for Zone {
     }
 }
 
-/// The suite, or none, told, where it is not there.
-#[expect(clippy::disallowed_methods, reason = "tests find their vectors by the environment")]
-fn suite(test: &str) -> Option<Vec<Yaml>> {
-    let named = std::env::var_os("PORTALWATCH_VECTORS").map(PathBuf::from);
-    let folder = named.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/vectors"));
-    if !folder.is_dir() {
-        println!("skipped: {test}: no folder {}", folder.display());
-        return None;
-    }
-    let text = std::fs::read_to_string(folder.join("rfc7208-tests.yml")).unwrap();
-    let documents = text.split("\n---\n").skip(1);
-    Some(documents.map(|text| parse("rfc7208-tests.yml", text).unwrap()).collect())
-}
-
 #[tokio::test]
 async fn the_suite_of_the_standard_passes_whole() {
-    let Some(suite) = suite("the_suite_of_the_standard_passes_whole") else { return };
-    let (mut cases, mut explained, mut faults) = (0, 0, Vec::new());
-    for document in &suite {
-        let zone = Zone::read(get(document, "zonedata").unwrap());
-        for (name, case) in entries(get(document, "tests").unwrap()) {
-            let text = |key: &str| get(case, key).map(|node| texts(node).concat()).unwrap_or_default();
-            let (mail_from, helo) = (text("mailfrom"), text("helo"));
-            let sender = Sender {
-                ip: text("host").parse().unwrap(),
-                mail_from: &mail_from,
-                helo: &helo,
-                receiver: "receiver.example",
-                time: 0,
-            };
-            let checked = check_host(&zone, &sender).await;
-            cases += 1;
-            let allowed = texts(get(case, "result").unwrap());
-            if !allowed.contains(&checked.verdict.as_str().to_owned()) {
-                faults.push(format!(
-                    "{name}: {} ({}), not {allowed:?}",
-                    checked.verdict.as_str(),
-                    checked.why
-                ));
-            }
-            if let Some(wanted) = get(case, "explanation") {
-                explained += 1;
-                let wanted = texts(wanted).concat();
-                let said = checked.explanation.unwrap_or_else(|| "DEFAULT".to_owned());
-                if said != wanted {
-                    faults.push(format!("{name}: explained as {said:?}, not {wanted:?}"));
-                }
-            }
+    let Some(worlds) = suite("the_suite_of_the_standard_passes_whole") else { return };
+    let mut checked = Vec::new();
+    for world in &worlds {
+        for case in &world.cases {
+            checked.push((case, check_host(&world.zone, &case.sender()).await));
         }
     }
-    assert!(faults.is_empty(), "{} of {cases}:\n{}", faults.len(), faults.join("\n"));
-    assert_eq!((cases, explained), (203, 22));
-}
-
-fn zone(text: &str) -> Zone {
-    Zone::read(&parse("zone", text).unwrap())
+    assert_all(&checked);
 }
 
 async fn check(zone: &Zone, ip: &str) -> Checked {
@@ -195,7 +78,7 @@ async fn check(zone: &Zone, ip: &str) -> Checked {
 
 #[tokio::test]
 async fn the_way_to_an_answer_is_told_with_what_each_term_costs() {
-    let zone = zone(
+    let zone = Zone::of(
         "acme.example:\n  - TXT: v=spf1 a include:_spf.other.example -all\n  - A: 192.0.2.1\n\
          _spf.other.example:\n  - TXT: v=spf1 mx ip4:198.51.100.0/24 ?all\n  - MX: [10, mx.other.example]\n\
          mx.other.example:\n  - A: 203.0.113.9\n",
@@ -217,14 +100,14 @@ async fn the_way_to_an_answer_is_told_with_what_each_term_costs() {
 
 #[tokio::test]
 async fn circles_and_silence_end_and_silence_is_never_a_missing_record() {
-    let circle = zone("acme.example:\n  - TXT: v=spf1 include:acme.example -all\n");
+    let circle = Zone::of("acme.example:\n  - TXT: v=spf1 include:acme.example -all\n");
     let checked = check(&circle, "192.0.2.1").await;
     assert_eq!((checked.verdict, checked.lookups), (Verdict::PermError, 11));
-    let around = zone("acme.example:\n  - TXT: v=spf1 redirect=acme.example\n");
+    let around = Zone::of("acme.example:\n  - TXT: v=spf1 redirect=acme.example\n");
     assert_eq!(check(&around, "192.0.2.1").await.verdict, Verdict::PermError);
-    let silent = zone("acme.example:\n  - TIMEOUT\n");
+    let silent = Zone::of("acme.example:\n  - TIMEOUT\n");
     assert_eq!(check(&silent, "192.0.2.1").await.verdict, Verdict::TempError);
-    let behind = zone("acme.example:\n  - TXT: v=spf1 include:b.example -all\nb.example:\n  - TIMEOUT\n");
+    let behind = Zone::of("acme.example:\n  - TXT: v=spf1 include:b.example -all\nb.example:\n  - TIMEOUT\n");
     let checked = check(&behind, "192.0.2.1").await;
     assert_eq!(checked.verdict, Verdict::TempError);
     assert!(checked.why.contains("b.example"), "{}", checked.why);
