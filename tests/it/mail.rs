@@ -335,3 +335,62 @@ async fn a_certificate_that_dane_does_not_know_stops_mail() {
     let json = world.json("mail", &SENDER, 2);
     assert_eq!(ids(&json), ["dane.mismatch"], "{json:#}");
 }
+
+#[tokio::test]
+async fn a_zone_that_does_not_validate_is_unknown_and_not_empty() {
+    if !Knot::is_here("a_zone_that_does_not_validate_is_unknown_and_not_empty") {
+        return;
+    }
+    let knot = Knot::start(&[
+        Zone { name: "", records: "x A 192.0.2.1\n", signed: false },
+        Zone { name: "acme.example", records: "@ TXT \"v=spf1 -all\"\n", signed: true },
+    ]);
+    let wrong = format!("acme.example. DS 1 13 2 {}", "0".repeat(64));
+    let certified = Authority::new().issue(&["dns.example"]);
+    let unbound = Unbound::start(knot.address(), &["", "acme.example"], &[wrong], &certified);
+    let folder = TempDir::new().unwrap();
+    for command in ["mail", "dmarc", "mta-sts"] {
+        let resolver = unbound.plain().to_string();
+        let arguments = ["inspect", command, "acme.example", "--resolver", &resolver, "--format", "json"];
+        let json = portalwatch_with(folder.path(), &[], &arguments).ended(3).json();
+        assert_eq!(json["verdict"], "unknown", "{json:#}");
+        assert!(ids(&json).iter().all(|id| id.starts_with('(')), "{json:#}");
+    }
+}
+
+/// Names of the walk, what they have, and what is found from the first of them.
+#[test]
+fn the_policy_is_found_as_receivers_find_it() {
+    if !Knot::is_here("the_policy_is_found_as_receivers_find_it") {
+        return;
+    }
+    let zone = "_dmarc TXT \"v=DMARC1; p=reject; sp=quarantine; np=none; t=y\"\n\
+                _dmarc.own TXT \"v=DMARC1; p=none\"\nwww.sub A 192.0.2.1\n";
+    let knot = Knot::start(&[
+        Zone { name: "", records: "x A 192.0.2.1\n", signed: false },
+        Zone { name: "acme.example", records: zone, signed: false },
+    ]);
+    let (server, folder) = (knot.address().to_string(), TempDir::new().unwrap());
+    for (domain, at, policy, applied) in [
+        ("acme.example", Some("acme.example"), "reject", "quarantine"),
+        ("www.sub.acme.example", Some("acme.example"), "reject", "none"),
+        ("own.acme.example", Some("own.acme.example"), "none", "none"),
+        ("other.example", None, "", ""),
+    ] {
+        let arguments = ["inspect", "dmarc", domain, "--resolver", &server, "--format", "json"];
+        let seen = portalwatch_with(folder.path(), &[], &arguments).ended(1).json()["observation"].clone();
+        assert_eq!(seen["policy_domain"].as_str(), at, "{domain}: {seen:#}");
+        assert_eq!(seen["policy"].as_str().unwrap_or_default(), policy, "{domain}");
+        assert_eq!(seen["applied_policy"].as_str().unwrap_or_default(), applied, "{domain}");
+        if domain == "acme.example" {
+            assert_eq!(
+                (seen["subdomain_policy"].as_str(), seen["np"].as_str()),
+                (Some("quarantine"), Some("none"))
+            );
+            assert_eq!(
+                (&seen["testing"], seen["organizational_domain"].as_str()),
+                (&true.into(), Some(domain))
+            );
+        }
+    }
+}

@@ -176,3 +176,6 @@ fn standing(report: &mut Report) {
     report.memory.standing = all.collect();
     report.findings.extend(open);
 }
+
+#[cfg(test)]
+mod tests;

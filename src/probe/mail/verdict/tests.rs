@@ -1,0 +1,347 @@
+use jiff::{SignedDuration, Timestamp};
+
+use super::*;
+use crate::formats::dns::{Name, RecordType};
+use crate::model::Phase;
+use crate::model::{Baseline, Cause, Decision, Severity};
+use crate::probe::mail::facts::{
+    Answered, Bimi, Dkim, Dmarc, Exchange, Fetched, Key, MtaSts, Mx, Reached, Says, Spf, StsPolicy,
+};
+use crate::probe::mail::spec::{Require, Selector};
+use crate::probe::mail::spf::{Authorized, Checked, Node, Verdict as SpfVerdict};
+use crate::probe::web::facts::{Failure, FailureKind};
+
+fn looked(name: &str, kind: RecordType, values: &[&str]) -> Looked {
+    Looked {
+        name: name.to_owned(),
+        kind,
+        values: values.iter().map(|value| (*value).to_owned()).collect(),
+        aliases: Vec::new(),
+        exists: true,
+        secure: false,
+        bytes: 100,
+        ttl: 60,
+        unmeasured: None,
+    }
+}
+
+fn silent(looked: &mut Looked) {
+    looked.values.clear();
+    looked.exists = false;
+    looked.unmeasured = Some(skipped());
+}
+
+fn skipped() -> Skipped {
+    Skipped { cause: Cause::Blocked, why: "timed out".to_owned(), no_route: false }
+}
+
+fn checked(verdict: SpfVerdict) -> Checked {
+    let record = Some("v=spf1 ip4:192.0.2.0/24 -all".to_owned());
+    let trace = Node { record, ..Node::of("acme.example".to_owned()) };
+    Checked { verdict, why: "words".to_owned(), explanation: None, trace, lookups: 0, voids: 0 }
+}
+
+/// What is seen of a domain where everything is right, though no mail exchange was spoken to.
+fn right() -> Facts {
+    let txt = |name: &str, value: &str| looked(name, RecordType::TXT, &[value]);
+    let key = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+    Facts {
+        domain: "acme.example".to_owned(),
+        spf: Some(Spf {
+            texts: txt("acme.example", "v=spf1 ip4:192.0.2.0/24 -all"),
+            v4: checked(SpfVerdict::Fail),
+            v6: checked(SpfVerdict::Fail),
+            authorized: Some(authorized(&["192.0.2.0/24"])),
+            owners: Vec::new(),
+        }),
+        senders: Vec::new(),
+        dkim: Some(Dkim {
+            selectors: vec![Key { selector: "s1".to_owned(), texts: txt("s1._domainkey.acme.example", key) }],
+            below: looked("_domainkey.acme.example", RecordType::TXT, &[]),
+        }),
+        dmarc: Some(Dmarc {
+            walk: vec![
+                txt("_dmarc.acme.example", "v=DMARC1; p=reject; rua=mailto:a@acme.example"),
+                looked("_dmarc.example", RecordType::TXT, &[]),
+            ],
+            others: Vec::new(),
+            apex: txt("acme.example", "v=spf1 ip4:192.0.2.0/24 -all"),
+            destinations: Vec::new(),
+        }),
+        mx: Some(Mx {
+            records: looked("acme.example", RecordType::MX, &["10 mail.acme.example"]),
+            hosts: vec![Exchange {
+                name: "mail.acme.example".to_owned(),
+                preference: 10,
+                addresses: vec![looked("mail.acme.example", RecordType::A, &["192.0.2.1"])],
+                tlsa: looked("_25._tcp.mail.acme.example", RecordType::TLSA, &[]),
+                reached: Vec::new(),
+            }],
+        }),
+        mta_sts: Some(MtaSts {
+            record: txt("_mta-sts.acme.example", "v=STSv1; id=1"),
+            policy: Some(policy("enforce", "a")),
+        }),
+        tls_rpt: Some(txt("_smtp._tls.acme.example", "v=TLSRPTv1; rua=mailto:a@acme.example")),
+        bimi: Some(Bimi {
+            record: looked("default._bimi.acme.example", RecordType::TXT, &[]),
+            logo: None,
+            evidence: None,
+        }),
+        round_trip: None,
+    }
+}
+
+fn authorized(networks: &[&str]) -> Authorized {
+    let networks = networks.iter().map(|network| network.parse().unwrap()).collect();
+    Authorized { networks, ..Authorized::default() }
+}
+
+fn policy(mode: &str, sha256: &str) -> Fetched {
+    Fetched::Answer(Answered {
+        status: 200,
+        content_type: Some("text/plain; charset=utf-8".to_owned()),
+        location: None,
+        bytes: 80,
+        cut: false,
+        sha256: sha256.to_owned(),
+        says: Says::Policy(StsPolicy {
+            mode: mode.to_owned(),
+            mx: vec!["mail.acme.example".to_owned()],
+            max_age: 1_209_600,
+            again: Vec::new(),
+        }),
+    })
+}
+
+fn spec() -> Spec {
+    Spec {
+        dkim_selectors: vec![Selector("s1".to_owned())],
+        ..Spec::of_domain("acme.example".parse::<Name>().unwrap())
+    }
+}
+
+/// A domain over time.
+struct Story {
+    spec: Spec,
+    baselines: Vec<Baseline>,
+    memory: Memory,
+    now: Timestamp,
+}
+
+impl Story {
+    fn new(spec: Spec) -> Self {
+        let now = "2026-11-01T00:00:00Z".parse().unwrap();
+        Self { spec, baselines: Vec::new(), memory: Memory::default(), now }
+    }
+
+    /// One run, an hour after the one before; ids and subjects of what was found, unmeasured ones in brackets.
+    fn run(&mut self, facts: &Facts) -> Vec<String> {
+        self.look(facts)
+            .0
+            .iter()
+            .map(|finding| {
+                let text = format!("{} {}", finding.id, finding.subject);
+                if finding.measured { text } else { format!("({text})") }
+            })
+            .collect()
+    }
+
+    fn look(&mut self, facts: &Facts) -> (Vec<Finding>, Option<Unmeasured>) {
+        self.now += SignedDuration::from_hours(1);
+        let baselines = Ok(self.baselines.clone());
+        let case = Case { spec: &self.spec, facts, baselines: &baselines, now: self.now };
+        let (findings, memory, unknown) = judge(&case, &self.memory);
+        self.memory = memory;
+        (findings, unknown)
+    }
+
+    fn approve(&mut self, key: &str, values: &[&str]) {
+        let values = values.iter().map(|value| (*value).to_owned()).collect();
+        let (by, why, decision) = ("ada".to_owned(), String::new(), Decision::Approved);
+        self.baselines.push(Baseline { key: key.to_owned(), values, decision, by, at: self.now, why });
+    }
+}
+
+/// Makes one question of many unanswered.
+type Silence = fn(&mut Facts);
+
+const SILENCES: &[(Silence, &str)] = &[
+    (|facts| silent(&mut facts.spf.as_mut().unwrap().texts), "spf."),
+    (|facts| facts.spf.as_mut().unwrap().v4.verdict = SpfVerdict::TempError, "spf."),
+    (|facts| silent(&mut facts.dkim.as_mut().unwrap().selectors[0].texts), "dkim."),
+    (|facts| silent(&mut facts.dmarc.as_mut().unwrap().walk[0]), "dmarc."),
+    (|facts| silent(&mut facts.mx.as_mut().unwrap().records), "mx."),
+    (|facts| silent(&mut facts.mta_sts.as_mut().unwrap().record), "mta_sts."),
+    (|facts| facts.mta_sts.as_mut().unwrap().policy = Some(Fetched::Unmeasured(skipped())), "mta_sts."),
+    (|facts| silent(facts.tls_rpt.as_mut().unwrap()), "tls_rpt."),
+    (|facts| silent(&mut facts.bimi.as_mut().unwrap().record), "bimi."),
+];
+
+#[test]
+fn silence_is_never_a_missing_record_and_what_was_open_stays_open() {
+    assert_eq!(Story::new(spec()).run(&right()), Vec::<String>::new());
+    for (silence, family) in SILENCES {
+        let mut facts = right();
+        silence(&mut facts);
+        let found = Story::new(spec()).run(&facts);
+        assert!(!found.is_empty() && found.iter().all(|one| one.starts_with('(')), "{family}: {found:?}");
+
+        let mut story = Story::new(spec());
+        story.memory.domain = "acme.example".to_owned();
+        let doc = docs::ALL.iter().find(|doc| doc.id.starts_with(family)).unwrap();
+        story.memory.standing = vec![(doc.id.to_owned(), "somebody".to_owned())];
+        let held = format!("({} somebody)", doc.id);
+        for _ in 0..2 {
+            assert!(story.run(&facts).contains(&held), "{family}");
+        }
+        assert_eq!(story.run(&right()), Vec::<String>::new(), "{family}");
+    }
+}
+
+#[test]
+fn without_any_answer_the_run_says_nothing() {
+    let mut facts = right();
+    for (silence, _) in SILENCES {
+        silence(&mut facts);
+    }
+    silent(&mut facts.dkim.as_mut().unwrap().below);
+    let (findings, unknown) = Story::new(spec()).look(&facts);
+    assert!(findings.iter().all(|finding| !finding.measured));
+    assert_eq!(unknown.unwrap().cause, Cause::Blocked);
+}
+
+#[test]
+fn what_is_required_and_cannot_be_asked_for_makes_the_run_unknown() {
+    let require =
+        Require { dmarc: Some(crate::probe::mail::spec::DmarcPolicy::Reject), ..Require::default() };
+    let mut story = Story::new(Spec { require, ..spec() });
+    assert_eq!(story.look(&right()), (Vec::new(), None));
+    let mut facts = right();
+    silent(&mut facts.dmarc.as_mut().unwrap().walk[0]);
+    assert!(story.look(&facts).1.unwrap().why.contains("dmarc is required"));
+    let weaker = ["v=DMARC1; p=quarantine; rua=mailto:a@acme.example".to_owned()];
+    facts.dmarc.as_mut().unwrap().walk[0] =
+        Looked { values: weaker.to_vec(), ..looked("_dmarc.acme.example", RecordType::TXT, &[]) };
+    assert_eq!(story.run(&facts), ["mail.required acme.example dmarc"]);
+}
+
+#[test]
+fn a_policy_that_changes_without_a_new_id_is_told_until_there_is_one() {
+    let mut story = Story::new(spec());
+    let with = |id: &str, digest: &str| {
+        let mut facts = right();
+        let sts = facts.mta_sts.as_mut().unwrap();
+        sts.record.values = vec![format!("v=STSv1; id={id}")];
+        sts.policy = Some(policy("enforce", digest));
+        facts
+    };
+    assert_eq!(story.run(&with("1", "a")), Vec::<String>::new());
+    let told = ["mta_sts.id_unchanged _mta-sts.acme.example"];
+    assert_eq!(story.run(&with("1", "b")), told);
+    assert_eq!(story.run(&with("1", "b")), told);
+    assert_eq!(story.run(&with("2", "b")), Vec::<String>::new());
+    assert_eq!(story.run(&with("3", "b")), ["mta_sts.id_only _mta-sts.acme.example"]);
+    assert_eq!(story.run(&with("3", "b")), Vec::<String>::new());
+}
+
+#[test]
+fn a_policy_that_is_only_tried_for_long_and_a_key_that_is_old_are_noticed() {
+    let mut story = Story::new(spec());
+    let mut facts = right();
+    facts.mta_sts.as_mut().unwrap().policy = Some(policy("testing", "a"));
+    assert_eq!(story.run(&facts), Vec::<String>::new());
+    story.now += SignedDuration::from_hours(24 * 91);
+    assert_eq!(story.run(&facts), ["mta_sts.testing mta-sts.acme.example"]);
+    story.now += SignedDuration::from_hours(24 * 300);
+    assert_eq!(
+        story.run(&facts),
+        ["dkim.old_key s1._domainkey.acme.example", "mta_sts.testing mta-sts.acme.example"]
+    );
+}
+
+#[test]
+fn silence_at_port_25_may_be_our_own_network() {
+    let refused = |kind| Failure { phase: Phase::Connect, kind, detail: String::new(), address: None };
+    let reached = |port: u16, came| Reached { address: ([192, 0, 2, 1], port).into(), came };
+    let with = |all: Vec<Came>| {
+        let mut facts = right();
+        facts.mx.as_mut().unwrap().hosts[0].reached = all.into_iter().map(|came| reached(25, came)).collect();
+        facts
+    };
+    use crate::probe::mail::facts::Came;
+    let silent = || Came::Failed(refused(FailureKind::Timeout));
+    let closed = || Came::Failed(refused(FailureKind::Refused));
+    assert_eq!(Story::new(spec()).run(&with(vec![silent()])), ["(mx.unmeasured acme.example)"]);
+    let (findings, _) = Story::new(spec()).look(&with(vec![closed(), silent()]));
+    let down = findings.iter().filter(|finding| finding.id.as_str() == "mx.unreachable");
+    assert!(down.clone().count() == 2 && down.clone().all(|finding| finding.broken), "{findings:?}");
+    let sts = findings.iter().find(|finding| finding.id.as_str() == "mta_sts.mx_certificate").unwrap();
+    assert!(sts.broken && sts.severity == Severity::Critical);
+}
+
+#[test]
+fn what_was_approved_is_held_and_what_others_change_is_a_warning() {
+    let mut story = Story::new(Spec { learn: true, ..spec() });
+    for _ in 0..3 {
+        story.run(&right());
+    }
+    assert!(story.run(&right()).contains(&"mail.to_approve acme.example".to_owned()));
+    story.approve("_dmarc.acme.example TXT", &["v=DMARC1; p=reject; rua=mailto:a@acme.example"]);
+    story.approve("acme.example SPF-addresses", &["192.0.2.0/24"]);
+    let mut facts = right();
+    facts.dmarc.as_mut().unwrap().walk[0].values =
+        vec!["v=DMARC1; p=quarantine; rua=mailto:a@acme.example".to_owned()];
+    facts.spf.as_mut().unwrap().authorized = Some(authorized(&["192.0.2.0/24", "198.51.100.0/24"]));
+    let drift = |findings: &[Finding], id: &str| {
+        let own = findings.iter().filter(|finding| finding.id.as_str() == id);
+        own.map(|finding| (finding.subject.clone(), finding.severity)).collect::<Vec<_>>()
+    };
+    let (first, _) = story.look(&facts);
+    assert_eq!(drift(&first, "mail.drift_suspected").len(), 2, "{first:?}");
+    let (second, _) = story.look(&facts);
+    assert_eq!(
+        drift(&second, "mail.drift"),
+        [
+            ("acme.example SPF-addresses".to_owned(), Severity::Warning),
+            ("_dmarc.acme.example TXT".to_owned(), Severity::Error)
+        ]
+    );
+    let dmarc = second.iter().find(|finding| finding.subject.starts_with("_dmarc")).unwrap();
+    assert_eq!(
+        dmarc.lines(Finding::DIFF).collect::<Vec<_>>(),
+        [
+            "- v=DMARC1; p=reject; rua=mailto:a@acme.example",
+            "+ v=DMARC1; p=quarantine; rua=mailto:a@acme.example"
+        ]
+    );
+    // Not to be asked is not to be as before.
+    let mut unasked = facts.clone();
+    silent(&mut unasked.dmarc.as_mut().unwrap().walk[0]);
+    assert!(story.run(&unasked).contains(&"(mail.drift _dmarc.acme.example TXT)".to_owned()));
+    story.look(&right());
+    let (back, _) = story.look(&right());
+    assert!(drift(&back, "mail.drift").is_empty(), "{back:?}");
+}
+
+#[test]
+fn a_part_that_alerts_is_exposed_and_one_that_is_not_known_stays_as_it_was() {
+    let mut story = Story::new(spec());
+    story.run(&right());
+    let shown = |story: &Story| {
+        let own = exposed::series(&story.memory).into_iter();
+        own.map(|series| (series.labels[1].1.clone(), series.value)).collect::<Vec<_>>()
+    };
+    let all = |dmarc| {
+        [("dkim", 1.0), ("dmarc", dmarc), ("mta_sts", 1.0), ("mx", 1.0), ("spf", 1.0), ("tls_rpt", 1.0)]
+            .map(|(policy, value)| (policy.to_owned(), value))
+    };
+    assert_eq!(shown(&story), all(1.0));
+    let mut facts = right();
+    facts.dmarc.as_mut().unwrap().walk[0].values.clear();
+    story.run(&facts);
+    assert_eq!(shown(&story), all(0.0));
+    silent(&mut facts.dmarc.as_mut().unwrap().walk[0]);
+    story.run(&facts);
+    assert_eq!(shown(&story), all(0.0));
+}
