@@ -171,6 +171,16 @@ async fn what_is_wrong_is_found_and_nothing_else() {
     if !Knot::is_here("what_is_wrong_is_found_and_nothing_else") {
         return;
     }
+    let logo = |inside: &str| {
+        let svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" version=\"1.2\" baseProfile=\"tiny-ps\" viewBox=\"0 0 8 8\">{inside}</svg>"
+        );
+        let policy = format!(
+            "default_type text/plain; return 200 \"{POLICY}\"; }} location = /l.svg {{ default_type image/svg+xml; return 200 '{svg}';"
+        );
+        let with = "default._bimi TXT \"v=BIMI1; l=https://mta-sts.acme.example/l.svg\"\n";
+        Wrong { with, policy, ..Wrong::default() }
+    };
     let without = |without| Wrong { without, ..Wrong::default() };
     let but = |without, with| Wrong { without, with, ..Wrong::default() };
     let policy = |policy: &str| Wrong { policy: policy.to_owned(), ..Wrong::default() };
@@ -295,6 +305,8 @@ async fn what_is_wrong_is_found_and_nothing_else() {
             &["tls_rpt.invalid"],
         ),
         (but(&[], "default._bimi TXT \"v=BIMI1; l=http://a.example/\"\n"), &SENDER, 1, &["bimi.record"]),
+        (logo("<title>Acme</title>"), &SENDER, 0, &[]),
+        (logo("<script>x()</script>"), &SENDER, 1, &["bimi.logo"]),
         (
             Wrong::default(),
             &["--dkim-selector", "s1", "--sender", "11.0.0.26", "--dnsbl", "bl.example"],

@@ -75,13 +75,19 @@ fn mark_of(body: &[u8]) -> Says {
     })
 }
 
-/// The digest of the logo within a certificate, unpacked.
+/// The digest of the logo within a certificate, unpacked: it stands in an IA5String, whose length says
+/// where it ends.
 fn embedded(der: &[u8]) -> Option<String> {
-    let at = der.windows(EMBEDDED.len()).position(|window| window == EMBEDDED)? + EMBEDDED.len();
-    let rest = der.get(at..)?;
-    let alphabet = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
-    let end = rest.iter().position(|byte| !alphabet(byte)).unwrap_or(rest.len());
-    let packed = STANDARD.decode(rest.get(..end)?).ok()?;
+    const IA5_STRING: u8 = 0x16;
+    let at = der.windows(EMBEDDED.len()).position(|window| window == EMBEDDED)?;
+    let length = match der.get(..at)? {
+        [.., IA5_STRING, 0x83, high, middle, low] => u32::from_be_bytes([0, *high, *middle, *low]),
+        [.., IA5_STRING, 0x82, high, low] => u32::from_be_bytes([0, 0, *high, *low]),
+        [.., IA5_STRING, 0x81, low] | [.., IA5_STRING, low] => u32::from(*low),
+        _ => return None,
+    };
+    let whole = der.get(at..)?.get(..usize::try_from(length).ok()?)?;
+    let packed = STANDARD.decode(whole.get(EMBEDDED.len()..)?).ok()?;
     let logo = unpacked(&packed)?;
     Some(hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &logo).as_ref()))
 }
@@ -92,4 +98,57 @@ fn unpacked(packed: &[u8]) -> Option<Vec<u8>> {
     let most = u64::try_from(LONGEST_LOGO).unwrap_or(u64::MAX);
     let read = flate2::read::GzDecoder::new(packed).take(most + 1).read_to_end(&mut logo).ok()?;
     (read <= LONGEST_LOGO).then_some(logo)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use rcgen::{CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, KeyPair};
+
+    use super::*;
+
+    fn certificate(purpose: &[u64], logo: Option<&[u8]>) -> String {
+        let mut params = CertificateParams::new(vec!["Acme.example".to_owned()]).unwrap();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::Other(purpose.to_vec())];
+        if let Some(logo) = logo {
+            let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            packer.write_all(logo).unwrap();
+            let mut content = EMBEDDED.to_vec();
+            content.extend(STANDARD.encode(packer.finish().unwrap()).into_bytes());
+            let length = u8::try_from(content.len()).unwrap();
+            // What comes after it looks like base64, too.
+            let content = [&[0x16, 0x81, length][..], &content, b"0AAA"].concat();
+            let logotype = CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 1, 12], content);
+            params.custom_extensions.push(logotype);
+        }
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().pem()
+    }
+
+    #[test]
+    fn a_mark_certificate_says_for_whom_and_for_which_logo_it_is() {
+        let logo = b"<svg/>";
+        let digest = hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, logo).as_ref());
+        let Says::Mark(mark) = mark_of(certificate(&[1, 3, 6, 1, 5, 5, 7, 3, 31], Some(logo)).as_bytes())
+        else {
+            panic!("it is a certificate")
+        };
+        assert!(mark.for_marks && mark.names == ["acme.example"] && mark.certificates == 1);
+        assert_eq!(mark.logo, Some(digest));
+        let Says::Mark(other) = mark_of(certificate(&[1, 3, 6, 1, 5, 5, 7, 3, 1], None).as_bytes()) else {
+            panic!("it is a certificate")
+        };
+        assert!(!other.for_marks && other.logo.is_none());
+        for broken in ["", "text", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+            assert!(matches!(mark_of(broken.as_bytes()), Says::Unreadable(_)), "{broken}");
+        }
+    }
+
+    #[test]
+    fn a_logo_that_unpacks_without_end_is_none() {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        packer.write_all(&vec![b' '; LONGEST_LOGO + 1]).unwrap();
+        assert_eq!(unpacked(&packer.finish().unwrap()), None);
+        assert_eq!(unpacked(b"no gzip"), None);
+    }
 }

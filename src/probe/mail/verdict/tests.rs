@@ -345,3 +345,63 @@ fn a_part_that_alerts_is_exposed_and_one_that_is_not_known_stays_as_it_was() {
     story.run(&facts);
     assert_eq!(shown(&story), all(0.0));
 }
+
+#[test]
+fn a_sender_that_authenticates_something_else_fails_dmarc() {
+    let sender = |mail_from: &str, dkim: Option<&str>| {
+        let written = serde_json::json!({ "ip": "192.0.2.1", "mail_from": mail_from, "dkim": dkim });
+        serde_json::from_value::<crate::probe::mail::spec::SenderSpec>(written).unwrap()
+    };
+    let with = |mail_from: &str, dkim: Option<&str>, record: &str| {
+        let mut story = Story::new(Spec { senders: vec![sender(mail_from, dkim)], ..spec() });
+        let mut facts = right();
+        facts.dmarc.as_mut().unwrap().walk[0].values = vec![record.to_owned()];
+        story.run(&facts)
+    };
+    let relaxed = "v=DMARC1; p=reject; rua=mailto:a@acme.example";
+    let strict = "v=DMARC1; p=reject; aspf=s; rua=mailto:a@acme.example";
+    assert_eq!(with("b@bounce.acme.example", None, relaxed), Vec::<String>::new());
+    let refused = |from: &str| [format!("dmarc.alignment 192.0.2.1 as {from}")];
+    assert_eq!(with("b@bounce.acme.example", None, strict), refused("b@bounce.acme.example"));
+    assert_eq!(with("b@bounce.acme.example", Some("acme.example"), strict), Vec::<String>::new());
+    assert_eq!(with("b@other.example", None, relaxed), refused("b@other.example"));
+}
+
+#[test]
+fn a_mark_certificate_must_be_for_the_domain_and_the_logo() {
+    use crate::probe::mail::facts::Mark;
+    let answered = |says: Says, sha256: &str| {
+        let Fetched::Answer(answer) = policy("enforce", sha256) else { unreachable!() };
+        Some(Fetched::Answer(Answered { says, ..answer }))
+    };
+    let mark = || Mark {
+        for_marks: true,
+        names: vec!["acme.example".to_owned()],
+        not_after: Some(4_000_000_000),
+        logo: Some("a".to_owned()),
+        certificates: 2,
+    };
+    let with = |mark: Mark, flaws: Vec<(String, bool)>, p: &str| {
+        let mut facts = right();
+        facts.dmarc.as_mut().unwrap().walk[0].values =
+            vec![format!("v=DMARC1; p={p}; rua=mailto:a@acme.example")];
+        let bimi = facts.bimi.as_mut().unwrap();
+        bimi.record.values = vec!["v=BIMI1; l=https://a.example/l.svg; a=https://a.example/c.pem".to_owned()];
+        bimi.logo = answered(Says::Logo(flaws), "a");
+        bimi.evidence = answered(Says::Mark(mark), "b");
+        let found = Story::new(spec()).run(&facts);
+        found.into_iter().filter(|one| one.starts_with("bimi.")).collect::<Vec<_>>()
+    };
+    let told = |id: &str| vec![format!("{id} default._bimi.acme.example")];
+    assert_eq!(with(mark(), Vec::new(), "reject"), Vec::<String>::new());
+    assert_eq!(with(mark(), vec![("it has no title".to_owned(), true)], "reject"), told("bimi.logo"));
+    assert_eq!(with(mark(), Vec::new(), "none"), told("bimi.policy"));
+    for wrong in [
+        Mark { for_marks: false, ..mark() },
+        Mark { names: vec!["other.example".to_owned()], ..mark() },
+        Mark { not_after: Some(1), ..mark() },
+        Mark { logo: Some("c".to_owned()), ..mark() },
+    ] {
+        assert_eq!(with(wrong, Vec::new(), "reject"), told("bimi.evidence"));
+    }
+}
