@@ -41,11 +41,18 @@ impl MacroString {
     /// # Errors
     /// What is wrong, and where.
     pub fn parse(text: &str, at: usize) -> Result<Self, Fault> {
+        Self::read(text, at).map(|(string, _)| string)
+    }
+
+    /// Also says whether it ends with a `macro-expand`, which `%%`, `%_` and `%-` are too.
+    fn read(text: &str, at: usize) -> Result<(Self, bool), Fault> {
         let mut parts = Vec::new();
         let mut plain = String::new();
         let mut rest = text;
+        let mut expands = false;
         while let Some(next) = rest.chars().next() {
             let here = at + (text.len() - rest.len());
+            expands = next == '%';
             if next != '%' {
                 plain.push(next);
                 rest = rest.get(next.len_utf8()..).unwrap_or_default();
@@ -73,7 +80,25 @@ impl MacroString {
         if !plain.is_empty() {
             parts.push(Part::Text(plain));
         }
-        Ok(Self(parts))
+        Ok((Self(parts), expands))
+    }
+
+    /// Reads the value of a modifier that no standard knows: its macros are those of all terms.
+    ///
+    /// # Errors
+    /// What is wrong, and where.
+    pub fn of_unknown(text: &str, at: usize) -> Result<Self, Fault> {
+        let string = Self::parse(text, at)?;
+        string.outside_explanations(at)?;
+        Ok(string)
+    }
+
+    fn outside_explanations(&self, at: usize) -> Result<(), Fault> {
+        let explains = |part: &Part| matches!(part, Part::Macro(one) if OF_EXPLANATIONS.contains(one.letter));
+        if self.0.iter().any(explains) {
+            return Err(Fault { at, why: "the macros c, r and t stand in explanations alone".to_owned() });
+        }
+        Ok(())
     }
 
     /// Reads one that is a name (`domain-spec`): it ends with a label that is not all digits, or with a macro.
@@ -81,19 +106,13 @@ impl MacroString {
     /// # Errors
     /// What is wrong, and where.
     pub fn domain(text: &str, at: usize) -> Result<Self, Fault> {
-        let string = Self::parse(text, at)?;
+        let (string, expands) = Self::read(text, at)?;
         if let Some(wrong) = text.find(|letter: char| !('\x21'..='\x7e').contains(&letter)) {
             return Err(Fault { at: at + wrong, why: "a character that stands in no name".to_owned() });
         }
-        let explains = |part: &Part| matches!(part, Part::Macro(one) if OF_EXPLANATIONS.contains(one.letter));
-        if string.0.iter().any(explains) {
-            return Err(Fault { at, why: "the macros c, r and t stand in explanations alone".to_owned() });
-        }
-        let ends_well = match string.0.last() {
-            Some(Part::Macro(_)) => true,
-            Some(Part::Text(text)) => ends_with_label(text),
-            None => false,
-        };
+        string.outside_explanations(at)?;
+        let ends_with_name = |part: &Part| matches!(part, Part::Text(text) if ends_with_label(text));
+        let ends_well = expands || string.0.last().is_some_and(ends_with_name);
         if ends_well {
             return Ok(string);
         }

@@ -28,7 +28,7 @@ fn term(record: &mut Record, word: &str, at: usize) -> Result<(), Fault> {
         "redirect" => &mut record.redirect,
         "exp" => &mut record.explanation,
         _ => {
-            MacroString::parse(value, value_at)?;
+            MacroString::of_unknown(value, value_at)?;
             record.unknown.push(word.to_owned());
             return Ok(());
         }

@@ -29,6 +29,20 @@ fn terms_are_read_with_their_qualifiers_and_places() {
 }
 
 #[test]
+fn a_name_may_end_with_any_macro_the_escapes_among_them() {
+    for name in ["%%", "%_", "%-", "x.%-", "%{d}%%", "a.example%%%_", "a.b-%{d1}"] {
+        let text = format!("v=spf1 a:{name} include:{name} exists:{name}/ redirect={name}");
+        let whole = Record::parse(text.replace(&format!("{name}/"), name).as_bytes());
+        assert!(whole.is_ok(), "{name}: {whole:?}");
+        assert!(Record::parse(text.as_bytes()).is_err(), "{name}/");
+    }
+    // Here it is the literal that ends it.
+    for name in ["%%_", "a.example%%-", "%%%", "a.example%"] {
+        assert!(Record::parse(format!("v=spf1 a:{name}").as_bytes()).is_err(), "{name}");
+    }
+}
+
+#[test]
 fn what_is_wrong_is_told_with_its_place() {
     for (text, at, words) in [
         ("v=spf1 a:", 8, "a colon and a value"),
@@ -43,6 +57,7 @@ fn what_is_wrong_is_told_with_its_place() {
         ("v=spf1 a:%{d", 9, "never closed"),
         ("v=spf1 a:%d.acme.example", 9, "stands alone"),
         ("v=spf1 exists:%{t}.acme.example", 14, "explanations alone"),
+        ("v=spf1 moo=%{r}", 11, "explanations alone"),
         ("v=spf1 exp=a.example exp=b.example", 21, "twice"),
         ("v=spf1 a//129", 8, "prefix length"),
         ("v=spf1 ü", 7, "no ASCII"),

@@ -112,3 +112,14 @@ async fn circles_and_silence_end_and_silence_is_never_a_missing_record() {
     assert_eq!(checked.verdict, Verdict::TempError);
     assert!(checked.why.contains("b.example"), "{}", checked.why);
 }
+
+#[tokio::test]
+async fn what_an_explanation_looks_up_costs_the_record_nothing() {
+    let zone = Zone::of(
+        "acme.example:\n  - TXT: v=spf1 a a:gone.example -all exp=%{p}.why.example\n\
+         unknown.why.example:\n  - TXT: \"%{p} is not one of us\"\n",
+    );
+    let checked = check(&zone, "192.0.2.1").await;
+    assert_eq!((checked.verdict, checked.lookups, checked.voids), (Verdict::Fail, 2, 2));
+    assert_eq!(checked.explanation.as_deref(), Some("unknown is not one of us"));
+}

@@ -28,6 +28,8 @@ pub struct Walk<'a> {
     sender_domain: String,
     lookups: usize,
     voids: usize,
+    /// The answer is found: what an explanation looks up does not count (section 4.6.4).
+    decided: bool,
 }
 
 /// What a record came to.
@@ -63,7 +65,7 @@ impl Outcome {
 impl<'a> Walk<'a> {
     pub fn new(resolver: &'a dyn Resolver, sender: &'a Sender<'a>, local: String, domain: String) -> Self {
         let ip = plain(sender.ip);
-        Self { resolver, sender, ip, local, sender_domain: domain, lookups: 0, voids: 0 }
+        Self { resolver, sender, ip, local, sender_domain: domain, lookups: 0, voids: 0, decided: false }
     }
 
     pub fn ended(&self, verdict: Verdict, why: String, explanation: Option<String>, trace: Node) -> Checked {
@@ -303,7 +305,7 @@ impl<'a> Walk<'a> {
     }
 
     fn void(&mut self, found_nothing: bool) -> Result<(), Stop> {
-        self.voids += usize::from(found_nothing);
+        self.voids += usize::from(found_nothing && !self.decided);
         if self.voids > VOIDS {
             return Err(Stop::Permanent(format!("more than {VOIDS} lookups find nothing")));
         }
@@ -344,6 +346,7 @@ impl<'a> Walk<'a> {
     /// What the domain says of a refusal; none if that cannot be found out.
     pub async fn explanation(&mut self, explains: Option<&(Target, String)>) -> Option<String> {
         let (target, domain) = explains?;
+        self.decided = true;
         let name = self.name(domain, Some(&target.name)).await.ok()?;
         if !is_name(&name) {
             return None;
