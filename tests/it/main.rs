@@ -34,6 +34,7 @@ mod portals;
 mod reload;
 mod resume;
 mod secrets;
+mod spf_oracle;
 mod telling;
 mod tls;
 mod vectors;
