@@ -205,6 +205,12 @@ async fn what_is_wrong_is_found_and_nothing_else() {
             1,
             &["receivers.rules", "spf.invalid", "spf.lapsed_include"],
         ),
+        (
+            but(&["@ TXT"], "@ TXT \"v=spf1 include:_spf.acme.example -all\"\n_spf TXT \"v=spf1 +all\"\n"),
+            &SENDER,
+            1,
+            &["spf.permissive"],
+        ),
         (without(&["_dmarc"]), &SENDER, 1, &["dmarc.missing", "receivers.rules"]),
         (
             but(&["_dmarc"], "_dmarc TXT \"v=DMARC1; p=none; pct=20; x=y; rua=mailto:a@else.example\"\n"),

@@ -148,6 +148,8 @@ fn ends(domain: &str, record: &Record, seen: &Checked) -> Option<Finding> {
     let all = record.directives.iter().find(|one| one.mechanism == Mechanism::All);
     let (severity, summary) = match (all.map(|all| all.qualifier), seen.verdict) {
         (Some(Qualifier::Pass), _) => (Severity::Critical, "+all allows everybody to send".to_owned()),
+        // Nobody named that address: an include or a network lets everybody in.
+        (_, Verdict::Pass) => (Severity::Critical, format!("it allows everybody to send: {}", seen.why)),
         (Some(Qualifier::Neutral), _) => (Severity::Warning, "?all says nothing of other hosts".to_owned()),
         (None, Verdict::Neutral) if record.redirect.is_none() => {
             (Severity::Warning, "it has neither `all` nor a redirect".to_owned())

@@ -4,6 +4,7 @@ use super::exchanges::words;
 use super::{Case, Report, dmarc};
 use crate::formats::bimi::{Record, is_bimi};
 use crate::formats::dmarc::Policy;
+use crate::model::FindingDoc;
 use crate::probe::mail::docs::transport as docs;
 use crate::probe::mail::facts::{Answered, Bimi, Fetched, Mark, Says};
 
@@ -43,8 +44,8 @@ pub(super) fn look(case: &Case<'_>, report: &mut Report) {
         }
     }
     let logo = fetched(name, &docs::BIMI_LOGO, bimi.logo.as_ref(), report);
-    if let Some(Says::Logo(flaws)) =
-        logo.map(|answer| &answer.says).filter(|says| matches!(says, Says::Logo(flaws) if !flaws.is_empty()))
+    if let Some(Says::Logo(flaws)) = logo.map(|answer| &answer.says)
+        && !flaws.is_empty()
     {
         let words: Vec<&str> = flaws.iter().map(|(words, _)| words.as_str()).collect();
         report.find(&docs::BIMI_LOGO, name, words.join("; "));
@@ -60,7 +61,7 @@ pub(super) fn look(case: &Case<'_>, report: &mut Report) {
 /// What was fetched, if it can be used; else a finding.
 fn fetched<'f>(
     name: &str,
-    doc: &'static crate::model::FindingDoc,
+    doc: &'static FindingDoc,
     fetched: Option<&'f Fetched>,
     report: &mut Report,
 ) -> Option<&'f Answered> {

@@ -26,7 +26,7 @@ use super::docs;
 use super::facts::{Facts, Looked};
 use super::memory::Memory;
 use super::spec::Spec;
-use crate::model::{Baseline, Finding, FindingDoc};
+use crate::model::{Baseline, Cause, Finding, FindingDoc};
 use crate::probe::Unmeasured;
 use crate::probe::web::facts::Skipped;
 
@@ -139,7 +139,7 @@ fn part(report: &mut Report) {
     let unmeasured = report.findings.iter().find(|finding| !finding.measured);
     let why = unmeasured.map(|finding| format!("{}: {}", finding.subject, finding.summary));
     let why = why.unwrap_or_else(|| "a question was not answered".to_owned());
-    report.required.get_or_insert(Unmeasured { cause: crate::model::Cause::Blocked, why });
+    report.required.get_or_insert(Unmeasured { cause: Cause::Blocked, why });
 }
 
 /// Why nothing at all is known: none of the first questions was answered.

@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use super::exchanges::{is_open, words};
 use super::{Case, Report};
 use crate::formats::mta_sts::{Record, is_mta_sts, matches};
-use crate::model::{Finding, Severity};
+use crate::model::{Finding, FindingDoc, Severity};
 use crate::probe::mail::docs::transport as docs;
 use crate::probe::mail::facts::{Answered, Came, Exchange, Fetched, MtaSts, Mx, Says, StsPolicy};
 use crate::probe::mail::memory::PolicySeen;
@@ -155,7 +155,7 @@ fn exchanges(policy: &StsPolicy, mx: &Mx, report: &mut Report) {
     }
     let open = is_open(mx);
     // Why mail is not delivered to a host; `None` where it is, or where that is not known.
-    let refused = |host: &Exchange| -> Option<(&'static crate::model::FindingDoc, String)> {
+    let refused = |host: &Exchange| -> Option<(&'static FindingDoc, String)> {
         if !matches(&host.name, &policy.mx) {
             return Some((&docs::STS_MX, format!("the policy has {}", policy.mx.join(", "))));
         }

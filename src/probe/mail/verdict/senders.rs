@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 
 use super::{Case, Report};
+use crate::judge::clip;
+use crate::model::Finding;
 use crate::probe::mail::docs::senders as docs;
 use crate::probe::mail::facts::{Listing, Looked, Sender};
 use crate::probe::mail::spf::Verdict;
@@ -63,8 +65,8 @@ fn listed(sender: &Sender, listing: &Listing, report: &mut Report) {
         about.iter().any(|value| value.starts_with("127.255.255.")).then_some("it refuses the question");
     if let Some(why) = odd.or(refused) {
         report.blind.push("sender.listed");
-        let finding = crate::model::Finding::of(&docs::LIST_UNUSABLE, subject, why);
-        report.findings.push(crate::model::Finding { measured: false, ..finding });
+        let finding = Finding::of(&docs::LIST_UNUSABLE, subject, why);
+        report.findings.push(Finding { measured: false, ..finding });
         return;
     }
     let entries = entries(about);
@@ -73,7 +75,7 @@ fn listed(sender: &Sender, listing: &Listing, report: &mut Report) {
     }
     let reason = listing.reason.iter().flat_map(|looked| &looked.values).map(String::as_str);
     let reason = reason.collect::<Vec<_>>().join("; ");
-    let reason = if reason.is_empty() { String::new() } else { format!(": {}", crate::judge::clip(&reason)) };
+    let reason = if reason.is_empty() { String::new() } else { format!(": {}", clip(&reason)) };
     report.find(
         &docs::LISTED,
         &subject,
