@@ -109,6 +109,18 @@ impl PostOffice {
         &self.public_key
     }
 
+    /// Puts a message into the mailbox.
+    pub fn put(&self, name: &str, message: &str) {
+        for folder in ["new", "cur", "tmp"] {
+            let path = self.folder().join(folder);
+            std::fs::create_dir_all(&path).unwrap();
+            open_up(&path);
+        }
+        let file = self.folder().join("new").join(name);
+        std::fs::write(&file, message).unwrap();
+        open_up(&file);
+    }
+
     /// How many messages the mailbox has in all.
     pub fn kept(&self) -> usize {
         let files =

@@ -18,7 +18,7 @@ use crate::probe::mail::dmarc::name_of;
 use crate::probe::mail::dmarc::walk::domains;
 use crate::probe::mail::facts::{Arrived, Looked, RoundTrip};
 use crate::probe::mail::round_trip::spec::{LoopSpec, SendVia, Trigger};
-use crate::probe::mail::round_trip::{message, signatures};
+use crate::probe::mail::round_trip::{self, message, signatures};
 use crate::probe::mail::spf::{self, check_host};
 use crate::probe::web::facts::{Skipped, our_side};
 
@@ -47,11 +47,10 @@ pub(super) async fn look(look: &Look<'_>) -> Option<RoundTrip> {
 }
 
 async fn go(look: &Look<'_>, spec: &LoopSpec) -> Result<RoundTrip, RoundTrip> {
-    let begin = "portalwatch canary".to_owned();
-    let leftover = format!("{begin} {}", look.ctx.scope.check);
-    let canary = format!("{leftover} {:x}", look.ctx.at.as_nanosecond());
+    let check = &look.ctx.scope.check;
+    let canary = round_trip::subject(check, look.ctx.at);
     let subject = spec.trigger.as_ref().map_or(canary.as_str(), |trigger| &*trigger.subject);
-    let own = spec.send_via.is_some();
+    let leftover = spec.send_via.as_ref().map(|_| round_trip::own_subjects(check));
     let begun = Instant::now();
     let ends = (look.ends + waited()).min(begun + spec.within.0);
     let mut place = open(look, spec, ends).await?;
@@ -62,8 +61,7 @@ async fn go(look: &Look<'_>, spec: &LoopSpec) -> Result<RoundTrip, RoundTrip> {
     }
     let came = match &mut place {
         Place::Inbox(inbox) => {
-            let leftover = own.then_some(leftover.as_str());
-            let found = inbox.wait_for(subject, leftover, ends).await;
+            let found = inbox.wait_for(subject, leftover.as_deref(), ends).await;
             let found = found.map_err(|why| unmeasured(Cause::Blocked, why.to_string()))?;
             found.map(|Found { message, .. }| Came { raw: message, received: None })
         }

@@ -81,3 +81,11 @@ Content-Type: multipart/alternative; boundary=b\r\n\r\n\
     assert_eq!((bare.hop, bare.one_click), (None::<Hop>, false));
     assert!(bare.links.is_empty() && bare.from.is_empty() && bare.return_path.is_none());
 }
+
+#[test]
+fn the_canaries_of_a_check_are_not_taken_for_those_of_another() {
+    let at = jiff::Timestamp::UNIX_EPOCH;
+    let [one, other] = ["mail", "mail-2"].map(|name| crate::model::CheckId::new("acme", name));
+    assert!(super::subject(&one, at).contains(&super::own_subjects(&one)));
+    assert!(!super::subject(&other, at).contains(&super::own_subjects(&one)));
+}
