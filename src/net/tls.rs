@@ -125,7 +125,7 @@ impl TlsOptions {
     }
 }
 
-fn build(options: &TlsOptions, alpn: Alpn) -> Result<ClientConfig, String> {
+pub(super) fn build(options: &TlsOptions, alpn: Alpn) -> Result<ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -14,9 +14,9 @@ use serde::Deserialize;
 
 use super::card::Card;
 use super::registry::{ChannelType, Problem};
-use super::{Notifier, Relay, Security, Smtp, Transport};
+use super::{Notifier, Smtp, Transport};
 use crate::formats::yaml::{Node, Value};
-use crate::model::{Mail, Notification, Outgoing, Secret};
+use crate::model::{Mail, MailSecurity, MailServer, Notification, Outgoing, Secret};
 
 /// A mail channel.
 pub struct Email {
@@ -153,7 +153,7 @@ fn mailboxes(key: &str, texts: &[String], problems: &mut Vec<Problem>) -> Vec<Ma
         .collect()
 }
 
-fn relays(settings: Vec<RelaySettings>, problems: &mut Vec<Problem>) -> Vec<Relay> {
+fn relays(settings: Vec<RelaySettings>, problems: &mut Vec<Problem>) -> Vec<MailServer> {
     if settings.is_empty() {
         problems.push(Problem::at(&["smtp"], "no relay; write smtp: { url: smtps://host }"));
     }
@@ -167,7 +167,7 @@ fn relays(settings: Vec<RelaySettings>, problems: &mut Vec<Problem>) -> Vec<Rela
     relays
 }
 
-fn relay(path: &[&str], settings: RelaySettings, problems: &mut Vec<Problem>) -> Option<Relay> {
+fn relay(path: &[&str], settings: RelaySettings, problems: &mut Vec<Problem>) -> Option<MailServer> {
     let before = problems.len();
     let place = parse_url(&settings.url);
     if let Err(message) = &place {
@@ -187,18 +187,18 @@ fn relay(path: &[&str], settings: RelaySettings, problems: &mut Vec<Problem>) ->
     };
     let (implicit, host, port) = place.ok()?;
     let security = match (implicit, settings.tls) {
-        (true, None) => Security::Implicit,
+        (true, None) => MailSecurity::Implicit,
         (true, Some(_)) => {
             let message = "only for smtp://; smtps:// is TLS from the first byte. Leave it out";
             problems.push(Problem::at(&[path, &["tls"]].concat(), message));
-            Security::Implicit
+            MailSecurity::Implicit
         }
-        (false, None | Some(StartTls::Required)) => Security::StartTls,
-        (false, Some(StartTls::Opportunistic)) => Security::Opportunistic,
-        (false, Some(StartTls::None)) => Security::None,
+        (false, None | Some(StartTls::Required)) => MailSecurity::StartTls,
+        (false, Some(StartTls::Opportunistic)) => MailSecurity::Opportunistic,
+        (false, Some(StartTls::None)) => MailSecurity::None,
     };
     let server_name = settings.server_name;
-    (problems.len() == before).then_some(Relay { host, port, security, server_name, credentials })
+    (problems.len() == before).then_some(MailServer { host, port, security, server_name, credentials })
 }
 
 /// (TLS from the first byte, host, port)
@@ -439,11 +439,11 @@ mod tests {
             let relay = email.smtp.relays[0].clone();
             (relay.host, relay.port, relay.security)
         };
-        assert_eq!(relays(json!({ "url": "smtps://mx" })), ("mx".into(), 465, Security::Implicit));
-        assert_eq!(relays(json!({ "url": "smtp://mx" })), ("mx".into(), 587, Security::StartTls));
+        assert_eq!(relays(json!({ "url": "smtps://mx" })), ("mx".into(), 465, MailSecurity::Implicit));
+        assert_eq!(relays(json!({ "url": "smtp://mx" })), ("mx".into(), 587, MailSecurity::StartTls));
         assert_eq!(
             relays(json!({ "url": "smtp://[::1]:25", "tls": "none" })),
-            ("::1".into(), 25, Security::None)
+            ("::1".into(), 25, MailSecurity::None)
         );
     }
 

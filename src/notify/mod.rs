@@ -8,7 +8,7 @@ mod registry;
 pub mod webhook;
 
 pub use self::registry::{ChannelType, NotifierEntry, Problem, notifiers};
-use crate::model::{Notification, Outgoing, Secret};
+use crate::model::{MailServer, Notification, Outgoing, Secret};
 
 /// A channel: pure translation from what is told to what its service takes.
 pub trait Notifier: Send + Sync {
@@ -37,35 +37,7 @@ pub struct Smtp {
     /// `Cc`.
     pub cc: Vec<lettre::message::Mailbox>,
     /// Tried in order; never empty.
-    pub relays: Vec<Relay>,
-}
-
-/// One mail relay.
-#[derive(Clone, Debug)]
-pub struct Relay {
-    /// A name or an address.
-    pub host: String,
-    /// The port.
-    pub port: u16,
-    /// How the connection is protected.
-    pub security: Security,
-    /// The name asked for and verified in TLS; default: the channel's, else the host.
-    pub server_name: Option<String>,
-    /// User name and password for AUTH.
-    pub credentials: Option<(String, Secret)>,
-}
-
-/// How a connection to a relay is protected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Security {
-    /// TLS from the first byte (RFC 8314 section 3.3).
-    Implicit,
-    /// STARTTLS, and nothing is sent without it (RFC 3207).
-    StartTls,
-    /// STARTTLS if it is offered; credentials are never sent without it.
-    Opportunistic,
-    /// None, by explicit wish.
-    None,
+    pub relays: Vec<MailServer>,
 }
 
 /// Where HTTP messages of a channel go.

@@ -13,7 +13,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::session::Session;
-use super::{Security, Server, short};
+use super::short;
+use super::smtp::name;
+use crate::model::{MailSecurity, MailServer};
 use crate::net::limits::Permit;
 use crate::net::{Net, Origin, TlsOptions, tls};
 
@@ -61,7 +63,7 @@ impl Inbox {
     /// Why it cannot be opened; credentials are never part of it.
     pub async fn open(
         net: &Net,
-        server: &Server,
+        server: &MailServer,
         folder: &str,
         tls: &TlsOptions,
         deadline: Instant,
@@ -163,7 +165,7 @@ fn words(error: &async_imap::error::Error) -> String {
 
 async fn open(
     net: &Net,
-    server: &Server,
+    server: &MailServer,
     folder: &str,
     tls: &TlsOptions,
     deadline: Instant,
@@ -172,7 +174,7 @@ async fn open(
     let connected = net.connect_stream(&server.host, server.port, Origin::Operator, left).await;
     let connected = connected.map_err(|error| error.to_string())?;
     let config = net.tls_config(tls)?;
-    let name = server.server_name.as_ref().or(tls.server_name.as_ref()).unwrap_or(&server.host);
+    let name = name(server, tls);
     let mut session = Session::plain(connected.stream);
     let encrypt = async |session: Session, config: Arc<rustls::ClientConfig>| {
         let wanted = tls::server_name(name)?;
@@ -181,14 +183,14 @@ async fn open(
             .await
             .map_err(|error| format!("TLS with {name}: {}", short(&error.to_string())))
     };
-    if server.security == Security::Implicit {
+    if server.security == MailSecurity::Implicit {
         session = encrypt(session, config.clone()).await?;
     }
     let greeting = line(&mut session).await?;
     if !greeting.starts_with("* OK") {
         return Err(format!("it greets with: {}", short(&greeting)));
     }
-    if matches!(server.security, Security::StartTls | Security::Opportunistic) {
+    if matches!(server.security, MailSecurity::StartTls | MailSecurity::Opportunistic) {
         session.write_all(b"s1 STARTTLS\r\n").await.map_err(|error| error.to_string())?;
         let answer = loop {
             let answer = line(&mut session).await?;

@@ -14,12 +14,12 @@ use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::commands::{Data, Mail as MailCommand, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
 use tokio::net::TcpStream;
 
 use super::session::{Session, command, read_reply};
-use super::{Security, Server, short};
-use crate::net::TlsOptions;
+use super::short;
+use crate::model::{MailSecurity, MailServer};
+use crate::net::{TlsOptions, tls};
 
 /// What went wrong with a mail server.
 pub enum Refused {
@@ -47,13 +47,13 @@ impl Refused {
 /// The server does not take it.
 pub async fn deliver(
     stream: TcpStream,
-    server: &Server,
-    tls: &TlsOptions,
+    server: &MailServer,
+    options: &TlsOptions,
     message: &Message,
     handed: &AtomicBool,
 ) -> Result<String, Refused> {
     let hello = ClientId::default();
-    let session = secure(Session::plain(stream), server, tls, &hello).await.map_err(Refused::Server)?;
+    let session = secure(Session::plain(stream), server, options, &hello).await.map_err(Refused::Server)?;
     let encrypted = session.is_encrypted();
     let mut connection = AsyncSmtpConnection::connect_with_transport(Box::new(session), &hello)
         .await
@@ -68,16 +68,16 @@ pub async fn deliver(
 }
 
 /// Brings the connection under TLS as far as the settings ask for it.
-pub(super) async fn secure(
+async fn secure(
     mut session: Session,
-    server: &Server,
-    tls: &TlsOptions,
+    server: &MailServer,
+    options: &TlsOptions,
     hello: &ClientId,
 ) -> Result<Session, String> {
     match server.security {
-        Security::None => return Ok(session),
-        Security::Implicit => return encrypt(session, server, tls).await,
-        Security::StartTls | Security::Opportunistic => {}
+        MailSecurity::None => return Ok(session),
+        MailSecurity::Implicit => return encrypt(session, server, options).await,
+        MailSecurity::StartTls | MailSecurity::Opportunistic => {}
     }
     let greeting = read_reply(&mut session).await?;
     if !greeting.starts_with("220") {
@@ -87,7 +87,7 @@ pub(super) async fn secure(
     let offered = capabilities.lines().any(|line| {
         line.get(4..).is_some_and(|capability| capability.trim().eq_ignore_ascii_case("STARTTLS"))
     });
-    if !offered && server.security == Security::Opportunistic {
+    if !offered && server.security == MailSecurity::Opportunistic {
         return Ok(session.greeted());
     }
     if !offered {
@@ -100,60 +100,32 @@ pub(super) async fn secure(
     if !answer.starts_with("220") {
         return Err(format!("STARTTLS: {}", short(&answer)));
     }
-    Ok(encrypt(session, server, tls).await?.greeted())
+    Ok(encrypt(session, server, options).await?.greeted())
 }
 
-async fn encrypt(session: Session, server: &Server, tls: &TlsOptions) -> Result<Session, String> {
-    let name = server.server_name.as_ref().or(tls.server_name.as_ref()).unwrap_or(&server.host);
-    let wanted = ServerName::try_from(name.clone()).map_err(|_| format!("{name:?} is no name for TLS"))?;
-    let config = client_config(tls)?;
+async fn encrypt(session: Session, server: &MailServer, options: &TlsOptions) -> Result<Session, String> {
+    let name = name(server, options);
+    let wanted = tls::server_name(name)?;
+    let config = Arc::new(tls::build(options, tls::Alpn::None)?);
     session
         .encrypt(config, wanted)
         .await
         .map_err(|error| format!("TLS with {name}: {}", short(&error.to_string())))
 }
 
-/// The system's roots (the public ones where it has none), the channel's own CA, and its client
-/// certificate.
-fn client_config(tls: &TlsOptions) -> Result<Arc<rustls::ClientConfig>, String> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() {
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    }
-    if let Some(pem) = &tls.ca_pem {
-        for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-            let certificate = certificate.map_err(|error| format!("tls.ca_file: {error}"))?;
-            roots.add(certificate).map_err(|error| format!("tls.ca_file: {error}"))?;
-        }
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_root_certificates(roots);
-    let config = match &tls.client {
-        None => builder.with_no_client_auth(),
-        Some((chain, key)) => {
-            let chain: Vec<_> = CertificateDer::pem_slice_iter(chain.as_bytes())
-                .collect::<Result<_, _>>()
-                .map_err(|error| format!("tls.client.cert: {error}"))?;
-            let key = PrivateKeyDer::from_pem_slice(key.expose().as_bytes())
-                .map_err(|_| "tls.client.key: no private key in PEM form".to_owned())?;
-            builder.with_client_auth_cert(chain, key).map_err(|error| format!("tls.client: {error}"))?
-        }
-    };
-    Ok(Arc::new(config))
+/// The name that the certificate has to be for.
+pub(super) fn name<'a>(server: &'a MailServer, options: &'a TlsOptions) -> &'a str {
+    server.server_name.as_ref().or(options.server_name.as_ref()).unwrap_or(&server.host)
 }
 
 /// A refused login may be mended in the config, so it is never final.
 async fn log_in(
     connection: &mut AsyncSmtpConnection,
-    server: &Server,
+    server: &MailServer,
     encrypted: bool,
 ) -> Result<(), String> {
     let Some((username, password)) = &server.credentials else { return Ok(()) };
-    if !encrypted && server.security != Security::None {
+    if !encrypted && server.security != MailSecurity::None {
         return Err("it offers no STARTTLS, so the credentials were not sent in clear text".into());
     }
     let credentials = Credentials::new(username.clone(), password.expose().to_owned());

@@ -7,11 +7,11 @@ use lettre::message::header::{Header, HeaderName, HeaderValue};
 use lettre::message::{Message, MultiPart};
 
 use super::wire::Wire;
-use crate::model::{Delivery, Mail};
+use crate::model::{Delivery, Mail, MailServer};
 use crate::net::TlsOptions;
-use crate::net::post::{self, Refused, Server};
+use crate::net::post::{Refused, deliver};
+use crate::notify::Smtp;
 use crate::notify::card::bounded;
-use crate::notify::{Relay, Security, Smtp};
 
 /// Sends `mail` under `key`; the whole of it takes at most `timeout`.
 ///
@@ -100,7 +100,7 @@ fn compose(smtp: &Smtp, mail: &Mail, key: &str) -> Result<Message, String> {
 
 async fn through(
     wire: &dyn Wire,
-    relay: &Relay,
+    relay: &MailServer,
     tls: &TlsOptions,
     message: &Message,
     timeout: Duration,
@@ -108,17 +108,5 @@ async fn through(
 ) -> Result<String, Refused> {
     let dialed = wire.dial(&relay.host, relay.port, timeout).await.map_err(Refused::Server)?;
     let _permit = dialed.permit;
-    let server = Server {
-        host: relay.host.clone(),
-        port: relay.port,
-        security: match relay.security {
-            Security::Implicit => post::Security::Implicit,
-            Security::StartTls => post::Security::StartTls,
-            Security::Opportunistic => post::Security::Opportunistic,
-            Security::None => post::Security::None,
-        },
-        server_name: relay.server_name.clone(),
-        credentials: relay.credentials.clone(),
-    };
-    post::deliver(dialed.stream, &server, tls, message, handed).await
+    deliver(dialed.stream, relay, tls, message, handed).await
 }

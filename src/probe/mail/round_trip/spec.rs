@@ -7,8 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
-use crate::model::{HumanDuration, Secret};
-use crate::net::post::{Security, Server};
+use crate::model::{self, HumanDuration, MailSecurity, Secret};
 use crate::probe::mail::spec::Domain;
 
 /// One message that goes out and comes back.
@@ -185,20 +184,20 @@ impl<'de> Deserialize<'de> for Mailbox {
     }
 }
 
-fn security(url: &PostUrl, tls: Option<StartTls>) -> Security {
+fn security(url: &PostUrl, tls: Option<StartTls>) -> MailSecurity {
     match (url.implicit, tls) {
-        (true, _) => Security::Implicit,
-        (false, None | Some(StartTls::Required)) => Security::StartTls,
-        (false, Some(StartTls::Opportunistic)) => Security::Opportunistic,
-        (false, Some(StartTls::None)) => Security::None,
+        (true, _) => MailSecurity::Implicit,
+        (false, None | Some(StartTls::Required)) => MailSecurity::StartTls,
+        (false, Some(StartTls::Opportunistic)) => MailSecurity::Opportunistic,
+        (false, Some(StartTls::None)) => MailSecurity::None,
     }
 }
 
 impl MailServer {
     /// As the network needs it.
-    pub fn server(&self) -> Server {
+    pub fn server(&self) -> model::MailServer {
         let credentials = self.username.as_ref().zip(self.password.as_ref());
-        Server {
+        model::MailServer {
             host: self.url.host.clone(),
             port: self.url.port,
             security: security(&self.url, self.tls),
@@ -210,8 +209,8 @@ impl MailServer {
 
 impl ImapSpec {
     /// As the network needs it.
-    pub fn server(&self) -> Server {
-        Server {
+    pub fn server(&self) -> model::MailServer {
+        model::MailServer {
             host: self.url.host.clone(),
             port: self.url.port,
             security: security(&self.url, self.tls),
