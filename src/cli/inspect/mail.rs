@@ -13,7 +13,7 @@ use super::{TIMEOUT, tree};
 use crate::app;
 use crate::formats::dmarc::Policy;
 use crate::formats::dns::Name;
-use crate::model::{Outcome, Verdict};
+use crate::model::{CheckId, Outcome, Verdict};
 use crate::probe::mail::rows::rows;
 use crate::probe::mail::spec::{Domain, MailFrom, Part, Ports, Selector, SenderSpec};
 use crate::probe::mail::verdict::dmarc_walked;
@@ -136,19 +136,7 @@ type Shape = fn(&Facts) -> Result<Box<serde_json::value::RawValue>, serde_json::
 
 async fn look(what: &'static str, spec: Spec, common: Common, shape: Option<Shape>) -> Answer {
     let domain = spec.name();
-    let target = app::Target {
-        timeout: common.overrides.timeout.unwrap_or(TIMEOUT),
-        resolvers: common.overrides.resolver.clone(),
-        ca_pem: common.overrides.ca_pem()?,
-    };
-    let check = app::lone_check(probe::<Mail>(spec), target);
-    if let Some(problem) = check.probe.validate(&check.scope).first() {
-        return Err(Failure::usage(format!("{domain}: {}", problem.message)));
-    }
-    let around = app::lone_surroundings();
-    let mut outcome = crate::run::pass(&check, &None, &around, true).await.outcome;
-    outcome.check = crate::model::CheckId::new("inspect", what);
-    let facts = outcome.facts.as_ref().and_then(|facts| serde_json::from_str::<Facts>(facts.get()).ok());
+    let (mut outcome, facts) = pass(what, spec, &common.overrides).await?;
     match common.format {
         Format::Text => print::out(&text(&domain, facts.as_ref(), &outcome))?,
         format => {
@@ -160,6 +148,29 @@ async fn look(what: &'static str, spec: Spec, common: Common, shape: Option<Shap
         }
     }
     Ok(outcome.verdict.exit_code())
+}
+
+/// One look, and what was seen.
+pub(super) async fn pass(
+    what: &'static str,
+    spec: Spec,
+    overrides: &Overrides,
+) -> Result<(Outcome, Option<Facts>), Failure> {
+    let domain = spec.name();
+    let target = app::Target {
+        timeout: overrides.timeout.unwrap_or(TIMEOUT),
+        resolvers: overrides.resolver.clone(),
+        ca_pem: overrides.ca_pem()?,
+    };
+    let check = app::lone_check(probe::<Mail>(spec), target);
+    if let Some(problem) = check.probe.validate(&check.scope).first() {
+        return Err(Failure::usage(format!("{domain}: {}", problem.message)));
+    }
+    let around = app::lone_surroundings();
+    let mut outcome = crate::run::pass(&check, &None, &around, true).await.outcome;
+    outcome.check = CheckId::new("inspect", what);
+    let facts = outcome.facts.as_ref().and_then(|facts| serde_json::from_str::<Facts>(facts.get()).ok());
+    Ok((outcome, facts))
 }
 
 /// What receivers know of a domain's policy.

@@ -6,14 +6,17 @@ use std::time::Instant;
 
 use clap::Args;
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::super::{Answer, Failure, Format, Overrides, print};
-use super::{TIMEOUT, tree};
+use super::{TIMEOUT, mail, tree};
 use crate::app;
 use crate::clock::{Clock as _, SystemClock};
 use crate::formats::dns::Name;
 use crate::model::{Cause, CheckId, Finding, Outcome, Timings, Verdict};
-use crate::probe::mail::spf::findings::{lines, of_record, of_sender};
+use crate::probe::mail::Spec;
+use crate::probe::mail::spec::Part;
+use crate::probe::mail::spf::findings::{lines, of_sender};
 use crate::probe::mail::spf::{Checked, Node, OfNet, Sender, Verdict as Spf, check_host};
 
 #[derive(Args)]
@@ -36,9 +39,6 @@ pub struct SpfArgs {
     format: Format,
 }
 
-/// Addresses that no record names: for documentation, of either family.
-const NOBODY: [&str; 2] = ["203.0.113.254", "2001:db8:ffff:ffff:ffff:ffff:ffff:fffe"];
-
 #[derive(Serialize)]
 struct Observation<'a> {
     domain: &'a str,
@@ -52,8 +52,35 @@ struct Observation<'a> {
 }
 
 pub async fn inspect(args: SpfArgs) -> Answer {
-    let begun = Instant::now();
     let domain = args.domain.without_dot();
+    let (checked, outcome) = match args.ip {
+        Some(ip) => sender(&args, &domain, ip).await?,
+        None => record(&args, &domain).await?,
+    };
+    match args.format {
+        Format::Text => print::out(&text(&domain, &checked, &outcome))?,
+        format => print::inspection(&outcome, format)?,
+    }
+    Ok(outcome.verdict.exit_code())
+}
+
+/// The record itself, as the check of the domain's mail judges it.
+async fn record(args: &SpfArgs, domain: &str) -> Result<(Checked, Outcome), Failure> {
+    let spec = Spec { only: Some(Part::Spf), ..Spec::of_domain(args.domain.clone()) };
+    let (mut outcome, facts) = mail::pass("spf", spec, &args.overrides).await?;
+    let Some(spf) = facts.and_then(|facts| facts.spf) else {
+        let why = outcome.why.unwrap_or_else(|| "nothing was looked at".to_owned());
+        return Err(Failure::own(why));
+    };
+    let worse = spf.v6.lookups > spf.v4.lookups || spf.v6.voids > spf.v4.voids;
+    let checked = if worse { spf.v6 } else { spf.v4 };
+    outcome.facts = Some(observed(domain, &checked)?);
+    Ok((checked, outcome))
+}
+
+/// What receivers say of one sender.
+async fn sender(args: &SpfArgs, domain: &str, ip: IpAddr) -> Result<(Checked, Outcome), Failure> {
+    let begun = Instant::now();
     let net = app::plain_net();
     let resolver = OfNet {
         net: &net,
@@ -64,41 +91,16 @@ pub async fn inspect(args: SpfArgs) -> Answer {
         timeout: args.overrides.timeout.unwrap_or(TIMEOUT),
     };
     let time = SystemClock.now().as_second();
-    let check = async |ip: IpAddr| {
-        let from = args.mail_from.clone().unwrap_or_else(|| format!("postmaster@{domain}"));
-        let helo = args.helo.as_deref().unwrap_or(&domain);
-        let sender = Sender { ip, mail_from: &from, helo, receiver: "unknown", time };
-        check_host(&resolver, &sender).await
-    };
-    let (checked, findings) = match args.ip {
-        Some(ip) => {
-            let checked = check(ip).await;
-            let findings = of_sender(&domain, &ip.to_string(), &checked);
-            (checked, findings)
-        }
-        None => {
-            let [v4, v6] = NOBODY.map(|text| text.parse::<IpAddr>());
-            let (Ok(v4), Ok(v6)) = (v4, v6) else { return Err(Failure::own("an address of ours is none")) };
-            let (v4, v6) = (check(v4).await, check(v6).await);
-            let findings = of_record(&domain, &v4, &v6);
-            let worse = if v6.lookups > v4.lookups || v6.voids > v4.voids { v6 } else { v4 };
-            (worse, findings)
-        }
-    };
-    let outcome = outcome(&domain, &checked, findings, begun)?;
-    match args.format {
-        Format::Text => print::out(&text(&domain, &checked, &outcome))?,
-        format => print::inspection(&outcome, format)?,
-    }
-    Ok(outcome.verdict.exit_code())
+    let from = args.mail_from.clone().unwrap_or_else(|| format!("postmaster@{domain}"));
+    let helo = args.helo.as_deref().unwrap_or(domain);
+    let sender = Sender { ip, mail_from: &from, helo, receiver: "unknown", time };
+    let checked = check_host(&resolver, &sender).await;
+    let findings = of_sender(domain, &ip.to_string(), &checked);
+    let outcome = outcome(domain, &checked, findings, begun)?;
+    Ok((checked, outcome))
 }
 
-fn outcome(
-    domain: &str,
-    checked: &Checked,
-    findings: Vec<Finding>,
-    begun: Instant,
-) -> Result<Outcome, Failure> {
+fn observed(domain: &str, checked: &Checked) -> Result<Box<RawValue>, Failure> {
     let observation = Observation {
         domain,
         result: checked.verdict.as_str(),
@@ -108,8 +110,16 @@ fn outcome(
         void_lookups: checked.voids,
         trace: vec![&checked.trace],
     };
-    let facts =
-        serde_json::value::to_raw_value(&observation).map_err(|error| Failure::own(error.to_string()))?;
+    to_raw_value(&observation).map_err(|error| Failure::own(error.to_string()))
+}
+
+fn outcome(
+    domain: &str,
+    checked: &Checked,
+    findings: Vec<Finding>,
+    begun: Instant,
+) -> Result<Outcome, Failure> {
+    let facts = observed(domain, checked)?;
     let unknown = checked.verdict == Spf::TempError;
     Ok(Outcome {
         check: CheckId::new("inspect", "spf"),

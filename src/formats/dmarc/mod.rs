@@ -105,6 +105,8 @@ pub struct Record {
     pub testing: bool,
     /// `fo`: of `0`, `1`, `d`, `s`; empty is `0`.
     pub failure_options: Vec<char>,
+    /// There is a `rua`, whether or not it can be read.
+    pub asks_for_reports: bool,
     /// `rua`.
     pub aggregate_reports: Vec<ReportUri>,
     /// `ruf`.
@@ -166,6 +168,7 @@ impl Record {
         } else if names.first().is_some_and(|first| first != "p") {
             record.remarks.push(Remark::PolicyNotSecond);
         }
+        record.asks_for_reports = has("rua");
         Some(record)
     }
 

@@ -92,6 +92,8 @@ impl Looked {
 pub struct Spf {
     /// The TXT records of the domain.
     pub texts: Looked,
+    /// Its records of type SPF (99), which nobody reads.
+    pub old: Looked,
     /// The record as for a sender of IPv4 that only `all` matches …
     pub v4: Checked,
     /// … and for one of IPv6.

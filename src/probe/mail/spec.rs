@@ -62,6 +62,7 @@ pub enum Part {
     Dkim,
     Dmarc,
     MtaSts,
+    Spf,
 }
 
 impl Spec {
@@ -82,11 +83,6 @@ impl Spec {
             ports: Ports::default(),
             only: None,
         }
-    }
-
-    /// Whether a part is looked at.
-    pub fn looks_at(&self, part: Option<Part>) -> bool {
-        self.only.is_none() || self.only == part
     }
 
     /// The domain, without a dot at its end.

@@ -8,6 +8,7 @@ pub mod walk;
 #[cfg(test)]
 mod tests;
 
+use super::facts::Looked;
 use crate::formats::dmarc::{Record, is_dmarc};
 
 /// What the TXT records at one `_dmarc` name come to (section 4.10).
@@ -34,6 +35,19 @@ impl Choice {
                 None => Self::Nothing,
             },
             more => Self::Several(more + 1),
+        }
+    }
+}
+
+impl Choice {
+    /// What of the names that were asked for is at a domain.
+    pub fn at<'a>(looked: impl IntoIterator<Item = &'a Looked>, domain: &str) -> Self {
+        let name = name_of(domain);
+        let found = looked.into_iter().find(|one| one.name.eq_ignore_ascii_case(&name));
+        match found.map(|looked| (looked.why(), looked)) {
+            None => Self::Nothing,
+            Some((Some(why), _)) => Self::Failed(why),
+            Some((None, looked)) => Self::among(looked.values.iter().map(String::as_str)),
         }
     }
 }

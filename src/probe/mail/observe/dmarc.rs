@@ -27,7 +27,7 @@ pub(super) async fn look(look: &Look<'_>, apex: &Looked) -> Dmarc {
     others.retain(|other| !names.contains(other));
     let ask = async |domain: &String| look.ask(&name_of(domain), RecordType::TXT).await;
     let (walked, others) = tokio::join!(join_all(names.iter().map(ask)), join_all(others.iter().map(ask)));
-    let found = walk(&domain, &|at| choice(&walked, at));
+    let found = walk(&domain, &|at| Choice::at(&walked, at));
     let mut wanted: Vec<(String, &'static str)> = Vec::new();
     if let Some((_, _, record)) = &found.policy {
         let of = |tag, uris: &[ReportUri]| {
@@ -56,16 +56,4 @@ pub(super) async fn look(look: &Look<'_>, apex: &Looked) -> Dmarc {
     });
     let destinations = join_all(destinations).await;
     Dmarc { walk: walked, others, apex: apex.clone(), destinations }
-}
-
-/// What was seen at a domain.
-pub fn choice(looked: &[Looked], domain: &str) -> Choice {
-    let name = name_of(domain);
-    let Some(one) = looked.iter().find(|one| one.name.eq_ignore_ascii_case(&name)) else {
-        return Choice::Nothing;
-    };
-    match one.why() {
-        Some(why) => Choice::Failed(why),
-        None => Choice::among(one.values.iter().map(String::as_str)),
-    }
 }

@@ -108,6 +108,10 @@ async fn part(look: &Look<'_>) -> Facts {
             let (mta_sts, mx) = tokio::join!(mta_sts::look(look), exchanges::look(look));
             (facts.mta_sts, facts.mx) = (Some(mta_sts), Some(mx));
         }
+        Some(Part::Spf) => {
+            let texts = look.ask(&domain, RecordType::TXT).await;
+            facts.spf = Some(spf::look(look, &texts).await);
+        }
         None => {}
     }
     facts

@@ -14,6 +14,8 @@ const NOBODY: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::new(203, 0, 113, 254)),
     IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xfffe)),
 ];
+/// The type of records that RFC 7208 section 3.1 gave up.
+const OLD: RecordType = RecordType(99);
 /// The most owners of included records that are looked up.
 const OWNERS: usize = 10;
 
@@ -21,9 +23,10 @@ pub(super) async fn look(look: &Look<'_>, texts: &Looked) -> Spf {
     let domain = look.spec.name();
     let [v4, v6] = NOBODY.map(|nobody| check(look, nobody, &domain));
     let resolver = look.resolver();
-    let (v4, v6, authorized) = tokio::join!(v4, v6, authorized(&resolver, &domain));
+    let old = look.ask(&domain, OLD);
+    let (v4, v6, authorized, old) = tokio::join!(v4, v6, authorized(&resolver, &domain), old);
     let owners = owners(look, &v4).await;
-    Spf { texts: texts.clone(), v4, v6, authorized: authorized.ok(), owners }
+    Spf { texts: texts.clone(), old, v4, v6, authorized: authorized.ok(), owners }
 }
 
 async fn check(look: &Look<'_>, ip: IpAddr, domain: &str) -> Checked {

@@ -1,7 +1,7 @@
 //! DMARC.
 
 use super::{Case, Report};
-use crate::formats::dmarc::{Policy, Record, Remark, ReportUri, is_dmarc};
+use crate::formats::dmarc::{Policy, Record, Remark, is_dmarc};
 use crate::model::Finding;
 use crate::probe::mail::dmarc::align::aligned;
 use crate::probe::mail::dmarc::walk::{Walked, walk};
@@ -11,22 +11,9 @@ use crate::probe::mail::facts::{Destination, Dmarc, Looked};
 
 const FAMILY: &str = "dmarc.";
 
-/// What was seen at a domain.
-fn choice(dmarc: &Dmarc, domain: &str) -> Choice {
-    let name = name_of(domain);
-    let looked = dmarc.walk.iter().chain(&dmarc.others).find(|one| one.name.eq_ignore_ascii_case(&name));
-    match looked {
-        None => Choice::Nothing,
-        Some(looked) => match looked.why() {
-            Some(why) => Choice::Failed(why),
-            None => Choice::among(looked.values.iter().map(String::as_str)),
-        },
-    }
-}
-
 /// How the record of a domain was found.
 pub fn walked(dmarc: &Dmarc, domain: &str) -> Walked {
-    walk(domain, &|at| choice(dmarc, at))
+    walk(domain, &|at| Choice::at(dmarc.walk.iter().chain(&dmarc.others), at))
 }
 
 pub(super) fn look(case: &Case<'_>, report: &mut Report) {
@@ -63,7 +50,8 @@ fn placed(domain: &str, dmarc: &Dmarc, walked: &Walked, report: &mut Report) {
         report.find(&docs::SEVERAL, &name_of(several), format!("there are {count} records"));
     }
     if dmarc.apex.values.iter().any(|text| is_dmarc(text)) {
-        let summary = format!("a record stands at the domain itself, and not at {}", name_of(domain));
+        let summary =
+            format!("a record stands at the domain itself; receivers look at {} alone", name_of(domain));
         report.find(&docs::MISPLACED, domain, summary);
     }
     let Some(own) = dmarc.walk.first() else { return };
@@ -150,10 +138,8 @@ fn policy(domain: &str, at: &str, record: &Record, walked: &Walked, report: &mut
 }
 
 fn reports(record: &Record, dmarc: &Dmarc, report: &mut Report) {
-    let has = |uris: &[ReportUri]| uris.iter().any(|uri| uri.mailbox.is_some());
-    let name = dmarc.walk.first().map(|looked| looked.name.clone()).unwrap_or_default();
-    let broken = record.faults.iter().any(|fault| fault.why.starts_with("rua"));
-    if !has(&record.aggregate_reports) && record.aggregate_reports.is_empty() && !broken {
+    if !record.asks_for_reports {
+        let name = dmarc.walk.first().map(|looked| looked.name.clone()).unwrap_or_default();
         report.find(&docs::NO_REPORTS, &name, "rua is missing");
     }
     for destination in &dmarc.destinations {

@@ -23,7 +23,7 @@ pub use self::dmarc::walked as dmarc_walked;
 pub use self::exchanges::words as failed;
 
 use super::docs;
-use super::facts::{Facts, Looked};
+use super::facts::{Facts, Looked, Spf};
 use super::memory::Memory;
 use super::spec::Spec;
 use crate::model::{Baseline, Cause, Finding, FindingDoc};
@@ -116,7 +116,8 @@ pub fn judge(case: &Case<'_>, past: &Memory) -> (Vec<Finding>, Memory, Option<Un
         standing(&mut report);
         return (report.findings, report.memory, Some(unmeasured));
     }
-    if case.facts.spf.as_ref().is_some_and(|spf| spf.texts.unmeasured.is_none() && !spf.texts.exists) {
+    let gone = |spf: &Spf| spf.texts.unmeasured.is_none() && !spf.texts.exists;
+    if case.spec.only.is_none() && case.facts.spf.as_ref().is_some_and(gone) {
         report.find(&docs::whole::NO_DOMAIN, &case.facts.domain, "the name does not exist (NXDOMAIN)");
         standing(&mut report);
         return (report.findings, report.memory, None);

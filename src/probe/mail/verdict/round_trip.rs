@@ -2,8 +2,8 @@
 
 use super::{Case, Report};
 use crate::model::Finding;
+use crate::probe::mail::dmarc::Choice;
 use crate::probe::mail::dmarc::evaluate::{Authenticated, Evaluation, Identity, Result, evaluate};
-use crate::probe::mail::dmarc::{Choice, name_of};
 use crate::probe::mail::docs::round_trip as docs;
 use crate::probe::mail::facts::{Arrived, RoundTrip};
 use crate::probe::mail::round_trip::signatures::{Signature, SignatureResult};
@@ -51,17 +51,6 @@ pub(super) fn look(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn choice(arrived: &Arrived, domain: &str) -> Choice {
-    let name = name_of(domain);
-    match arrived.records.iter().find(|looked| looked.name.eq_ignore_ascii_case(&name)) {
-        None => Choice::Nothing,
-        Some(looked) => match looked.why() {
-            Some(why) => Choice::Failed(why),
-            None => Choice::among(looked.values.iter().map(String::as_str)),
-        },
-    }
-}
-
 fn of_spf(checked: &Checked) -> Authenticated {
     match checked.verdict {
         Verdict::Pass => Authenticated::Pass,
@@ -88,7 +77,7 @@ pub(super) fn evaluation(domain: &str, arrived: &Arrived) -> Evaluation {
         .collect();
     let sender = arrived.mail_from.rsplit_once('@').map_or(arrived.mail_from.as_str(), |(_, domain)| domain);
     let sender = arrived.spf.as_ref().map(|checked| Identity { domain: sender, result: of_spf(checked) });
-    evaluate(from, &signatures, sender.as_ref(), &|at| choice(arrived, at))
+    evaluate(from, &signatures, sender.as_ref(), &|at| Choice::at(&arrived.records, at))
 }
 
 fn authenticated(domain: &str, arrived: &Arrived, report: &mut Report) {

@@ -59,9 +59,11 @@ fn suggested(case: &Case<'_>, finding: Finding) -> Finding {
 
 fn form(domain: &str, spf: &Spf, report: &mut Report) {
     let texts = &spf.texts.values;
-    let old = texts.iter().any(|text| text.to_ascii_lowercase().starts_with("spf2.0"));
-    if old {
-        report.find(&docs::OLD, domain, "a TXT record begins with spf2.0");
+    let sender_id = texts.iter().any(|text| text.to_ascii_lowercase().starts_with("spf2.0"));
+    match (spf.old.values.is_empty(), sender_id) {
+        (false, _) => report.find(&docs::OLD, domain, "there are records of type SPF (99)"),
+        (true, true) => report.find(&docs::OLD, domain, "a TXT record begins with spf2.0"),
+        (true, false) => {}
     }
     let Some(record) = texts.iter().find(|text| is_spf(text.as_bytes())) else { return };
     if record.len() > LONG {

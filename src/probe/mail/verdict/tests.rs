@@ -5,7 +5,7 @@ use crate::formats::dns::{Name, RecordType};
 use crate::model::Phase;
 use crate::model::{Baseline, Cause, Decision, Severity};
 use crate::probe::mail::facts::{
-    Answered, Bimi, Dkim, Dmarc, Exchange, Fetched, Key, MtaSts, Mx, Reached, Says, Spf, StsPolicy,
+    Answered, Bimi, Dkim, Dmarc, Exchange, Fetched, Key, MtaSts, Mx, Reached, Says, StsPolicy,
 };
 use crate::probe::mail::spec::{Require, Selector};
 use crate::probe::mail::spf::{Authorized, Checked, Node, Verdict as SpfVerdict};
@@ -49,6 +49,7 @@ fn right() -> Facts {
         domain: "acme.example".to_owned(),
         spf: Some(Spf {
             texts: txt("acme.example", "v=spf1 ip4:192.0.2.0/24 -all"),
+            old: looked("acme.example", RecordType(99), &[]),
             v4: checked(SpfVerdict::Fail),
             v6: checked(SpfVerdict::Fail),
             authorized: Some(authorized(&["192.0.2.0/24"])),
