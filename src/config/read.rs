@@ -17,16 +17,12 @@ use crate::model::{Secret, Span};
 const TOP: &[&str] = &["server", "storage", "defaults", "portals", "notify", "metrics"];
 /// Keys and kinds of the language whose capability is not built.
 const UNBUILT: &[&str] = &[
-    "counts",
-    "latency",
     "journey",
     "heartbeat",
     "maintenance",
     "heartbeat_out",
     "escalate",
     "slack",
-    "hours",
-    "days",
     "active",
     "mute",
     "depends_on",
@@ -179,15 +175,7 @@ impl Build<'_> {
         })
     }
 
-    fn storage(&mut self, mut node: Node) -> Option<Storage> {
-        if let Value::Map(entries) = &mut node.value
-            && let Some(entry) = entries.iter_mut().find(|entry| entry.key == "retention")
-        {
-            let at = entry.value.at.clone();
-            let retention = std::mem::replace(&mut entry.value, Node { at: at.clone(), value: Value::Null });
-            let kept = self.entries(retention, "storage.retention", &[&["results", "incidents"]]);
-            entry.value = Node { at, value: Value::Map(kept) };
-        }
+    fn storage(&mut self, node: Node) -> Option<Storage> {
         let keys: StorageKeys = self.read(&node, "storage")?;
         let url = keys.url.unwrap_or_else(|| "sqlite://portalwatch.db".into());
         let at = node.get("url").map_or(&node.at, |url| &url.at).clone();
@@ -216,6 +204,8 @@ impl Build<'_> {
             url,
             retention: Retention {
                 results: span(keys.retention.results, 35),
+                hours: span(keys.retention.hours, 400),
+                days: span(keys.retention.days, 5 * 365),
                 incidents: span(keys.retention.incidents, 5 * 365),
             },
             synchronous_full: keys.synchronous != Some(SynchronousKey::Normal),
@@ -356,7 +346,8 @@ impl Build<'_> {
         let kinds = self.vocabulary.kinds;
         let mut entries = self.entries(entry.value, &path, &[LAYER, CHECK, kinds]);
         let level = self.level(&mut entries, &path, &entry.at, above);
-        let keys = self.read::<CheckKeys>(&some(&mut entries, CHECK, &entry.at), &path);
+        let own = some(&mut entries, CHECK, &entry.at);
+        let keys = self.read::<CheckKeys>(&own, &path);
         let (kind, spec) = self.only(entries, &path, &entry.at, kinds)?;
         let keys = keys?;
         let layer = level.layer;
@@ -385,6 +376,8 @@ impl Build<'_> {
                 .resolvers
                 .map_or_else(|| vec!["system".into()], |all| all.into_iter().map(|r| r.0).collect()),
             tls: level.tls,
+            latency: keys.latency.map(|keys| (keys, own.get("latency").unwrap_or(&own).clone())),
+            counts: keys.counts,
             kind,
             spec,
         })

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::Sqlite;
 use crate::alert;
 use crate::model::{CheckId, Incident};
-use crate::record::{Gap, LastFacts, ResultRow, Resumed, StoreError, pack};
+use crate::record::{Cutoffs, Gap, LastFacts, ResultRow, Resumed, StoreError, pack};
 
 /// Rows per transaction of a pruning, so that commits slip in between.
 const PRUNE: i64 = 5_000;
@@ -25,7 +25,7 @@ const BUDGET: Duration = Duration::from_hours(48);
 type Columns = (i64, i64, i64, Option<u16>, Vec<u8>, Option<String>);
 type CheckColumns = (i64, String, Option<String>, Option<String>, Option<i64>);
 
-fn time(milliseconds: i64) -> Timestamp {
+pub(super) fn time(milliseconds: i64) -> Timestamp {
     Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
@@ -35,10 +35,10 @@ fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, sqlx::Error> {
 
 fn result(row: Columns) -> Result<ResultRow, sqlx::Error> {
     let (at, _, packed, status, times, findings) = row;
-    let (verdict, cause) = pack::unpack_verdict(packed);
+    let (verdict, cause, recheck) = pack::unpack_verdict(packed);
     let (took, timings, steps) = pack::unpack_times(&times);
     let findings = findings.as_deref().map(parsed).transpose()?.unwrap_or_default();
-    Ok(ResultRow { at: time(at), verdict, cause, status, took, timings, steps, findings })
+    Ok(ResultRow { at: time(at), verdict, cause, status, took, timings, steps, findings, recheck })
 }
 
 impl Sqlite {
@@ -166,32 +166,24 @@ impl Sqlite {
         Ok(rows.map_err(|why| self.fault(&why))?.into_iter().map(gap).collect())
     }
 
-    pub(super) async fn drop_old(
-        &self,
-        results_before: Timestamp,
-        incidents_before: Timestamp,
-    ) -> Result<u64, StoreError> {
-        let (results, incidents) = (results_before.as_millisecond(), incidents_before.as_millisecond());
-        let mut dropped = self
-            .drop_some(
-                "DELETE FROM results WHERE (at, check_id) IN \
-                 (SELECT at, check_id FROM results WHERE at < ? ORDER BY at, check_id LIMIT ?)",
-                results,
-            )
-            .await?;
-        dropped += self
-            .drop_some(
-                "DELETE FROM gaps WHERE (at, check_id) IN \
-                 (SELECT at, check_id FROM gaps WHERE until < ? ORDER BY at, check_id LIMIT ?)",
-                results,
-            )
-            .await?;
-        dropped += self
-            .drop_some(
-                "DELETE FROM incidents WHERE id IN (SELECT id FROM incidents WHERE ended < ? LIMIT ?)",
-                incidents,
-            )
-            .await?;
+    pub(super) async fn drop_old(&self, cutoffs: &Cutoffs) -> Result<u64, StoreError> {
+        let Cutoffs { results, hours, days, incidents } = cutoffs;
+        let (results, incidents) = (results.as_millisecond(), incidents.as_millisecond());
+        let mut dropped = 0;
+        for sql in [
+            "DELETE FROM results WHERE (at, check_id) IN \
+             (SELECT at, check_id FROM results WHERE at < ? ORDER BY at, check_id LIMIT ?)",
+            "DELETE FROM facts WHERE (at, check_id) IN \
+             (SELECT at, check_id FROM facts WHERE at < ? ORDER BY at, check_id LIMIT ?)",
+            "DELETE FROM gaps WHERE (at, check_id) IN \
+             (SELECT at, check_id FROM gaps WHERE until < ? ORDER BY at, check_id LIMIT ?)",
+        ] {
+            dropped += self.drop_some(sql, results).await?;
+        }
+        let incidents_sql =
+            "DELETE FROM incidents WHERE id IN (SELECT id FROM incidents WHERE ended < ? LIMIT ?)";
+        dropped += self.drop_some(incidents_sql, incidents).await?;
+        dropped += self.drop_rolled(results, hours.as_millisecond(), days.as_millisecond()).await?;
         dropped += self.drop_ended(results).await?;
         Ok(dropped + self.drop_settled().await?)
     }
@@ -234,7 +226,7 @@ impl Sqlite {
         Ok(dropped)
     }
 
-    async fn drop_some(&self, sql: &'static str, before: i64) -> Result<u64, StoreError> {
+    pub(super) async fn drop_some(&self, sql: &'static str, before: i64) -> Result<u64, StoreError> {
         let mut dropped = 0;
         loop {
             let mut writer = self.seat().await?;
