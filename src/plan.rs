@@ -5,6 +5,7 @@
 
 mod fingerprint;
 mod identities;
+mod objectives;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::objectives::of as objectives_of;
 use crate::alert::{Policy, Route};
 use crate::config::{SecretPolicy, Secrets, Settings, in_order, settings};
 use crate::formats::yaml::{Fault, Reader, Value};
@@ -23,6 +25,7 @@ use crate::notify::deliver::{Channel, Channels, PER_MINUTE};
 use crate::notify::notifiers;
 use crate::probe::journey::Journey;
 use crate::probe::{Kind as _, KindEntry, PortalScope, Probe, Scope, Triggered, kinds};
+use crate::stats::objective::Objective;
 
 /// Above this many requests a second to one host that is not loopback, `config validate` warns.
 const POLITE_RATE: f64 = 10.0;
@@ -34,6 +37,8 @@ const GROUP_INTERVAL: Duration = Duration::from_secs(300);
 pub struct Plan {
     /// The checks, in the order of the config.
     pub checks: Vec<Arc<PlannedCheck>>,
+    /// What is promised of checks together.
+    pub objectives: Vec<PlannedObjective>,
     /// The routes, never empty when there is a channel.
     pub routes: Arc<[Route]>,
     /// The channels.
@@ -54,6 +59,17 @@ pub struct Plan {
     pub watched: Vec<std::path::PathBuf>,
 }
 
+/// An objective, and how it is alerted.
+#[derive(Clone, Debug)]
+pub struct PlannedObjective {
+    /// What is promised.
+    pub objective: Objective,
+    /// Of which checks.
+    pub checks: Vec<CheckId>,
+    /// How it is alerted.
+    pub policy: Policy,
+}
+
 /// One check, ready to run.
 pub struct PlannedCheck {
     /// Its surroundings, its id among them.
@@ -70,6 +86,8 @@ pub struct PlannedCheck {
     pub jitter: Duration,
     /// Its latency budgets.
     pub budgets: Arc<[Budget]>,
+    /// The parts whose durations objectives look at, if it belongs to any.
+    pub tracked: Option<Arc<[Part]>>,
     /// Whether it counts for the uptime of its portal.
     pub counts: bool,
     /// Stands for the check's settings, the values of its secrets and its identity included: where a
@@ -89,7 +107,15 @@ pub fn build(
     wanted: &dyn Fn(&CheckId) -> bool,
     with_channels: bool,
 ) -> Result<(Plan, settings::Server, settings::Storage), Vec<Fault>> {
-    build_of(kinds(), settings, wanted, with_channels)
+    build_of(kinds(), settings, wanted, with_channels, SecretPolicy::Resolve)
+}
+
+/// [`build`] for judging what is recorded: no check is run and nobody told, so that no secret is needed.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_for_replay(settings: Settings, wanted: &dyn Fn(&CheckId) -> bool) -> Result<Plan, Vec<Fault>> {
+    build_of(kinds(), settings, wanted, false, SecretPolicy::Leave).map(|(plan, ..)| plan)
 }
 
 /// [`build`] with these kinds.
@@ -98,21 +124,25 @@ fn build_of(
     mut settings: Settings,
     wanted: &dyn Fn(&CheckId) -> bool,
     with_channels: bool,
+    secrets: SecretPolicy,
 ) -> Result<(Plan, settings::Server, settings::Storage), Vec<Fault>> {
-    settings.resolver.policy = SecretPolicy::Resolve;
+    settings.resolver.policy = secrets;
     let mut faults = std::mem::take(&mut settings.faults);
+    let objectives = objectives_of(&settings);
     let mut builder = Builder {
         kinds,
         faults: &mut faults,
         secrets: &mut settings.resolver,
         shared: Shared::default(),
         routes: routes(&settings.notify).into(),
+        objectives,
     };
     let by_name = if with_channels { builder.channels(&settings.notify) } else { BTreeMap::new() };
     let mut checks = Vec::new();
     for portal in &settings.portals {
         builder.portal(portal, wanted, &mut checks);
     }
+    let planned_objectives = builder.planned_objectives(&settings.objectives, &checks);
     let routes = Arc::clone(&builder.routes);
     if !faults.is_empty() {
         return Err(in_order(faults));
@@ -133,6 +163,7 @@ fn build_of(
     };
     let plan = Plan {
         checks,
+        objectives: planned_objectives,
         routes,
         channels: Arc::new(channels),
         reference: settings.reference.iter().map(|reference| reference.tcp).collect(),
@@ -196,6 +227,7 @@ struct Builder<'a> {
     secrets: &'a mut Secrets,
     shared: Shared,
     routes: Arc<[Route]>,
+    objectives: Vec<(Objective, Vec<CheckId>)>,
 }
 
 impl Builder<'_> {
@@ -262,13 +294,14 @@ impl Builder<'_> {
         }
         problems.is_empty().then(|| PlannedCheck {
             fingerprint: fingerprint::fingerprint(check, &scope, actor.written, &secrets),
-            policy: self.policy(id, kind, check),
+            policy: self.policy(id.clone(), kind, check),
             scope,
             kind: kind.name,
             probe,
             every: check.every,
             jitter: check.jitter,
             budgets,
+            tracked: self.tracked(&id),
             counts: check.counts.unwrap_or(kind.counts),
             masker: Masker::new(&secrets),
         })

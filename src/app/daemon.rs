@@ -171,7 +171,7 @@ impl Daemon {
         let scheduler = Scheduler::new(&plan, resumed, Arc::clone(&around), Arc::clone(&desk), time, monitor);
         let (late, found) = mpsc::channel(1);
         let (news, updates) = mpsc::channel(4);
-        let scheduler = scheduler.finding(found).updated(updates);
+        let scheduler = scheduler.finding(found).hearing(updates);
 
         let (stop_scheduler, stop_rest) = (CancellationToken::new(), CancellationToken::new());
         let (plans, new_plans) = mpsc::channel(1);

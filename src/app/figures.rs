@@ -11,9 +11,11 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::model::{CheckId, Part};
 use crate::plan::{Plan, PlannedCheck};
+use crate::record::reading::Reading;
 use crate::record::writer::Writer;
 use crate::record::{Figures, KnownCheck, Ran, StoreError, roll};
-use crate::run::pace::{Update, rules};
+use crate::run::pace::{News, Update, rules};
+use crate::stats::objective::{LOOK_BACK, Spent};
 use crate::stats::recent::{Base, WINDOWS};
 use crate::stats::rollup::Grain;
 use crate::stats::samples::Rules;
@@ -25,9 +27,6 @@ const LOOK: Duration = Duration::from_secs(60);
 const STEP: i64 = 10 * 60 * 1_000;
 /// Of so many of the past four weeks the hour must be known to be compared with.
 const WEEKS: usize = 3;
-
-/// Checks and what is new of their record.
-type News = Vec<(CheckId, Update)>;
 
 /// Who keeps them.
 pub struct Keeper {
@@ -81,19 +80,22 @@ impl Keeper {
         let new = told.plan.as_ref().is_none_or(|old| !Arc::ptr_eq(old, plan));
         if new || hours > 0 {
             let bases = self.bases(plan, &known, now).await?;
-            self.tell(if new { self.past(plan, bases, now).await? } else { rolled(bases) }).await;
+            let checks = if new { self.past(plan, bases, now).await? } else { rolled(bases) };
+            let objectives = self.objectives(plan, now).await?;
+            self.tell(News { checks, objectives }).await;
             told.plan = Some(Arc::clone(plan));
         }
         let hour = Grain::Hour.floor(now.as_millisecond());
         if new || hour != told.hour {
-            self.tell(self.usual(plan, now).await?).await;
+            let checks = self.usual(plan, now).await?;
+            self.tell(News { checks, objectives: Vec::new() }).await;
             told.hour = hour;
         }
         Ok(())
     }
 
     async fn tell(&self, news: News) {
-        if !news.is_empty() {
+        if !news.checks.is_empty() || !news.objectives.is_empty() {
             // At the end of the daemon nobody wants to know any more.
             let _ = self.news.send(news).await;
         }
@@ -101,7 +103,9 @@ impl Keeper {
 
     /// The checks that need to know their past.
     fn wanted<'p>(&'p self, plan: &'p Plan) -> impl Iterator<Item = &'p Arc<PlannedCheck>> {
-        plan.checks.iter().filter(|check| self.figures || !check.budgets.is_empty())
+        let needed =
+            |check: &&Arc<PlannedCheck>| self.figures || !check.budgets.is_empty() || check.tracked.is_some();
+        plan.checks.iter().filter(needed)
     }
 
     /// What is rolled up, by check.
@@ -147,7 +151,7 @@ impl Keeper {
         plan: &Plan,
         mut bases: HashMap<CheckId, Base>,
         now: Timestamp,
-    ) -> Result<News, StoreError> {
+    ) -> Result<Vec<(CheckId, Update)>, StoreError> {
         self.writer.flush().await;
         let to = now.as_millisecond() + 1_000;
         let hour_ago = to - Grain::Hour.millis() - 1_000;
@@ -161,12 +165,14 @@ impl Keeper {
             }
             step = next;
         }
-        let mut news = News::new();
+        let mut news = Vec::new();
         for check in self.wanted(plan) {
             let id = &check.scope.check;
             let Some(base) = bases.remove(id) else { continue };
             let mut runs = runs.remove(id).unwrap_or_default();
-            let longest = check.budgets.iter().map(|budget| budget.window).max().unwrap_or_default();
+            let tracked = check.tracked.as_ref().map(|_| LOOK_BACK);
+            let windows = check.budgets.iter().map(|budget| budget.window).chain(tracked);
+            let longest = windows.max().unwrap_or_default();
             let window_from = to - i64::try_from(longest.as_millis()).unwrap_or(i64::MAX);
             if window_from < from {
                 let mut earlier = self.store.ran(Some(id), time(window_from), time(from)).await?;
@@ -178,10 +184,28 @@ impl Keeper {
         Ok(news)
     }
 
+    /// What is rolled up of each objective's window.
+    async fn objectives(&self, plan: &Plan, now: Timestamp) -> Result<Vec<(String, i64, Spent)>, StoreError> {
+        if plan.objectives.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mark = self.store.rolled_until(Grain::Hour).await?;
+        let until = mark.unwrap_or_else(|| time(Grain::Hour.floor(now.as_millisecond())));
+        let all = plan.checks.iter().map(|check| (check.scope.check.clone(), rules(check)));
+        let reading = Reading::new(&*self.store, all.collect()).await?;
+        let mut spent = Vec::new();
+        for planned in &plan.objectives {
+            let from = until.saturating_sub(planned.objective.window).unwrap_or(Timestamp::MIN);
+            let sum = reading.spent(&planned.objective.of, &planned.checks, from, until).await?;
+            spent.push((planned.objective.name.clone(), until.as_millisecond(), sum));
+        }
+        Ok(spent)
+    }
+
     /// What the compared parts took at this hour of the past four weeks.
-    async fn usual(&self, plan: &Plan, now: Timestamp) -> Result<News, StoreError> {
+    async fn usual(&self, plan: &Plan, now: Timestamp) -> Result<Vec<(CheckId, Update)>, StoreError> {
         let hours = same_hours(now, &plan.timezone);
-        let mut news = News::new();
+        let mut news = Vec::new();
         for check in &plan.checks {
             let id = &check.scope.check;
             let parts: Vec<&Part> =
@@ -213,7 +237,7 @@ fn time(millis: i64) -> Timestamp {
     Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-fn rolled(bases: HashMap<CheckId, Base>) -> News {
+fn rolled(bases: HashMap<CheckId, Base>) -> Vec<(CheckId, Update)> {
     bases.into_iter().map(|(check, base)| (check, Update::Rolled(base))).collect()
 }
 

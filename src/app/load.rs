@@ -27,6 +27,7 @@ use crate::record::sqlite::{Mode, Sqlite};
 use crate::record::{Figures, Ran, Store as _, StoreError};
 use crate::run::Surroundings;
 use crate::run::guard::OwnNetwork;
+use crate::stats::objective::Objective;
 use crate::stats::samples::Rules;
 
 /// The memories that the daemon's store holds for each check's kind.
@@ -188,6 +189,7 @@ pub fn lone_check(probe: Arc<dyn Probe>, target: Target) -> PlannedCheck {
         every,
         jitter: Duration::ZERO,
         budgets: Arc::default(),
+        tracked: None,
         counts: false,
         fingerprint: 0,
         masker: Masker::default(),
@@ -245,6 +247,14 @@ pub fn baselines(path: &Path) -> Result<Arc<SqliteBaselines>, Vec<Fault>> {
     Ok(Arc::new(SqliteBaselines::new(&database(&settings.storage))))
 }
 
+/// The checks of a config, for judging what is recorded of them: needs no secrets.
+///
+/// # Errors
+/// Everything that is wrong with the config.
+pub fn plan_for_replay(path: &Path, wanted: &dyn Fn(&CheckId) -> bool) -> Result<Plan, Vec<Fault>> {
+    plan::build_for_replay(for_plan(path, SecretPolicy::Leave)?, wanted)
+}
+
 /// What reports are made of.
 pub struct Recorded {
     /// The store.
@@ -253,6 +263,8 @@ pub struct Recorded {
     pub timezone: jiff::tz::TimeZone,
     /// The checks of the config, in its order.
     pub checks: Vec<ConfiguredCheck>,
+    /// What is promised of which checks together.
+    pub objectives: Vec<(Objective, Vec<CheckId>)>,
 }
 
 /// What a report has to know of a check.
@@ -292,7 +304,8 @@ pub async fn recorded(path: &Path) -> Result<Recorded, RecordedError> {
     let checks =
         settings.portals.iter().flat_map(|portal| portal.checks.iter().map(move |one| (portal, one)));
     let checks = checks.map(|(portal, one)| check(portal, one)).collect();
-    Ok(Recorded { store: Arc::new(store), timezone: settings.notify.timezone, checks })
+    let objectives = plan::objectives_of(&settings);
+    Ok(Recorded { store: Arc::new(store), timezone: settings.notify.timezone, checks, objectives })
 }
 
 /// Why no test message was sent.

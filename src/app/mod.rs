@@ -11,8 +11,8 @@ mod wire;
 pub use daemon::{RunError, run};
 pub use load::{
     ConfiguredCheck, Memories, Recorded, RecordedError, Target, TestError, baselines, ledger, listen_address,
-    lone_check, lone_surroundings, memories, notify_test, pasts, plain_net, plan, plan_for_check, recorded,
-    schema, show, show_checks, show_json, surroundings,
+    lone_check, lone_surroundings, memories, notify_test, pasts, plain_net, plan, plan_for_check,
+    plan_for_replay, recorded, schema, show, show_checks, show_json, surroundings,
 };
 
 /// How our traffic names itself: the program, and where its operator can be found if that is public.

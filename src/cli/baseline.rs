@@ -12,10 +12,10 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
 use self::choose::{Choice, Fault};
-use super::check::matches;
 use super::{Answer, ConfigPath, Failure, PlainFormat, print};
 use crate::app;
 use crate::clock::{Clock as _, SystemClock};
+use crate::model::glob::matches;
 use crate::model::{Baseline, Baselines, CheckId, Decision};
 use crate::plan::PlannedCheck;
 use crate::probe::{Standing, Watched};

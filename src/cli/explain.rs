@@ -18,7 +18,11 @@ pub struct ExplainArgs {
 /// Every finding the program can make, in the order of the docs.
 pub fn catalogue() -> impl Iterator<Item = &'static FindingDoc> {
     let kinds = probe::kinds().iter().flat_map(|kind| kind.findings);
-    kinds.chain(run::FINDINGS).chain(stats::budget::FINDINGS).chain(alert::daemon::FINDINGS)
+    kinds
+        .chain(run::FINDINGS)
+        .chain(stats::budget::FINDINGS)
+        .chain(stats::objective::FINDINGS)
+        .chain(alert::daemon::FINDINGS)
 }
 
 pub fn explain(args: &ExplainArgs) -> Answer {

@@ -15,6 +15,7 @@ mod inspect;
 mod logs;
 mod notify;
 mod print;
+mod replay;
 mod report;
 mod run;
 
@@ -76,6 +77,9 @@ enum Command {
     /// Tell percentiles, uptime or incidents from the store
     #[command(after_help = DONE)]
     Report(report::ReportArgs),
+    /// Judge what is recorded by other rules: what would have been told when, against what was
+    #[command(after_help = DONE)]
+    Replay(replay::ReplayArgs),
     /// Try the ways to tell people
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
@@ -200,6 +204,7 @@ fn dispatch(command: Command) -> Answer {
         Command::Config(command) => config::config(command),
         Command::Baseline(command) => block_on(baseline::baseline(command)),
         Command::Import(command) => import::import(command),
+        Command::Replay(args) => block_on(replay::replay(args)),
         Command::Report(args) => block_on(report::report(args)),
         Command::Notify(command) => block_on(notify::notify(command)),
         Command::Healthcheck(args) => block_on(healthcheck::healthcheck(args)),

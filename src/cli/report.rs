@@ -4,8 +4,9 @@ mod chart;
 mod csv;
 mod incidents;
 mod latency;
+mod objectives;
 mod page;
-mod range;
+pub mod range;
 mod uptime;
 
 use std::collections::HashMap;
@@ -15,10 +16,11 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use self::range::Range;
-use super::{Answer, ConfigPath, Failure, check, print};
+use super::{Answer, ConfigPath, Failure, print};
 use crate::app::{self, ConfiguredCheck, Recorded, RecordedError};
 use crate::clock::{Clock as _, SystemClock};
 use crate::model::CheckId;
+use crate::model::glob::matches;
 use crate::record::StoreError;
 use crate::record::reading::Reading;
 use crate::stats::samples::Rules;
@@ -63,6 +65,8 @@ enum What {
     Uptime,
     /// What was wrong, and for how long
     Incidents,
+    /// What is left of the error budgets, each over its own window
+    Objectives,
 }
 
 /// How reports are printed.
@@ -126,8 +130,7 @@ pub async fn report(args: ReportArgs) -> Answer {
     let now = SystemClock.now();
     let range = Range::of(&args.since, args.until.as_deref(), args.month.as_deref(), now, &zone)
         .map_err(Failure::usage)?;
-    let wanted =
-        |id: &CheckId| args.globs.is_empty() || args.globs.iter().any(|glob| check::matches(glob, id));
+    let wanted = |id: &CheckId| args.globs.is_empty() || args.globs.iter().any(|glob| matches(glob, id));
     let checks: Vec<&ConfiguredCheck> = recorded.checks.iter().filter(|check| wanted(&check.id)).collect();
     if checks.is_empty() {
         return Err(Failure::usage(format!("no check matches {}", args.globs.join(" "))));
@@ -142,6 +145,7 @@ pub async fn report(args: ReportArgs) -> Answer {
         What::Uptime if args.windows => uptime::windows(&basis).await,
         What::Uptime => uptime::report(&basis, range, charts).await,
         What::Incidents => incidents::report(&basis, range).await,
+        What::Objectives => objectives::report(&basis).await,
     };
     let report = report.map_err(own)?;
     match args.format {

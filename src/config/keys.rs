@@ -290,6 +290,63 @@ pub(super) struct MetricsKeys {
     pub per_check: Option<bool>,
 }
 
+/// What is promised of some checks together.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ObjectiveKeys {
+    /// Its name.
+    #[schemars(regex(pattern = "^[a-z0-9][a-z0-9-]*$"))]
+    pub name: String,
+    /// Of which checks: globs over `portal/check`.
+    pub of: OneOrMore,
+    /// The share that must be good, such as 99.9%.
+    pub target: Percent,
+    /// Over this time, 30d if not set.
+    pub window: Option<Span>,
+    /// Of what.
+    pub kind: ObjectiveKindKey,
+    /// Only of latency: what takes longer is bad.
+    pub threshold: Option<Span>,
+    /// Only of latency: of this step, and not of the whole run.
+    pub step: Option<Box<str>>,
+    /// Labels, for routes.
+    #[serde(default)]
+    pub labels: Labels,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ObjectiveKindKey {
+    Availability,
+    Latency,
+}
+
+/// One text or a list of them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a glob such as acme/*, or a list of them")]
+pub(super) enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+/// A share, written as `99.9%`.
+#[derive(Clone, Copy, Debug, JsonSchema)]
+#[schemars(with = "String", extend("pattern" = "^[0-9]+(\\.[0-9]+)?%$"))]
+pub(super) struct Percent(pub f64);
+
+impl<'de> Deserialize<'de> for Percent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let number = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
+        match number.filter(|number| *number > 0.0 && *number < 100.0) {
+            Some(number) => Ok(Self(number / 100.0)),
+            None => Err(de::Error::custom(format!(
+                "{text:?} is no target; write a share below 100%, as in 99.9%"
+            ))),
+        }
+    }
+}
+
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RouteKeys {

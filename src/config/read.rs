@@ -1,6 +1,7 @@
 //! From the tree to the settings, layer over layer.
 
 mod notify;
+mod objectives;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use super::{Vocabulary, identity};
 use crate::formats::yaml::{Entry, Fault, Node, Position, Reader, Value, unknown_key};
 use crate::model::{Secret, Span};
 
-const TOP: &[&str] = &["server", "storage", "defaults", "portals", "notify", "metrics"];
+const TOP: &[&str] = &["server", "storage", "defaults", "portals", "objectives", "notify", "metrics"];
 /// Keys and kinds of the language whose capability is not built.
 const UNBUILT: &[&str] = &[
     "journey",
@@ -117,6 +118,8 @@ impl Build<'_> {
         let level = self.level(&mut defaults, "defaults", &defaults_at, &Level::default());
         let portals = part(&mut top, "portals", &at);
         let portals = self.portals(portals, &level);
+        let objectives = part(&mut top, "objectives", &at);
+        let objectives = self.objectives(objectives);
         let notify = part(&mut top, "notify", &at);
         let notify = self.notify(notify).or_else(|| self.notify(absent()));
         let global = global?;
@@ -129,6 +132,7 @@ impl Build<'_> {
             },
             reference: global.reference.into_iter().map(|r| Reference { tcp: r.tcp }).collect(),
             portals,
+            objectives,
             notify: notify?,
             per_check_metrics: metrics?.per_check,
             watched: Vec::new(),

@@ -48,6 +48,11 @@ pub fn schema(
             "storage": plain::<StorageKeys>(),
             "defaults": defaults,
             "portals": portals,
+            "objectives": {
+                "type": "array",
+                "items": plain::<ObjectiveKeys>(),
+                "description": "What is promised of checks together.",
+            },
             "notify": notify,
             "metrics": plain::<MetricsKeys>(),
         },

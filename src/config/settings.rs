@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::formats::yaml::{Fault, Node, Position};
-use crate::model::{Host, Labels, LatencyKeys, Matcher, Secret};
+use crate::model::{Host, Labels, LatencyKeys, Matcher, Part, Secret};
 
 /// The whole config.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub struct Settings {
     pub reference: Vec<Reference>,
     /// `portals`, in the order of the files.
     pub portals: Vec<Portal>,
+    /// `objectives`
+    pub objectives: Vec<Objective>,
     /// `notify`
     pub notify: Notify,
     /// `metrics.per_check`: per-check series also beyond the limit; `None`: not set.
@@ -240,6 +242,39 @@ pub struct Tls {
     /// What is wrong with the files, where secrets are needed for some checks only: faults for
     /// those that use them.
     pub faults: Vec<crate::formats::yaml::Fault>,
+}
+
+/// `objectives[]`
+#[derive(Clone, Debug)]
+pub struct Objective {
+    /// Its name.
+    pub name: String,
+    /// Where its checks are named, for faults.
+    pub at: Position,
+    /// `of`: globs.
+    pub of: Vec<String>,
+    /// `target`, above 0 and below 1.
+    pub target: f64,
+    /// `window`, default 30d.
+    pub window: Duration,
+    /// `kind`
+    pub kind: ObjectiveKind,
+    /// `labels`
+    pub labels: Labels,
+}
+
+/// `objectives[].kind`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ObjectiveKind {
+    /// Time that was up.
+    Availability,
+    /// Runs that did not take longer.
+    Latency {
+        /// The whole run, or a step.
+        part: Part,
+        /// `threshold`
+        threshold: Duration,
+    },
 }
 
 /// `notify`

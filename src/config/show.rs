@@ -15,6 +15,8 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("storage.url", "sqlite://portalwatch.db"),
     ("storage.synchronous", "full"),
     ("storage.retention.results", "35d"),
+    ("storage.retention.hours", "400d"),
+    ("storage.retention.days", "5y"),
     ("storage.retention.incidents", "5y"),
     ("defaults.every", "60s"),
     ("defaults.timeout", "10s"),

@@ -9,6 +9,12 @@ use serde::{Deserialize, Serialize};
 /// User labels of a check, in name order.
 pub type Labels = BTreeMap<String, String>;
 
+/// The kind of objectives, a label of their messages.
+pub const OBJECTIVE: &str = "objective";
+
+/// The `portal` label of objectives.
+const OBJECTIVES: &str = "_objectives";
+
 /// The full name of a check, `portal/check`. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -29,6 +35,16 @@ impl CheckId {
     /// Whether this is [`CheckId::monitor`].
     pub fn is_monitor(&self) -> bool {
         self.portal() == "_portalwatch"
+    }
+
+    /// The name under which an objective reports. No user's check can have it.
+    pub fn objective(name: &str) -> Self {
+        Self::new(OBJECTIVES, name)
+    }
+
+    /// Whether this is [`CheckId::objective`].
+    pub fn is_objective(&self) -> bool {
+        self.portal() == OBJECTIVES
     }
 
     /// The `portal` label.

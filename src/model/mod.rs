@@ -8,6 +8,7 @@ pub mod baseline;
 pub mod check;
 pub mod duration;
 pub mod finding;
+pub mod glob;
 pub mod host;
 pub mod identity;
 pub mod incident;
@@ -23,7 +24,7 @@ pub mod series;
 pub mod text;
 
 pub use baseline::{Baseline, BaselineError, Baselines, Decision};
-pub use check::{CheckId, Labels};
+pub use check::{CheckId, Labels, OBJECTIVE};
 pub use duration::{HumanDuration, Span};
 pub use finding::{Confirm, Finding, FindingDoc, FindingId, Severity};
 pub use host::Host;

@@ -123,6 +123,8 @@ fn commands(notice: &Notice) -> Vec<String> {
 fn headline(notice: &Notice) -> String {
     let what = if notice.incident.check.is_monitor() {
         "portalwatch itself".to_owned()
+    } else if notice.incident.check.is_objective() {
+        format!("objective {}", notice.incident.check.name())
     } else {
         notice.incident.check.to_string()
     };
@@ -187,7 +189,11 @@ fn subject(notification: &Notification) -> String {
 }
 
 fn portal(notice: &Notice) -> &str {
-    if notice.incident.check.is_monitor() { "portalwatch" } else { notice.incident.check.portal() }
+    match &notice.incident.check {
+        check if check.is_monitor() => "portalwatch",
+        check if check.is_objective() => "objective",
+        check => check.portal(),
+    }
 }
 
 fn single(notice: &Notice) -> String {

@@ -83,7 +83,7 @@ impl World {
         load_for_plan(&path, &words, &self.environment, policy)
             .and_then(|settings| {
                 let wanted = |id: &CheckId| wanted.is_empty() || id.name() == wanted;
-                build_of(&KINDS, settings, &wanted, false).map(|(plan, ..)| plan)
+                build_of(&KINDS, settings, &wanted, false, SecretPolicy::Resolve).map(|(plan, ..)| plan)
             })
             .map_err(|faults| faults.iter().map(|fault| fault.to_string().replace(&prefix, "")).collect())
     }

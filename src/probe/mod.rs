@@ -45,6 +45,10 @@ pub trait Kind: Sized + Send + Sync + 'static {
     /// Whether it compares what it sees with what people approved.
     const LEARNS: bool = false;
 
+    /// Whether facts say everything that it judges, so that recorded ones can be judged by other rules: not
+    /// where they are compared with what is remembered.
+    const REPLAYS: bool = false;
+
     /// Whether its checks count for the uptime of their portal, where they do not say.
     const COUNTS: bool = false;
 
@@ -70,6 +74,21 @@ pub trait Kind: Sized + Send + Sync + 'static {
     /// The latency budgets of parts of the check, such as steps: where each stands below the kind's own
     /// key, of what, and what is written there.
     fn budgets(_: &Self::Spec) -> Vec<(Vec<String>, Part, LatencyKeys)> {
+        Vec::new()
+    }
+
+    /// The names of its steps, in their order; none for kinds without steps.
+    fn steps(_: &Self::Spec) -> Vec<&str> {
+        Vec::new()
+    }
+
+    /// The facts of a run of which only this is recorded, where they suffice to judge a part of the rules.
+    fn recall(_: &Self::Spec, _: &Scope, _: &Recalled) -> Option<Self::Facts> {
+        None
+    }
+
+    /// The rules of the settings that need what is not recorded of a run that passed, in words.
+    fn unrecorded(_: &Self::Spec) -> Vec<String> {
         Vec::new()
     }
 
@@ -250,6 +269,15 @@ pub struct Ctx<'a> {
     pub baselines: Option<&'a dyn Baselines>,
     /// Whether the run may write at all. Not so for a run by hand without `--write`.
     pub writes: bool,
+}
+
+/// What is recorded of every run.
+#[derive(Clone, Copy, Debug)]
+pub struct Recalled {
+    /// The protocol's status.
+    pub status: Option<u16>,
+    /// How long the phases took.
+    pub timings: Timings,
 }
 
 /// What was seen, and how long its phases took.

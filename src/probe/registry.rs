@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::value::RawValue;
 
-use super::{Ctx, Kind, Past, Problem, Scope, Unmeasured, Watched};
+use super::{Ctx, Kind, Past, Problem, Recalled, Scope, Unmeasured, Watched};
 use crate::formats::yaml::{Node, Reader};
 use crate::model::{Baseline, Confirm, Finding, FindingDoc, LatencyKeys, Part, Series, StepTime, Timings};
 
@@ -97,6 +97,14 @@ pub trait Probe: Send + Sync {
     fn triggers(&self) -> Option<&str>;
     /// [`Kind::budgets`].
     fn budgets(&self) -> Vec<(Vec<String>, Part, LatencyKeys)>;
+    /// [`Kind::steps`].
+    fn steps(&self) -> Vec<&str>;
+    /// [`Kind::REPLAYS`].
+    fn replays(&self) -> bool;
+    /// [`Kind::unrecorded`].
+    fn unrecorded(&self) -> Vec<String>;
+    /// Judges a run of which only this is recorded, as far as that goes ([`Kind::recall`]).
+    fn recall(&self, scope: &Scope, recalled: &Recalled, now: Timestamp) -> Option<Vec<Finding>>;
     /// [`Kind::settings_changed`].
     fn settings_changed(&self, memory: &Memory) -> Memory;
     /// [`Kind::validate`].
@@ -160,6 +168,23 @@ impl<K: Kind> Probe for Typed<K> {
 
     fn budgets(&self) -> Vec<(Vec<String>, Part, LatencyKeys)> {
         K::budgets(&self.spec)
+    }
+
+    fn steps(&self) -> Vec<&str> {
+        K::steps(&self.spec)
+    }
+
+    fn replays(&self) -> bool {
+        K::REPLAYS
+    }
+
+    fn unrecorded(&self) -> Vec<String> {
+        K::unrecorded(&self.spec)
+    }
+
+    fn recall(&self, scope: &Scope, recalled: &Recalled, now: Timestamp) -> Option<Vec<Finding>> {
+        let facts = K::recall(&self.spec, scope, recalled)?;
+        Some(K::judge(&self.spec, &facts, &Self::past(&None), now).findings)
     }
 
     fn settings_changed(&self, memory: &Memory) -> Memory {

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use super::roll::rules_of;
 use super::{Figures, StoreError, UptimeRow};
 use crate::model::CheckId;
+use crate::stats::objective::{Promise, Spent};
 use crate::stats::rollup::{Grain, Roll, Rolled, has_minutes};
 use crate::stats::samples::{Rules, Run};
 use crate::stats::uptime::Standing;
@@ -160,6 +161,41 @@ impl<'s> Reading<'s> {
                 None => {
                     for (_, rolled) in self.results(Some(check), *piece).await? {
                         sum.add(&rolled);
+                    }
+                }
+            }
+        }
+        Ok(sum)
+    }
+
+    /// What of a promise about these checks was broken in a stretch.
+    ///
+    /// # Errors
+    /// What the store says.
+    #[expect(clippy::cast_precision_loss, reason = "counts of samples fit a float")]
+    pub async fn spent(
+        &self,
+        of: &Promise,
+        checks: &[CheckId],
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Spent, StoreError> {
+        let stretch = self.stretch(from, to);
+        let mut sum = Spent::default();
+        match of {
+            Promise::Availability => {
+                for row in self.uptimes(&stretch).await? {
+                    if checks.contains(&row.check) {
+                        sum.add(row.uptime.into());
+                    }
+                }
+            }
+            Promise::Latency { part, threshold } => {
+                for check in checks {
+                    let whole = self.whole(check, &stretch).await?;
+                    if let Some(sketch) = whole.latencies.get(part) {
+                        let (bad, known) = (sketch.beyond(*threshold) as f64, sketch.count() as f64);
+                        sum.add(Spent { bad, known });
                     }
                 }
             }

@@ -21,6 +21,7 @@ use crate::record::live::{Live, Present};
 use crate::record::writer::Writer;
 use crate::record::{Recorded, Resumed, Transition};
 use crate::stats::coverage::Coverage;
+use crate::stats::objective::{Promise, Spent};
 use crate::stats::recent::Figures;
 
 /// Where results go.
@@ -148,7 +149,7 @@ impl Entry {
             present.every = check.every;
         });
         let old = std::mem::replace(&mut self.check, check);
-        if old.budgets != self.check.budgets {
+        if old.budgets != self.check.budgets || old.tracked != self.check.tracked {
             let open = self.state.iter().filter_map(|state| state.incident.as_ref());
             let open: Vec<Finding> = open.flat_map(|incident| incident.findings.clone()).collect();
             self.pace = Pace::new(&self.check, &open, desk.figures);
@@ -226,6 +227,16 @@ impl Entry {
         if outcome.verdict == Verdict::Pass {
             self.last_good = Some(outcome.at);
         }
+    }
+
+    /// When the check was first seen; `None` until the record is read.
+    pub fn watched_since(&self) -> Option<i64> {
+        self.pace.since()
+    }
+
+    /// What of a promise was broken since `from`, of the last six hours (milliseconds since the epoch).
+    pub fn spent(&self, of: &Promise, from: i64, now: i64) -> Spent {
+        self.pace.spent(of, from, now, pace::rules(&self.check))
     }
 
     /// Takes in what is new of the record.

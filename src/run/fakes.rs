@@ -100,6 +100,22 @@ impl Probe for Fake {
         Vec::new()
     }
 
+    fn steps(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
+    fn replays(&self) -> bool {
+        false
+    }
+
+    fn unrecorded(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn recall(&self, _: &Scope, _: &crate::probe::Recalled, _: Timestamp) -> Option<Vec<Finding>> {
+        None
+    }
+
     fn settings_changed(&self, _: &Memory) -> Memory {
         None
     }
@@ -189,6 +205,7 @@ pub fn planned(name: &str, every: Duration, private: bool, probe: Arc<Fake>) -> 
         every,
         jitter: Duration::ZERO,
         budgets: Arc::default(),
+        tracked: None,
         counts: true,
         fingerprint: 0,
         masker: Masker::default(),

@@ -8,6 +8,7 @@ pub mod fakes;
 pub mod guard;
 mod mask;
 pub mod pace;
+pub mod replay;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

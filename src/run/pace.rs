@@ -9,10 +9,11 @@ use std::collections::VecDeque;
 
 use jiff::Timestamp;
 
-use crate::model::{Finding, Outcome, Part, Verdict};
+use crate::model::{CheckId, Finding, Outcome, Part, Verdict};
 use crate::plan::PlannedCheck;
 use crate::record::Ran;
 use crate::stats::budget::Watch;
+use crate::stats::objective::{Promise, Spent, Track};
 use crate::stats::recent::{Base, Figures, Recent, latency};
 use crate::stats::samples::{Rules, Run};
 use crate::stats::sketch::Sketch;
@@ -37,6 +38,16 @@ pub enum Update {
     Usual(Vec<(Part, Option<Sketch>)>),
 }
 
+/// What is new of the record.
+#[derive(Debug, Default)]
+pub struct News {
+    /// Of checks.
+    pub checks: Vec<(CheckId, Update)>,
+    /// Of objectives, by name: what is rolled up of their window, and until when (milliseconds since the
+    /// epoch).
+    pub objectives: Vec<(String, i64, Spent)>,
+}
+
 /// What decides about a check's samples.
 pub fn rules(check: &PlannedCheck) -> Rules {
     Rules { every: check.every, timeout: check.scope.timeout }
@@ -47,6 +58,9 @@ pub fn rules(check: &PlannedCheck) -> Rules {
 pub struct Pace {
     recent: Option<Recent>,
     watch: Option<Watch>,
+    track: Option<Track>,
+    /// When the check was first seen, once the record is read.
+    since: Option<i64>,
     latest: VecDeque<Ran>,
 }
 
@@ -56,19 +70,24 @@ impl Pace {
         Self {
             recent: figures.then(Recent::default),
             watch: Watch::new(&check.budgets, found),
+            track: check.tracked.as_deref().map(Track::new),
+            since: None,
             latest: VecDeque::new(),
         }
     }
 
     /// Takes in the result of a run and adds what the budgets find.
     pub fn take(&mut self, outcome: &mut Outcome, rules: Rules) {
-        if self.recent.is_none() && self.watch.is_none() {
+        if self.recent.is_none() && self.watch.is_none() && self.track.is_none() {
             return;
         }
         let run = Run::from(&*outcome);
         let at = outcome.at.as_millisecond();
         if let Some(recent) = &mut self.recent {
             recent.take(outcome.at, run, rules);
+        }
+        if let Some(track) = &mut self.track {
+            track.take(outcome.at, run, rules);
         }
         let found = match &mut self.watch {
             Some(watch) => {
@@ -106,6 +125,11 @@ impl Pace {
                 if let Some(watch) = &mut self.watch {
                     watch.refill(all.clone().map(|(at, run)| (at.as_millisecond(), run)), rules);
                 }
+                if let Some(track) = &mut self.track {
+                    track.clear();
+                    all.clone().for_each(|(at, run)| track.take(at, run, rules));
+                }
+                self.since = Some(base.since);
                 if let Some(recent) = &mut self.recent {
                     *recent = Recent::of(base, all, rules);
                 }
@@ -121,6 +145,16 @@ impl Pace {
                 }
             }
         }
+    }
+
+    /// When the check was first seen; `None` until the record is read.
+    pub fn since(&self) -> Option<i64> {
+        self.since
+    }
+
+    /// What of a promise was broken since `from`, of the last six hours (milliseconds since the epoch).
+    pub fn spent(&self, of: &Promise, from: i64, now: i64, rules: Rules) -> Spent {
+        self.track.as_ref().map(|track| track.spent(of, from, now, rules)).unwrap_or_default()
     }
 
     /// The figures at `now`.

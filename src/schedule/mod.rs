@@ -6,6 +6,7 @@
 
 pub mod due;
 pub mod monitor;
+pub mod objectives;
 pub mod time;
 
 use std::cmp::Reverse;
@@ -21,12 +22,13 @@ use tokio_util::sync::CancellationToken;
 
 use self::due::{Noticed, Tick};
 use self::monitor::Monitor;
+use self::objectives::Objectives;
 use self::time::Time;
 use crate::model::CheckId;
 use crate::plan::{Plan, PlannedCheck};
 use crate::record::Resumed;
 use crate::run::book::{Desk, Directions, Entry, close_orphan};
-use crate::run::pace::Update;
+use crate::run::pace::News;
 use crate::run::{Pass, Surroundings, pass};
 use crate::telemetry::telemetry;
 
@@ -101,12 +103,13 @@ pub struct Scheduler {
     around: Arc<Surroundings>,
     desk: Arc<Desk>,
     monitor: Monitor,
+    objectives: Objectives,
     next_monitor: Tick,
     finished: mpsc::UnboundedSender<Finished>,
     results: mpsc::UnboundedReceiver<Finished>,
     pulse: Arc<Pulse>,
     found: mpsc::Receiver<Vec<Resumed>>,
-    updates: mpsc::Receiver<Vec<(CheckId, Update)>>,
+    news: mpsc::Receiver<News>,
 }
 
 impl Scheduler {
@@ -123,6 +126,7 @@ impl Scheduler {
         let mut resumed: HashMap<CheckId, Resumed> =
             resumed.into_iter().map(|resumed| (resumed.check.clone(), resumed)).collect();
         monitor.resume(resumed.remove(&CheckId::monitor()));
+        let objectives = Objectives::new(plan, &mut resumed);
         let mut scheduler = Self {
             slots: Vec::with_capacity(plan.checks.len()),
             free: Vec::new(),
@@ -135,12 +139,13 @@ impl Scheduler {
             around,
             desk,
             monitor,
+            objectives,
             next_monitor: 0,
             finished,
             results,
             pulse: Arc::default(),
             found: mpsc::channel(1).1,
-            updates: mpsc::channel(1).1,
+            news: mpsc::channel(1).1,
         };
         for check in &plan.checks {
             let resumed = resumed.remove(&check.scope.check);
@@ -161,8 +166,8 @@ impl Scheduler {
 
     /// Also takes up what is new of the record.
     #[must_use]
-    pub fn updated(mut self, updates: mpsc::Receiver<Vec<(CheckId, Update)>>) -> Self {
-        self.updates = updates;
+    pub fn hearing(mut self, news: mpsc::Receiver<News>) -> Self {
+        self.news = news;
         self
     }
 
@@ -190,7 +195,7 @@ impl Scheduler {
                 Some(plan) = plans.recv() => self.replan(&plan),
                 Some(signal) = signals.recv() => self.monitor.signal(signal, &self.desk),
                 Some(found) = self.found.recv() => self.adopt(found),
-                Some(updates) = self.updates.recv() => self.update(updates),
+                Some(news) = self.news.recv() => self.hear(news),
                 () = self.monitor.store_changed() => self.monitor.step(&self.desk),
                 _ = self.results.recv_many(&mut batch, 1_024) => {
                     for finished in batch.drain(..) {
@@ -212,6 +217,7 @@ impl Scheduler {
             self.next_monitor = now + due::millis(MONITOR_EVERY);
             let entries = self.slots.iter().flatten().map(|slot| &slot.entry);
             self.monitor.look(entries, &self.desk);
+            self.look_at_objectives();
             self.refresh_slow();
         }
         let next = self.due.peek().map_or(u64::MAX, |Reverse((tick, _))| tick.next_multiple_of(QUANTUM));
@@ -292,6 +298,7 @@ impl Scheduler {
             self.follow(place, directions);
         }
         self.monitor.wake(now, &self.desk);
+        self.objectives.wake(now, &self.desk);
     }
 
     /// Does what the alert machine asked for.
@@ -368,12 +375,16 @@ impl Scheduler {
             self.add(Arc::clone(check), None);
         }
         self.monitor.replan(plan);
+        self.objectives.replan(plan, &self.desk);
     }
 
     fn adopt(&mut self, found: Vec<Resumed>) {
         for found in found {
             if found.check.is_monitor() {
                 self.monitor.adopt(found, &self.desk);
+                continue;
+            }
+            if self.objectives.adopt(&found, &self.desk) {
                 continue;
             }
             let Some(&place) = self.places.get(&found.check) else {
@@ -387,8 +398,17 @@ impl Scheduler {
         }
     }
 
-    fn update(&mut self, updates: Vec<(CheckId, Update)>) {
-        for (check, update) in updates {
+    fn look_at_objectives(&mut self) {
+        let (places, slots) = (&self.places, &self.slots);
+        let entry = |id: &CheckId| slots.get(*places.get(id)?)?.as_ref().map(|slot| &slot.entry);
+        self.objectives.look(entry, &self.desk);
+    }
+
+    fn hear(&mut self, news: News) {
+        for (name, until, spent) in news.objectives {
+            self.objectives.set_base(&name, until, spent);
+        }
+        for (check, update) in news.checks {
             let place = self.places.get(&check);
             if let Some(Some(slot)) = place.and_then(|place| self.slots.get_mut(*place)) {
                 slot.entry.update(update, &self.desk);

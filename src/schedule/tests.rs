@@ -54,6 +54,7 @@ fn plan(checks: Vec<PlannedCheck>) -> Plan {
             timezone: jiff::tz::TimeZone::UTC,
             masker: crate::model::Masker::default(),
         }),
+        objectives: Vec::new(),
         reference: Arc::default(),
         limits: crate::config::settings::Limits::default(),
         external_url: "http://localhost/".parse().unwrap(),

@@ -7,6 +7,7 @@
 pub mod budget;
 pub mod chance;
 pub mod coverage;
+pub mod objective;
 pub mod recent;
 pub mod rollup;
 pub mod samples;

@@ -115,6 +115,19 @@ impl Sketch {
         self.nth(rank(self.count(), q))
     }
 
+    /// How many durations are longer than `limit`, as far as the accuracy tells them apart.
+    pub fn beyond(&self, limit: Duration) -> u64 {
+        let count = self.count();
+        let (mut within, mut end) = (0, count);
+        // The durations are in order by rank.
+        while within < end {
+            let middle = within + (end - within).div_ceil(2);
+            let longer = self.nth(middle).is_some_and(|found| found.value > limit);
+            if longer { end = middle - 1 } else { within = middle }
+        }
+        count - within
+    }
+
     fn quantile_of(&self, found: f64) -> Quantile {
         // A bin holds durations of up to this much less than what stands for it.
         let at_least = self.censored > 0 && found >= self.least * (1.0 - 2.0 * ACCURACY);
@@ -246,6 +259,14 @@ mod tests {
     fn the_rank_of_a_round_share_is_not_one_too_many() {
         assert_eq!([rank(20, 0.95), rank(100, 0.99), rank(7, 0.5), rank(1, 0.01)], [19, 99, 4, 1]);
         assert_eq!((rank(10, 0.0), rank(10, 1.0), rank(0, 0.5)), (1, 10, 0));
+    }
+
+    #[test]
+    fn what_is_beyond_a_limit_is_counted() {
+        let sketch = micros(&(1..=1_000).map(|milli| milli * 1_000).collect::<Vec<_>>());
+        let beyond = sketch.beyond(Duration::from_millis(500));
+        assert!((490..=510).contains(&beyond), "{beyond}");
+        assert_eq!((sketch.beyond(Duration::ZERO), sketch.beyond(Duration::from_secs(2))), (1_000, 0));
     }
 
     #[test]

@@ -51,9 +51,14 @@ impl Window {
     /// How many of them took longer than this.
     pub fn beyond(&self, limit: Duration) -> u64 {
         let limit = u32::try_from(limit.as_micros()).unwrap_or(u32::MAX);
-        // Who was cut off at the limit itself took longer.
-        let beyond = |kept: &&Kept| kept.micros > limit || (kept.censored && kept.micros == limit);
-        self.samples.iter().filter(beyond).count() as u64
+        self.samples.iter().filter(|kept| is_beyond(kept, limit)).count() as u64
+    }
+
+    /// How many samples there are since `from`, and how many of them took longer than this.
+    pub fn since(&self, from: i64, limit: Duration) -> (u64, u64) {
+        let limit = u32::try_from(limit.as_micros()).unwrap_or(u32::MAX);
+        let later = self.samples.iter().rev().take_while(|kept| kept.at >= from);
+        later.fold((0, 0), |(all, beyond), kept| (all + 1, beyond + u64::from(is_beyond(kept, limit))))
     }
 
     /// Quantiles, exact ([`Sketch::quantile`](super::sketch::Sketch::quantile) says which).
@@ -87,6 +92,11 @@ impl Window {
             at_least: least.is_some_and(|least| micros >= least),
         }
     }
+}
+
+/// Who was cut off at the limit itself took longer.
+fn is_beyond(kept: &Kept, limit: u32) -> bool {
+    kept.micros > limit || (kept.censored && kept.micros == limit)
 }
 
 #[cfg(test)]

@@ -390,6 +390,36 @@ fn a_latency_budget_that_cannot_be_judged_is_refused_at_its_key() {
 }
 
 #[test]
+fn an_objective_that_promises_nothing_is_refused_at_its_key() {
+    let objective = |keys: &str| beside(&format!("objectives:\n  - {{name: up, {keys}}}"));
+    for (keys, expected) in [
+        (
+            "of: 'acme/*', target: 100%, kind: availability",
+            "objectives[0].target: \"100%\" is no target; write a share below 100%, as in 99.9%",
+        ),
+        ("of: 'nope/*', target: 99%, kind: availability", "objectives[0].of: no check matches nope/*"),
+        (
+            "of: '*', target: 99%, kind: latency",
+            "objectives[0]: of kind latency needs a threshold, as in threshold: 500ms",
+        ),
+        (
+            "of: '*', target: 99%, kind: availability, threshold: 1s",
+            "objectives[0].threshold: only an objective of kind latency has it",
+        ),
+        (
+            "of: '*', target: 99%, kind: latency, threshold: 1s, step: sign in",
+            "objectives[0].step: none of its checks has a step \"sign in\"",
+        ),
+        (
+            "of: '*', target: 99%, kind: availability, window: 1h",
+            "objectives[0].window: must be 1d or longer",
+        ),
+    ] {
+        refused(&objective(keys), &[&format!("monitor.yaml:7: {expected}")]);
+    }
+}
+
+#[test]
 fn the_environment_overrides_scalars_and_says_what_it_does_not() {
     let folder = TempDir::new().unwrap();
     std::fs::write(folder.path().join("monitor.yaml"), http("")).unwrap();

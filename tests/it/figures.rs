@@ -15,8 +15,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::command::portalwatch_with;
-use crate::peers::{Daemon, PATIENCE, free_port, poll};
+use crate::peers::{Daemon, Nginx, PATIENCE, free_port, poll};
 use crate::telling::hook::Hook;
+use crate::telling::{BROKEN, WELL};
 use slow::Slow;
 
 fn config(folder: &Path, checks: &str, more: &str) -> std::path::PathBuf {
@@ -76,6 +77,51 @@ fn a_page_that_became_slow_is_told_and_so_is_its_end_and_a_restart_between_chang
     let told = hook.wait(2);
     assert_eq!(told[1].json()["status"], "resolved", "{told:#?}");
     assert_eq!(hook.received().len(), 2, "one message about it, and one about its end");
+    daemon.terminate(PATIENCE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_objective_pages_when_its_budget_burns_and_knows_the_hours_before_the_daemon() {
+    let (mut page, hook, dir) = (Nginx::start(WELL), Hook::start([]), TempDir::new().unwrap());
+    let port = free_port();
+    let text = format!(
+        "server: {{ listen: '127.0.0.1:{port}' }}\nstorage: {{ url: 'sqlite://record.db' }}\nportals:\n  acme:\n    url: {}\n    private: true\n    checks:\n      \
+         home: {{ every: 1s, timeout: 900ms, confirm: {{ failures: 1000 }}, http: {{ path: / }} }}\n\
+         objectives: [ {{ name: up, of: 'acme/*', target: 99.9%, window: 1d, kind: availability, labels: {{ team: ops }} }} ]\n\
+         notify:\n  channels:\n{}  routes: [ {{ match: {{ team: ops }}, to: [hook], group_wait: 0s }} ]\n",
+        page.url(),
+        hook.channel("hook", "format: alertmanager"),
+    );
+    let config = dir.path().join("monitor.yaml");
+    std::fs::write(&config, text).unwrap();
+    {
+        let file = dir.path().join("record.db");
+        let store = Sqlite::open(&file, Mode::Daemon { full_sync: false }).await.unwrap();
+        let now = SystemClock.now();
+        let seconds = (0..7_200).rev();
+        let past =
+            seconds.map(|ago| result("acme/home", now - SignedDuration::from_secs(ago), Verdict::Pass, 5));
+        store.commit(&past.collect::<Vec<_>>()).await.unwrap();
+        store.close().await;
+    }
+    let mut daemon = Daemon::start(&config, port, &[]);
+    daemon.wait_ready(PATIENCE);
+    let left = |daemon: &Daemon| {
+        let page = daemon.metrics();
+        let name = "portalwatch_objective_error_budget_left_ratio{portal=\"_objectives\",check=\"up\"} ";
+        page.lines().find_map(|line| line.strip_prefix(name)?.parse::<f64>().ok())
+    };
+    let known = poll(PATIENCE * 3, || left(&daemon));
+    assert!(known.is_some_and(|left| left > 0.9), "{known:?} {}", daemon.metrics());
+    let said = report(dir.path(), &["objectives", "--format", "json"]).ended(0).json();
+    assert_eq!(said["objectives"][0]["good"].as_f64(), Some(1.0), "{said}");
+
+    page.reload(BROKEN);
+    let told = hook.wait(1);
+    let alert = &told[0].json()["alerts"][0];
+    assert_eq!(alert["labels"]["alertname"], "objective.burn_fast", "{alert}");
+    assert_eq!((&alert["labels"]["severity"], &alert["labels"]["team"]), (&"critical".into(), &"ops".into()));
+    assert!(left(&daemon).is_some_and(|left| left < 0.9), "{:?}", left(&daemon));
     daemon.terminate(PATIENCE);
 }
 
@@ -200,6 +246,37 @@ async fn a_report_reads_well_in_every_format() {
     }
     let none = report(dir.path(), &["incidents"]).ended(0).stdout;
     assert!(none.starts_with("Incidents from ") && none.trim_end().ends_with(": 0"), "{none}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_rules_are_tried_on_what_was_recorded() {
+    let dir = TempDir::new().unwrap();
+    config(dir.path(), CHECKS, "");
+    recorded(dir.path(), end()).await;
+    let checks = "      home: { http: { expect: { status: 204, json: { $.ok: true } } }, confirm: { failures: 2 } }\n      new: { http: {} }\n";
+    let other = "portals:\n  acme:\n    url: https://portal.acme.example\n    checks:\n".to_owned()
+        + checks
+        + "notify: { channels: { hook: { webhook: { url: { env: NOT_SET } } } } }\n";
+    std::fs::write(dir.path().join("other.yaml"), other).unwrap();
+    let arguments =
+        ["replay", "-c", "other.yaml", "--record", "monitor.yaml", "--since", "10d", "--format", "json"];
+    let said = portalwatch_with(dir.path(), &[], &arguments).ended(0).json();
+    let home = of(&said["checks"], "check", "acme/home");
+    assert!(home["results"].as_u64().unwrap() > 14_000, "{home}");
+    let incident = &home["incidents"][0];
+    assert_eq!(
+        (&incident["would"], &incident["did"]),
+        (&true.into(), &false.into()),
+        "200 is not expected any more"
+    );
+    assert_eq!(home["notices"][0]["channels"][0], "hook");
+    let not = home["not_replayable"].to_string();
+    assert!(not.contains("expect.json") && not.contains("not recorded"), "{not}");
+    let new = of(&said["checks"], "check", "acme/new");
+    assert_eq!(new["not_replayable"][0], "nothing is recorded of it in this time");
+    let text = portalwatch_with(dir.path(), &[], &["replay", "--since", "10d"]).ended(0).stdout;
+    assert!(text.contains("acme/home: 14") && text.contains("Not replayable:"), "{text}");
+    assert!(text.contains("acme/certificates: nothing is recorded of it in this time"), "{text}");
 }
 
 #[test]

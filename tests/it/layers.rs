@@ -21,7 +21,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("notify", &["model", "formats", "net", "alert", "record", "clock", "telemetry"]),
     ("plan", &["config", "formats", "probe", "alert", "notify", "net", "model", "stats"]),
     ("run", &["model", "plan", "probe", "net", "record", "alert", "clock", "stats"]),
-    ("schedule", &["plan", "run", "clock", "model", "telemetry", "record", "alert"]),
+    ("schedule", &["plan", "run", "clock", "model", "telemetry", "record", "alert", "stats"]),
     ("expose", &["model", "stats", "telemetry", "plan", "record", "clock"]),
 ];
 

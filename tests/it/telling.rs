@@ -13,7 +13,8 @@ mod scene;
 use std::process::Command;
 
 use crate::peers::{Nginx, SmtpServer};
-use scene::{BROKEN, Scene, TO_MAIL, WELL, acme, exim, mails, notify};
+pub use scene::{BROKEN, WELL};
+use scene::{Scene, TO_MAIL, acme, exim, mails, notify};
 
 /// The secret webhooks are signed with.
 pub const HOOK_SECRET: &str = "whsec_ZXhhbXBsZSBrZXkgb2YgdGhlIHRlc3Rz";

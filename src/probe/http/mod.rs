@@ -26,7 +26,7 @@ use jiff::Timestamp;
 pub use self::facts::Facts;
 pub use self::spec::Spec;
 use super::web::values::HttpUrl;
-use super::{Ctx, Judgement, Kind, Observed, Past, Problem, Scope, Unmeasured};
+use super::{Ctx, Judgement, Kind, Observed, Past, Problem, Recalled, Scope, Unmeasured};
 use crate::model::{Confirm, FindingDoc};
 
 /// The kind.
@@ -55,9 +55,20 @@ http:
     const FINDINGS: &'static [FindingDoc] = docs::ALL;
     const CONFIRM: Confirm = Confirm { failures: 3, successes: 2, recheck: Some(Duration::from_secs(10)) };
     const COUNTS: bool = true;
+    const REPLAYS: bool = true;
     type Spec = Spec;
     type Facts = Facts;
     type Memory = ();
+
+    fn recall(spec: &Spec, scope: &Scope, recalled: &Recalled) -> Option<Facts> {
+        let subject = observe::subject_of(spec, scope)?;
+        recalled.status?;
+        Some(Facts { subject, status: recalled.status, phases: recalled.timings, ..Facts::default() })
+    }
+
+    fn unrecorded(spec: &Spec) -> Vec<String> {
+        spec.expect.content_rules()
+    }
 
     fn validate(spec: &Spec, scope: &Scope) -> Vec<Problem> {
         validate::problems(spec, scope)

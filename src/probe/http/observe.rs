@@ -55,6 +55,11 @@ pub async fn observe(spec: &Spec, ctx: &Ctx<'_>) -> Result<Observed<Facts>, Unme
     Ok(observed(facts))
 }
 
+/// What findings of a check are about; `None` where its target cannot be told.
+pub fn subject_of(spec: &Spec, scope: &crate::probe::Scope) -> Option<String> {
+    request::target(spec, scope).ok().map(|url| subject(&url))
+}
+
 /// Host and, where it is not the scheme's, port: what findings are about.
 fn subject(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();

@@ -94,6 +94,7 @@ journey:
     const FINDINGS: &'static [FindingDoc] = docs::ALL;
     const CONFIRM: Confirm = Confirm { failures: 2, successes: 1, recheck: None };
     const COUNTS: bool = true;
+    const REPLAYS: bool = true;
     type Spec = Spec;
     type Facts = Facts;
     type Memory = Memory;
@@ -109,6 +110,14 @@ journey:
             Some((place, Part::Step(step.name.clone()?), step.latency?))
         };
         steps.filter_map(budget).collect()
+    }
+
+    fn unrecorded(_: &Spec) -> Vec<String> {
+        vec!["expectations of its steps".to_owned()]
+    }
+
+    fn steps(spec: &Spec) -> Vec<&str> {
+        spec.steps.iter().filter_map(|step| step.name.as_deref()).collect()
     }
 
     /// A changed password or account is tried at once.

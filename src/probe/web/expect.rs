@@ -60,6 +60,18 @@ impl Expect {
         self.json.iter_mut().flat_map(|rules| rules.values_mut())
     }
 
+    /// The rules on what an answer holds, in words.
+    pub fn content_rules(&self) -> Vec<String> {
+        let rules = [
+            ("expect.headers", self.headers.is_some()),
+            ("expect.body", self.body.is_some()),
+            ("expect.json", self.json.is_some()),
+            ("expect.final_url", self.final_url.is_some()),
+            ("expect.redirects", self.redirects != Redirects::default()),
+        ];
+        rules.into_iter().filter(|(_, given)| *given).map(|(name, _)| name.to_owned()).collect()
+    }
+
     /// Whether the body's content matters.
     pub fn wants_body(&self) -> bool {
         self.body.is_some() || self.json.is_some()

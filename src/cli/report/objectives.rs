@@ -1,0 +1,68 @@
+//! What is promised of checks together, and what is left of it.
+
+use maud::html;
+use serde_json::json;
+
+use super::{Basis, Report, percent, table};
+use crate::model::HumanDuration;
+use crate::record::StoreError;
+use crate::stats::objective::{Promise, Seen};
+
+/// The window of each objective up to now.
+pub async fn report(basis: &Basis<'_>) -> Result<Report, StoreError> {
+    let headings = ["objective", "window", "target", "good", "budget left", "of"];
+    let mut rows = vec![headings.map(str::to_owned).to_vec()];
+    let mut csv = vec![
+        ["objective", "kind", "window_seconds", "target", "good", "budget_left"].map(str::to_owned).to_vec(),
+    ];
+    let mut all = Vec::new();
+    for (objective, checks) in &basis.recorded.objectives {
+        let from = basis.now.saturating_sub(objective.window).unwrap_or(jiff::Timestamp::MIN);
+        let spent = basis.reading.spent(&objective.of, checks, from, basis.now).await?;
+        let left = objective.left(&Seen { window: Some(spent), ..Seen::default() });
+        let kind = match &objective.of {
+            Promise::Availability => "availability".to_owned(),
+            Promise::Latency { part, threshold } => {
+                format!("latency of the {part} within {}", HumanDuration(*threshold))
+            }
+        };
+        let share = |share: Option<f64>| share.map_or("unknown".to_owned(), percent);
+        let number = |share: Option<f64>| share.map_or(String::new(), |share| share.to_string());
+        rows.push(vec![
+            objective.name.clone(),
+            HumanDuration(objective.window).to_string(),
+            percent(objective.target),
+            share(spent.good()),
+            share(left),
+            format!("{kind}, {} checks", checks.len()),
+        ]);
+        csv.push(vec![
+            objective.name.clone(),
+            kind.clone(),
+            objective.window.as_secs().to_string(),
+            objective.target.to_string(),
+            number(spent.good()),
+            number(left),
+        ]);
+        all.push(json!({
+            "name": objective.name,
+            "kind": kind,
+            "window_seconds": objective.window.as_secs(),
+            "target": objective.target,
+            "good": spent.good(),
+            "budget_left": left,
+            "checks": checks,
+        }));
+    }
+    let heading = format!("Objectives up to {}", basis.told(basis.now.as_millisecond()));
+    let body = if all.is_empty() { "none in the config".to_owned() } else { table(&rows) };
+    let page = html! {
+        p { (heading) }
+        table {
+            thead { tr { @for title in headings { th { (title) } } } }
+            tbody { @for row in rows.iter().skip(1) { tr { @for cell in row { td { (cell) } } } } }
+        }
+    };
+    let json = json!({"at": basis.exact(basis.now), "objectives": all});
+    Ok(Report { text: format!("{heading}\n\n{body}"), json, csv, title: "Objectives", page })
+}
