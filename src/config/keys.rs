@@ -339,7 +339,8 @@ impl<'de> Deserialize<'de> for Percent {
         let text = String::deserialize(deserializer)?;
         let number = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
         match number.filter(|number| *number > 0.0 && *number < 100.0) {
-            Some(number) => Ok(Self(number / 100.0)),
+            // 99.9 has no binary fraction: the quotient is that of the decimal one.
+            Some(number) => Ok(Self((number * 1e10).round() / 1e12)),
             None => Err(de::Error::custom(format!(
                 "{text:?} is no target; write a share below 100%, as in 99.9%"
             ))),

@@ -88,6 +88,8 @@ pub struct Reading<'s> {
     store: &'s dyn Figures,
     rules: HashMap<CheckId, Rules>,
     marks: Marks,
+    /// The first hour of which anything is known.
+    first: i64,
 }
 
 impl<'s> Reading<'s> {
@@ -97,6 +99,8 @@ impl<'s> Reading<'s> {
     /// What the store says.
     pub async fn new(store: &'s dyn Figures, rules: HashMap<CheckId, Rules>) -> Result<Self, StoreError> {
         let known = store.known_checks().await?;
+        let first = known.iter().filter_map(|known| known.since).min();
+        let first = first.map_or(i64::MAX, |first| Grain::Hour.floor(first.as_millisecond()));
         let mut all: HashMap<CheckId, Rules> =
             known.into_iter().filter_map(|known| Some((known.check, known.rules?))).collect();
         all.extend(rules);
@@ -105,7 +109,7 @@ impl<'s> Reading<'s> {
             Ok::<i64, StoreError>(until.map_or(0, Timestamp::as_millisecond))
         };
         let marks = Marks { hours: mark(Grain::Hour).await?, days: mark(Grain::Day).await? };
-        Ok(Self { store, rules: all, marks })
+        Ok(Self { store, rules: all, marks, first })
     }
 
     /// How a stretch of time is read.
@@ -263,7 +267,8 @@ impl<'s> Reading<'s> {
             .filter(|(of, _)| check.is_none_or(|check| of == check))
             .map(|(check, standing)| (check.clone(), begin(&check, Some(standing))))
             .collect();
-        let mut step = hour;
+        // Before anything is rolled up, a long time may be read of which there is nothing.
+        let mut step = hour.max(self.first);
         while step < piece.to {
             let next = (step + STEP).min(piece.to);
             for ran in self.store.ran(check, time(step), time(next)).await? {

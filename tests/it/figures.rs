@@ -227,6 +227,18 @@ async fn a_report_says_what_was_recorded_to_the_second() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_young_record_is_read_without_looking_through_all_the_years_before_it() {
+    let dir = TempDir::new().unwrap();
+    config(dir.path(), CHECKS, "");
+    let store = Sqlite::open(&dir.path().join("record.db"), Mode::Daemon { full_sync: false }).await.unwrap();
+    store.commit(&[result("acme/home", SystemClock.now(), Verdict::Pass, 5)]).await.unwrap();
+    store.close().await;
+    // Commands are bounded in time: nothing is rolled up yet, and a year has 52,560 steps.
+    report(dir.path(), &["uptime", "--windows"]).ended(0);
+    report(dir.path(), &["latency", "--since", "5y"]).ended(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_report_reads_well_in_every_format() {
     let dir = TempDir::new().unwrap();
     config(dir.path(), CHECKS, "notify: { timezone: Europe/Amsterdam }");
