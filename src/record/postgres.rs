@@ -1,0 +1,407 @@
+//! In a PostgreSQL: one writer, a few read-only readers.
+//!
+//! The writer's session holds an advisory lock, so that a second daemon is refused. Since the lock
+//! lives and dies with the session that writes, nothing is ever written by a daemon that has lost it.
+//! A connection that broke is made again at the next use, behind what is left of the one before.
+//!
+//! Nobody may know whether a commit took effect whose connection was cut. It is repeated, and each of
+//! its rows has a key under which the repetition finds what is there.
+//!
+//! Results are in one partition for each day (`days`), keyed by check and time: the history of one
+//! check is read without those of others, and an old day goes whole.
+
+pub mod baselines;
+mod beside;
+mod commit;
+mod days;
+mod error;
+pub mod ledger;
+mod link;
+mod outbox;
+mod past;
+mod prune;
+mod write;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex as StdMutex};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use sqlx::PgConnection;
+use sqlx::migrate::Migrator;
+use tokio::sync::{Mutex, MutexGuard};
+
+use self::link::{Link, Purpose, Readers, is_alive, part, patiently, within};
+use super::{Claimed, Gap, LastFacts, ResultRow, Resumed, Settled, Store, StoreError, Transition};
+use crate::model::database::Access;
+use crate::model::{CheckId, Incident};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// The class of the lock that the one daemon of a schema holds.
+const DAEMON_LOCK: i32 = 0x706f_7274;
+/// How long a daemon waits for the lock: the session of the one before may be about to end.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a migration may take.
+const MIGRATION: Duration = Duration::from_secs(10 * 60);
+
+/// What the database is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Writes: migrates it, and holds a lock so that no second daemon does the same.
+    Daemon {
+        /// Wait for the disk at every commit (`storage.synchronous: full`), or leave the last commits
+        /// to the system's mercy in a power cut (`normal`).
+        full_sync: bool,
+    },
+    /// Only reads: needs no lock and never migrates.
+    Reader,
+}
+
+/// The store in a database.
+#[derive(Debug)]
+pub struct Postgres {
+    link: Arc<Link>,
+    seat: Mutex<Seat>,
+    readers: Readers,
+    /// The days that have a partition, as far as is known.
+    days: StdMutex<BTreeSet<i64>>,
+}
+
+/// The place of the one connection that writes.
+#[derive(Debug, Default)]
+struct Seat {
+    /// How to write; `None` for a reader, and after the end.
+    how: Option<Purpose>,
+    writer: Option<Writer>,
+    /// The server's process behind the last connection.
+    last: Option<Backend>,
+    /// Which tables these are: another database under the same name knows nothing.
+    tables: Option<Tables>,
+    /// The start of this daemon's row in `runs`, and the last sign of life noted there.
+    run: Option<(i64, i64)>,
+}
+
+/// The one connection that writes, and what it knows of the rows it wrote.
+#[derive(Debug)]
+struct Writer {
+    connection: PgConnection,
+    checks: HashMap<CheckId, Known>,
+    run: Option<(i64, i64)>,
+}
+
+/// A process of the server: its number, and when it began.
+type Backend = (i32, String);
+/// The numbers of the database and of one of its tables.
+type Tables = (i64, Option<i64>);
+
+/// A check's row, as far as commits need it.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    id: i64,
+    removed: bool,
+    /// The start of the newest result its row knows of.
+    noted: Option<i64>,
+}
+
+/// The writer, taken out of its seat for one transaction. Put back by [`Sitting::done`] alone: a
+/// connection that anything happened to is closed.
+struct Sitting<'s> {
+    seat: MutexGuard<'s, Seat>,
+    writer: Writer,
+    link: &'s Link,
+}
+
+impl Sitting<'_> {
+    fn done<T>(mut self, done: Result<T, sqlx::Error>) -> Result<T, StoreError> {
+        match done {
+            Ok(done) => {
+                self.seat.run = self.writer.run;
+                self.seat.writer = Some(self.writer);
+                Ok(done)
+            }
+            Err(why) => Err(self.link.fault(&why)),
+        }
+    }
+}
+
+impl Postgres {
+    /// Opens the database.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`] for a schema this version does not know, [`StoreError::Locked`] while
+    /// another daemon uses the database, and whatever the server refuses.
+    pub async fn open(access: Access, mode: Mode) -> Result<Self, StoreError> {
+        let link = Arc::new(Link::new(access));
+        let readers = Readers::new(Arc::clone(&link));
+        let mut store = Self { link, seat: Mutex::default(), readers, days: StdMutex::default() };
+        match mode {
+            Mode::Daemon { full_sync } => store.begin_writing(Purpose::Write { full_sync }).await?,
+            Mode::Reader => {
+                let mut reader = store.readers.take().await?;
+                refuse_newer(&store.link, &mut reader.connection).await?;
+                reader.done(Ok(()))?;
+            }
+        }
+        Ok(store)
+    }
+
+    async fn begin_writing(&mut self, how: Purpose) -> Result<(), StoreError> {
+        let mut seat = Seat { how: Some(how), ..Seat::default() };
+        let mut connection = self.link.connect(how).await?;
+        refuse_newer(&self.link, &mut connection).await?;
+        lock(&self.link, &mut connection).await?;
+        migrate(&self.link, &mut connection).await?;
+        seat.tables = Some(patiently(tables(&mut connection)).await.map_err(|why| self.link.fault(&why))?);
+        seat.writer = Some(self.settle_in(&mut seat.last, connection, None).await?);
+        *self.seat.get_mut() = seat;
+        Ok(())
+    }
+
+    /// What a connection has to know before it writes.
+    async fn settle_in(
+        &self,
+        last: &mut Option<Backend>,
+        mut connection: PgConnection,
+        run: Option<(i64, i64)>,
+    ) -> Result<Writer, StoreError> {
+        let learned = patiently(async {
+            let backend = backend(&mut connection).await?;
+            Ok((backend, known(&mut connection).await?, days::attached(&mut connection).await?))
+        });
+        let (backend, checks, days) = learned.await.map_err(|why| self.link.fault(&why))?;
+        *self.days() = days;
+        *last = Some(backend);
+        Ok(Writer { connection, checks, run })
+    }
+
+    /// The writer's seat, taken for one transaction at a time.
+    async fn sit(&self) -> Result<Sitting<'_>, StoreError> {
+        let mut seat = self.seat.lock().await;
+        let Some(how) = seat.how else { return Err(self.closed()) };
+        if let Some(mut writer) = seat.writer.take()
+            && is_alive(&mut writer.connection).await
+        {
+            return Ok(Sitting { seat, writer, link: &self.link });
+        }
+        let writer = self.sit_down_again(&mut seat, how).await?;
+        Ok(Sitting { seat, writer, link: &self.link })
+    }
+
+    async fn sit_down_again(&self, seat: &mut Seat, how: Purpose) -> Result<Writer, StoreError> {
+        let mut connection = self.link.connect(how).await?;
+        if let Some(last) = &seat.last {
+            patiently(end(&mut connection, last)).await.map_err(|why| self.link.fault(&why))?;
+        }
+        lock(&self.link, &mut connection).await?;
+        let found = patiently(tables(&mut connection)).await.map_err(|why| self.link.fault(&why))?;
+        if seat.tables != Some(found) {
+            return Err(error::other(&self.link.access, "the database was replaced while it was in use"));
+        }
+        let run = seat.run;
+        self.settle_in(&mut seat.last, connection, run).await
+    }
+
+    fn closed(&self) -> StoreError {
+        let why = "opened for reading only, or closed".into();
+        StoreError::ReadOnly { path: self.link.access.place(), why }
+    }
+
+    async fn leave(&self) {
+        self.readers.close().await;
+        let mut seat = self.seat.lock().await;
+        seat.how = None;
+        if let Some(mut writer) = seat.writer.take() {
+            // The next daemon need not wait until the server has seen this session end.
+            let unlock = sqlx::query("SELECT pg_advisory_unlock_all()").execute(&mut writer.connection);
+            within(link::FAREWELL, unlock).await.ok();
+            part(writer.connection).await;
+        }
+    }
+}
+
+/// Takes the lock of the one daemon.
+async fn lock(link: &Link, connection: &mut PgConnection) -> Result<(), StoreError> {
+    let wait = sqlx::AssertSqlSafe(format!("SET lock_timeout = {}", LOCK_PATIENCE.as_millis()));
+    let taken = patiently(async {
+        sqlx::query(wait).execute(&mut *connection).await?;
+        let lock = sqlx::query("SELECT pg_advisory_lock($1, hashtext(current_schema()))");
+        lock.bind(DAEMON_LOCK).execute(&mut *connection).await?;
+        sqlx::query("RESET lock_timeout").execute(&mut *connection).await
+    });
+    match taken.await.map_err(|why| link.fault(&why)) {
+        Ok(_) => Ok(()),
+        Err(StoreError::Locked { path, .. }) => {
+            Err(StoreError::Locked { path, why: "another portalwatch daemon uses this database".into() })
+        }
+        Err(why) => Err(why),
+    }
+}
+
+/// Ends what is left of a session of this process, such as one whose end the network swallowed. What
+/// it had begun is undone or has happened by the time its lock is free.
+async fn end(connection: &mut PgConnection, (pid, began): &Backend) -> Result<(), sqlx::Error> {
+    let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+               WHERE pid = $1 AND backend_start::text = $2 AND pid <> pg_backend_pid()";
+    sqlx::query(sql).bind(pid).bind(began).execute(connection).await?;
+    Ok(())
+}
+
+async fn backend(connection: &mut PgConnection) -> Result<Backend, sqlx::Error> {
+    let sql = "SELECT pid, backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()";
+    sqlx::query_as::<_, Backend>(sql).fetch_one(connection).await
+}
+
+async fn tables(connection: &mut PgConnection) -> Result<Tables, sqlx::Error> {
+    let sql = "SELECT oid::bigint, to_regclass('checks')::oid::bigint FROM pg_database \
+               WHERE datname = current_database()";
+    sqlx::query_as::<_, Tables>(sql).fetch_one(connection).await
+}
+
+async fn migrate(link: &Link, connection: &mut PgConnection) -> Result<(), StoreError> {
+    if schema(link, connection).await? == known_schema() {
+        return Ok(());
+    }
+    // A migration may rewrite a table.
+    set(link, connection, "SET statement_timeout = 0").await?;
+    let migrated = MIGRATIONS.run_direct(None, &mut *connection, false);
+    match tokio::time::timeout(MIGRATION, migrated).await {
+        Ok(Ok(())) => {}
+        Ok(Err(why)) => return Err(error::migrate(&link.access, why)),
+        Err(_) => return Err(error::other(&link.access, "the migration took longer than 10 minutes")),
+    }
+    set(link, connection, "RESET statement_timeout").await
+}
+
+async fn set(link: &Link, connection: &mut PgConnection, sql: &'static str) -> Result<(), StoreError> {
+    patiently(sqlx::query(sql).execute(connection)).await.map_err(|why| link.fault(&why))?;
+    Ok(())
+}
+
+async fn refuse_newer(link: &Link, connection: &mut PgConnection) -> Result<(), StoreError> {
+    let (found, known) = (schema(link, connection).await?, known_schema());
+    if found > known {
+        return Err(StoreError::Newer { path: link.access.place(), found, known });
+    }
+    Ok(())
+}
+
+/// The schema this version writes.
+fn known_schema() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
+/// The schema of the database; 0 for an empty one.
+async fn schema(link: &Link, connection: &mut PgConnection) -> Result<i64, StoreError> {
+    let found = patiently(async {
+        let table = sqlx::query_scalar::<_, bool>("SELECT to_regclass('_sqlx_migrations') IS NOT NULL");
+        if !table.fetch_one(&mut *connection).await? {
+            return Ok(None);
+        }
+        let found = sqlx::query_scalar::<_, Option<i64>>("SELECT max(version) FROM _sqlx_migrations");
+        found.fetch_one(connection).await
+    });
+    Ok(found.await.map_err(|why| link.fault(&why))?.unwrap_or(0))
+}
+
+async fn known(connection: &mut PgConnection) -> Result<HashMap<CheckId, Known>, sqlx::Error> {
+    let rows = sqlx::query_as::<_, (i64, String, bool, Option<i64>)>(
+        "SELECT id, name, removed, last_at FROM checks",
+    );
+    let rows = rows.fetch_all(connection).await?;
+    let known = |(id, name, removed, noted): (i64, String, bool, Option<i64>)| {
+        (CheckId::from(name.as_str()), Known { id, removed, noted })
+    };
+    Ok(rows.into_iter().map(known).collect())
+}
+
+/// A text that PostgreSQL takes: one from another side may hold a NUL, which it refuses.
+fn without_nul(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
+}
+
+impl Store for Postgres {
+    fn commit<'a>(&'a self, batch: &'a [Transition]) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(self.write_batch(batch))
+    }
+
+    fn resume(&self) -> BoxFuture<'_, Result<Vec<Resumed>, StoreError>> {
+        Box::pin(self.read_resumed())
+    }
+
+    fn claim(&self, now: Timestamp, lease: Duration) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
+        Box::pin(self.claim_due(now, lease))
+    }
+
+    fn mark<'a>(&'a self, batch: &'a str, keys: &'a [String]) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(self.write_marks(batch, keys))
+    }
+
+    fn settle<'a>(&'a self, settled: &'a [Settled]) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(self.write_settled(settled))
+    }
+
+    fn drop_leases(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.forget_leases())
+    }
+
+    fn pending(&self) -> BoxFuture<'_, Result<(u64, Option<Timestamp>), StoreError>> {
+        Box::pin(self.count_waiting())
+    }
+
+    fn open_incidents(&self) -> BoxFuture<'_, Result<Vec<Incident>, StoreError>> {
+        Box::pin(self.read_open_incidents())
+    }
+
+    fn incidents(&self, from: Timestamp, to: Timestamp) -> BoxFuture<'_, Result<Vec<Incident>, StoreError>> {
+        Box::pin(self.read_incidents(from, to))
+    }
+
+    fn history<'a>(
+        &'a self,
+        check: &'a CheckId,
+        from: Timestamp,
+        to: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<ResultRow>, StoreError>> {
+        Box::pin(self.read_history(check, from, to, limit))
+    }
+
+    fn last_facts<'a>(&'a self, check: &'a CheckId) -> BoxFuture<'a, Result<LastFacts, StoreError>> {
+        Box::pin(self.read_facts(check))
+    }
+
+    fn prune(
+        &self,
+        results_before: Timestamp,
+        incidents_before: Timestamp,
+    ) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(self.drop_old(results_before, incidents_before))
+    }
+
+    fn waiting(&self) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
+        Box::pin(self.read_waiting())
+    }
+
+    fn begin(&self, now: Timestamp) -> BoxFuture<'_, Result<Option<Gap>, StoreError>> {
+        Box::pin(self.note_start(now))
+    }
+
+    fn note_gaps<'a>(&'a self, gaps: &'a [Gap]) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(self.write_gaps(gaps))
+    }
+
+    fn gaps(&self, from: Timestamp, to: Timestamp) -> BoxFuture<'_, Result<Vec<Gap>, StoreError>> {
+        Box::pin(self.read_gaps(from, to))
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.leave())
+    }
+}
+
+#[cfg(test)]
+pub(in crate::record) mod server;
+#[cfg(test)]
+mod tests;
