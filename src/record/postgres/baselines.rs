@@ -145,3 +145,60 @@ impl Baselines for PostgresBaselines {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Decision;
+    use crate::record::Store as _;
+    use crate::record::postgres::server::SHARED;
+    use crate::record::postgres::{Mode, Postgres};
+
+    fn decided(value: &str, decision: Decision) -> Baseline {
+        Baseline {
+            key: "www.acme.example. A".into(),
+            values: vec![value.into(), "ü \"quoted\" \0".into()],
+            decision,
+            by: "ada".into(),
+            at: "2026-11-25T10:00:00.123Z".parse().unwrap(),
+            why: "moved".into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_decided_is_there_for_everybody_at_once_and_nothing_is_forgotten() {
+        let access = SHARED.database().await;
+        let (check, other) = (CheckId::new("acme", "dns"), CheckId::new("acme", "other"));
+        let reader = PostgresBaselines::new(access.clone());
+        assert_eq!(reader.of(&check).await.unwrap(), [], "nothing was decided in an empty database");
+        let daemon = Postgres::open(access.clone(), Mode::Daemon { full_sync: false }).await.unwrap();
+        assert_eq!(reader.of(&check).await.unwrap(), []);
+        let (first, second) =
+            (decided("192.0.2.1", Decision::Approved), decided("192.0.2.2", Decision::Approved));
+        // By another process, so to speak, while the daemon has the store.
+        let command = PostgresBaselines::new(access);
+        command.decide(&check, std::slice::from_ref(&first)).await.unwrap();
+        assert_eq!(reader.of(&check).await.unwrap(), std::slice::from_ref(&first));
+        command.decide(&check, &[second.clone(), decided("192.0.2.3", Decision::Rejected)]).await.unwrap();
+        let held = reader.of(&check).await.unwrap();
+        assert_eq!(held, [second.clone(), decided("192.0.2.3", Decision::Rejected)]);
+        assert_eq!(reader.of(&other).await.unwrap(), []);
+        let history = reader.history(&check, 2).await.unwrap();
+        assert_eq!(history, [decided("192.0.2.3", Decision::Rejected), second]);
+        assert_eq!(reader.history(&check, 9).await.unwrap().last(), Some(&first));
+        daemon.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_command_prepares_the_database_and_too_much_is_refused() {
+        let access = SHARED.database().await;
+        let check = CheckId::new("acme", "dns");
+        let baselines = PostgresBaselines::new(access.clone());
+        let one = decided("192.0.2.1", Decision::Approved);
+        baselines.decide(&check, std::slice::from_ref(&one)).await.unwrap();
+        assert_eq!(baselines.of(&check).await.unwrap(), [one]);
+        let large = Baseline { values: vec!["x".repeat(MOST_BYTES)], ..decided("", Decision::Approved) };
+        let why = baselines.decide(&check, &[large]).await.unwrap_err().to_string();
+        assert!(why.contains("is the most") && why.contains(&access.place()), "{why}");
+    }
+}
