@@ -4,6 +4,7 @@
 mod daemon;
 mod load;
 mod reload;
+mod store;
 mod system;
 mod wire;
 

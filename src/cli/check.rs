@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::print::{self, Explained};
 use super::{Answer, ConfigPath, Failure, Format, Overrides};
 use crate::app;
-use crate::model::{CheckId, Finding, FindingDoc, Ledger, Outcome, Verdict};
+use crate::model::{CheckId, Finding, FindingDoc, Outcome, Verdict};
 use crate::plan::{Plan, PlannedCheck};
 use crate::run::{Surroundings, pass};
 
@@ -53,7 +53,7 @@ pub async fn check(args: CheckArgs) -> Answer {
     let ledger = args.write.then(|| app::ledger(&args.config.config)).transpose();
     let ledger = ledger.map_err(|faults| Failure::config(&faults))?;
     let baselines = app::baselines(&args.config.config).map_err(|faults| Failure::config(&faults))?;
-    let around = app::surroundings(&plan, ledger.clone().map(|ledger| ledger as Arc<dyn Ledger>), baselines);
+    let around = app::surroundings(&plan, ledger.as_ref().map(|ledger| ledger.shared()), baselines);
     let mut outcomes = run_all(&plan.checks, &around, &memories, args.explain).await;
     if let Some(ledger) = ledger {
         ledger.close().await;

@@ -89,10 +89,8 @@ impl Writer {
     async fn write(&mut self, batch: &[Transition], going: &BTreeSet<i64>) -> Result<(), sqlx::Error> {
         let mut transaction = self.connection.begin().await?;
         let wanted = batch.iter().map(|transition| &transition.check);
-        let mut parts = Parts {
-            learned: make(&mut transaction, &self.checks, wanted).await?,
-            ..Parts::default()
-        };
+        let mut parts =
+            Parts { learned: make(&mut transaction, &self.checks, wanted).await?, ..Parts::default() };
         for transition in batch {
             parts.take(&self.checks, transition)?;
         }
@@ -167,9 +165,9 @@ async fn make<'c>(
     let sql = "INSERT INTO checks (name) SELECT name FROM UNNEST($1::text[]) AS new (name) \
                ON CONFLICT (name) DO UPDATE SET removed = FALSE RETURNING id, name";
     let made = sqlx::query_as::<_, (i64, String)>(sql).bind(missing).fetch_all(connection).await?;
-    let made = made.into_iter().map(|(id, name)| {
-        (CheckId::from(name.as_str()), Known { id, removed: false, noted: None })
-    });
+    let made = made
+        .into_iter()
+        .map(|(id, name)| (CheckId::from(name.as_str()), Known { id, removed: false, noted: None }));
     Ok(made.collect())
 }
 

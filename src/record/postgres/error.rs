@@ -76,14 +76,20 @@ fn words(fault: &sqlx::Error) -> String {
 
 fn with_way_out(access: &Access, code: &str, why: String) -> String {
     match code {
-        "28P01" | "28000" => format!("{why}; check the user in storage.url, storage.password and pg_hba.conf"),
+        "28P01" | "28000" => {
+            format!("{why}; check the user in storage.url, storage.password and pg_hba.conf")
+        }
         "3D000" => format!("{why}; make it: createdb -O {} {}", access.user, access.database),
         "3F000" => match &access.schema {
             Some(schema) => format!("{why}; make it: CREATE SCHEMA {schema} AUTHORIZATION {}", access.user),
-            None => format!("{why}; make one that the role may use, and name it: storage.url …?search_path=NAME"),
+            None => {
+                format!("{why}; make one that the role may use, and name it: storage.url …?search_path=NAME")
+            }
         },
         "53300" => format!("{why}; raise max_connections, or close what else is connected"),
-        "42P01" | "42703" => format!("{why}; this is no database of portalwatch, or a part of it was dropped"),
+        "42P01" | "42703" => {
+            format!("{why}; this is no database of portalwatch, or a part of it was dropped")
+        }
         _ => why,
     }
 }

@@ -90,7 +90,11 @@ impl PostgresLedger {
         let mut desk = self.desk.lock().await;
         if !desk.allowed {
             let why = "the daemon's store is not open".to_owned();
-            return Err(LedgerError::Unusable { file: self.file(), why, way_out: "the log and /readyz say why" });
+            return Err(LedgerError::Unusable {
+                file: self.file(),
+                why,
+                way_out: "the log and /readyz say why",
+            });
         }
         if let Some(mut connection) = desk.connection.take()
             && is_alive(&mut connection).await

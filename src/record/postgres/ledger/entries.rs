@@ -91,8 +91,7 @@ async fn another(connection: &mut PgConnection, write: &Write<'_>) -> Result<Opt
 }
 
 async fn spent(connection: &mut PgConnection, write: &Write<'_>) -> Result<Option<Entry>, sqlx::Error> {
-    let sql =
-        "SELECT coalesce(sum(writes), 0)::bigint FROM canaries WHERE check_name = $1 AND written >= $2";
+    let sql = "SELECT coalesce(sum(writes), 0)::bigint FROM canaries WHERE check_name = $1 AND written >= $2";
     let written = sqlx::query_scalar::<_, i64>(sql)
         .bind(write.check.as_str())
         .bind(write.budget.since.as_millisecond())

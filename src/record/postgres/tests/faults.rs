@@ -216,10 +216,8 @@ async fn a_commit_of_which_nobody_knows_how_it_ended_is_there_exactly_once() {
     for how in [BEFORE, AFTER] {
         let access = SHARED.database().await;
         let proxy = Proxy::start(SHARED.port).await;
-        let through = Access {
-            server: Server::Tcp { host: "127.0.0.1".into(), port: proxy.port },
-            ..access.clone()
-        };
+        let through =
+            Access { server: Server::Tcp { host: "127.0.0.1".into(), port: proxy.port }, ..access.clone() };
         let store = Resilient::open(opener(&through)).await.unwrap();
         store.commit(&[life("k1", 1_000)]).await.unwrap();
         proxy.cut.store(how, Ordering::SeqCst);

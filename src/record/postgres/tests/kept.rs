@@ -66,7 +66,9 @@ async fn ten_thousand_checks_resume_with_their_last_results() {
 async fn two_thousand_results_a_second_are_a_small_part_of_what_it_takes() {
     let (_, store) = opened().await;
     let batch = |second: i64| -> Vec<_> {
-        (0..2_000).map(|number| ran(outcome(&format!("p/c{number}"), second * 1_000 + number % 1_000))).collect()
+        (0..2_000)
+            .map(|number| ran(outcome(&format!("p/c{number}"), second * 1_000 + number % 1_000)))
+            .collect()
     };
     store.commit(&batch(0)).await.unwrap();
     let begun = tokio::time::Instant::now();
@@ -119,7 +121,8 @@ async fn the_messages_of_an_open_incident_stay_so_that_its_end_can_reply() {
 #[tokio::test]
 async fn an_answer_with_a_zero_byte_settles_its_message_all_the_same() {
     let (_, store) = opened().await;
-    let rows = vec![row("one", "a/b", "mail", 0), row("two", "a/b", "mail", 0), row("three", "a/b", "mail", 0)];
+    let rows =
+        vec![row("one", "a/b", "mail", 0), row("two", "a/b", "mail", 0), row("three", "a/b", "mail", 0)];
     store.commit(&[Transition { outbox: rows, ..bare("a/b") }]).await.unwrap();
     let answer = "250 ok\0".to_owned();
     let later = Settled::Later {
