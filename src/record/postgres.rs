@@ -195,6 +195,8 @@ impl Postgres {
             patiently(end(&mut connection, last)).await.map_err(|why| self.link.fault(&why))?;
         }
         lock(&self.link, &mut connection).await?;
+        // Whoever had the lock meanwhile may have been of a newer version.
+        refuse_newer(&self.link, &mut connection).await?;
         let found = patiently(tables(&mut connection)).await.map_err(|why| self.link.fault(&why))?;
         if seat.tables != Some(found) {
             return Err(error::other(&self.link.access, "the database was replaced while it was in use"));

@@ -20,6 +20,8 @@ use crate::model::database::{Access, Encryption, Server};
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long anything may take that the server is asked for, before the connection is given up.
 pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a page or report waits for what it reads, which may be a lot.
+const READING: Duration = Duration::from_secs(35);
 /// How long a farewell may take.
 pub const FAREWELL: Duration = Duration::from_secs(1);
 /// Connections that read for pages and reports.
@@ -141,6 +143,11 @@ pub async fn within<T>(
 /// Bounds a few statements.
 pub async fn patiently<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
     within(PATIENCE, work).await
+}
+
+/// Bounds what is read for a page or a report.
+pub async fn reading<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    within(READING, work).await
 }
 
 /// Whether a connection that lay unused still leads anywhere.

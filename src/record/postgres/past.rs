@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 
 use super::Postgres;
-use super::link::patiently;
+use super::link::reading;
 use crate::alert;
 use crate::model::{CheckId, Incident};
 use crate::record::rows::{self, parsed, time};
@@ -52,7 +52,7 @@ impl Postgres {
                    FROM checks c LEFT JOIN LATERAL (SELECT * FROM results WHERE check_id = c.id \
                    ORDER BY at DESC LIMIT 1) r ON TRUE WHERE NOT c.removed";
         let rows = sqlx::query_as::<_, CheckColumns>(sql).fetch_all(&mut reader.connection);
-        let rows = patiently(rows).await;
+        let rows = reading(rows).await;
         reader.done(rows.and_then(|rows| rows.into_iter().map(resumed).collect()))
     }
 
@@ -73,7 +73,7 @@ impl Postgres {
             .bind(check.as_str())
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
             .fetch_all(&mut reader.connection);
-        let rows = patiently(rows).await;
+        let rows = reading(rows).await;
         reader.done(rows.and_then(|rows| rows.into_iter().map(result).collect()))
     }
 
@@ -82,7 +82,7 @@ impl Postgres {
         let sql = "SELECT facts_at, facts FROM checks \
                    WHERE name = $1 AND facts IS NOT NULL AND facts_at IS NOT NULL";
         let found = sqlx::query_as::<_, (i64, String)>(sql).bind(check.as_str());
-        let found = patiently(found.fetch_optional(&mut reader.connection)).await;
+        let found = reading(found.fetch_optional(&mut reader.connection)).await;
         let Some((at, facts)) = reader.done(found)? else { return Ok(None) };
         let facts = RawValue::from_string(facts);
         let facts = facts.map_err(|why| self.link.fault(&sqlx::Error::Decode(why.into())))?;
@@ -92,7 +92,7 @@ impl Postgres {
     pub(super) async fn read_open_incidents(&self) -> Result<Vec<Incident>, StoreError> {
         let mut reader = self.readers.take().await?;
         let sql = "SELECT body FROM incidents WHERE ended IS NULL ORDER BY started, id COLLATE \"C\"";
-        let rows = patiently(sqlx::query_scalar::<_, String>(sql).fetch_all(&mut reader.connection)).await;
+        let rows = reading(sqlx::query_scalar::<_, String>(sql).fetch_all(&mut reader.connection)).await;
         reader.done(rows.and_then(|rows| rows.iter().map(|body| parsed(body)).collect()))
     }
 
@@ -108,7 +108,7 @@ impl Postgres {
             .bind(from.as_millisecond())
             .bind(to.as_millisecond())
             .fetch_all(&mut reader.connection);
-        let rows = patiently(rows).await;
+        let rows = reading(rows).await;
         reader.done(rows.and_then(|rows| rows.iter().map(|body| parsed(body)).collect()))
     }
 
@@ -126,7 +126,7 @@ impl Postgres {
             to: time(to),
             why,
         };
-        let rows = patiently(rows).await;
+        let rows = reading(rows).await;
         Ok(reader.done(rows)?.into_iter().map(gap).collect())
     }
 }
