@@ -108,11 +108,11 @@ fn commands_use_it_beside_the_daemon_and_without_one() {
     let run = |arguments: &[&str]| portalwatch_with(folder, &[("DB", "hunter2")], arguments);
     std::fs::write(folder.join("acme.zone"), "$TTL 60\nwww A 192.0.2.1\n").unwrap();
     let decisions = || scene.server.query("portalwatch", "SELECT count(*) FROM decisions");
-    run(&["baseline", "import", "own/zone", "acme.zone"]).ended(0);
+    run(&["baseline", "import", "own/zone", "acme.zone", "--by", "ada"]).ended(0);
     assert_eq!(decisions(), "1", "a command makes the tables");
     let daemon = scene.daemon();
     run(&["check", "own/health"]).ended(0);
-    run(&["baseline", "import", "own/zone", "acme.zone", "--why", "again"]).ended(0);
+    run(&["baseline", "import", "own/zone", "acme.zone", "--by", "ada", "--why", "again"]).ended(0);
     assert_eq!(decisions(), "2");
     let history = run(&["baseline", "history"]).ended(0).stdout;
     assert!(history.contains("again"), "{history}");
