@@ -104,6 +104,7 @@ impl Link {
             ("tcp_keepalives_idle", "10"),
             ("tcp_keepalives_interval", "5"),
             ("tcp_keepalives_count", "3"),
+            ("tcp_user_timeout", "25s"),
             ("idle_in_transaction_session_timeout", "60s"),
         ]);
         let options = match &access.schema {

@@ -154,6 +154,8 @@ const NOTHING: u8 = 0;
 const BEFORE: u8 = 1;
 /// The connection is cut when the server has answered, before the answer arrives.
 const AFTER: u8 = 2;
+/// The connection that says anything next is heard no more, and stays open on both sides.
+const SWALLOW: u8 = 3;
 
 /// A proxy that cuts connections in the middle of a commit.
 struct Proxy {
@@ -188,6 +190,9 @@ async fn relay(mut client: TcpStream, to: u16, cut: Arc<AtomicU8>) -> std::io::R
                     return Ok(());
                 }
                 let bytes = &asked[..read];
+                if cut.compare_exchange(SWALLOW, NOTHING, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+                    std::future::pending::<()>().await;
+                }
                 let commits = bytes.windows(7).any(|window| window == b"COMMIT\0");
                 match if commits { cut.swap(NOTHING, Ordering::SeqCst) } else { NOTHING } {
                     BEFORE => return Ok(()),
@@ -238,6 +243,30 @@ async fn a_commit_of_which_nobody_knows_how_it_ended_is_there_exactly_once() {
         assert_eq!(scalar(&mut root, "SELECT count(*) FROM checks").await, 1);
         after.close().await;
     }
+}
+
+#[tokio::test]
+async fn a_network_that_swallows_a_session_costs_seconds_and_locks_nobody_out() {
+    let access = SHARED.database().await;
+    let proxy = Proxy::start(SHARED.port).await;
+    let through =
+        Access { server: Server::Tcp { host: "127.0.0.1".into(), port: proxy.port }, ..access.clone() };
+    let store = Postgres::open(through, DAEMON).await.unwrap();
+    store.commit(&[life("k1", 1_000)]).await.unwrap();
+    proxy.cut.store(SWALLOW, Ordering::SeqCst);
+    let begun = Instant::now();
+    // The server still believes in the session, and in its lock.
+    store.commit(&[life("k2", 2_000)]).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert_eq!(proxy.cut.load(Ordering::SeqCst), NOTHING, "one was swallowed");
+    assert_eq!(starts(&store).await, [1_000, 2_000]);
+    let mut root = SHARED.root(&access.database).await;
+    let locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted \
+                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    assert_eq!(scalar(&mut root, locks).await, 1);
+    proxy.cut.store(SWALLOW, Ordering::SeqCst);
+    let reader = starts(&store).await;
+    assert_eq!(reader, [1_000, 2_000], "a page is read all the same");
 }
 
 #[tokio::test]
