@@ -10,7 +10,7 @@ use super::super::server::{PATIENCE, SHARED, TestServer, run, scalar};
 use super::super::*;
 use crate::model::OutboxRow;
 use crate::model::database::Server;
-use crate::record::contract::{LEASE, bare, claim, incident, outcome, ran, row, sent, time};
+use crate::record::contract::{LEASE, bare, claim, holds, incident, outcome, ran, row, sent, time};
 use crate::record::resilient::{Health, Opener, Resilient};
 
 const DAEMON: Mode = Mode::Daemon { full_sync: true };
@@ -21,6 +21,11 @@ fn opener(access: &Access) -> Opener {
         let access = access.clone();
         Box::pin(async move { Ok(Arc::new(Postgres::open(access, DAEMON).await?) as Arc<dyn Store>) })
     })
+}
+
+#[tokio::test]
+async fn with_memory_behind_it_it_holds_the_contract() {
+    holds(&Resilient::open(opener(&SHARED.database().await)).await.unwrap()).await;
 }
 
 /// Tries again until the store works.
