@@ -7,7 +7,8 @@ use sqlx::PgConnection;
 use tokio::time::Instant;
 
 use super::link::{Link, Purpose, part};
-use super::{LOCK_PATIENCE, Mode, Postgres, known_schema, refuse_newer, schema};
+use super::session::{LOCK_PATIENCE, known_schema, refuse_newer, schema};
+use super::{Mode, Postgres};
 use crate::record::{Store as _, StoreError};
 
 /// How often a database that another process is about to prepare is looked at.

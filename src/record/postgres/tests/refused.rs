@@ -1,6 +1,7 @@
 //! Who is not let in, and what is said to them.
 
 use super::super::server::{SHARED, TestServer, run, scalar};
+use super::super::session::known_schema;
 use super::super::*;
 use crate::model::Secret;
 use crate::model::database::{Encryption, Server};
