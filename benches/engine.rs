@@ -127,6 +127,7 @@ fn policy() -> Policy {
         labels: Arc::default(),
         every: MINUTE,
         confirm: Confirm { failures: 1, successes: 2, recheck: None },
+        common: &[],
         findings: &[],
         failures: None,
         successes: None,

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use portalwatch::clock::SystemClock;
 use portalwatch::model::{Ledger, Verdict};
-use portalwatch::record::Store;
+use portalwatch::record::Figures;
 use portalwatch::record::resilient::Resilient;
 use portalwatch::record::sqlite::baselines::SqliteBaselines;
 use portalwatch::record::sqlite::ledger::SqliteLedger;
@@ -111,14 +111,15 @@ impl Bench {
             let database = database.clone();
             let opened = async move {
                 let store = Sqlite::open(&database, Mode::Daemon { full_sync: true }).await?;
-                Ok(Arc::new(store) as Arc<dyn Store>)
+                Ok(Arc::new(store) as Arc<dyn Figures>)
             };
             Box::pin(opened) as futures_util::future::BoxFuture<'static, _>
         };
         let store = Arc::new(Resilient::open(Box::new(opener)).await.unwrap());
         ledger.allow().await;
         let (writer, _) = Writer::spawn(store);
-        let desk = Arc::new(Desk { writer, live: Arc::default(), clock: Arc::new(SystemClock) });
+        let desk =
+            Arc::new(Desk { writer, live: Arc::default(), clock: Arc::new(SystemClock), figures: true });
         let ledger = Arc::new(ledger) as Arc<dyn Ledger>;
         let around = portalwatch::app::surroundings(&plan, Some(ledger), baselines);
         Self { config, around: Arc::new(around), desk }

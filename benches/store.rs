@@ -56,6 +56,7 @@ fn batch(number: i64, checks: i64) -> Vec<Transition> {
                     steps: Vec::new(),
                     facts: None,
                     transport: false,
+                    recheck: false,
                 },
                 in_full: false,
             }),

@@ -16,7 +16,8 @@ use std::time::Duration;
 use crate::alert::{Policy, Route};
 use crate::config::{SecretPolicy, Secrets, Settings, in_order, settings};
 use crate::formats::yaml::{Fault, Reader, Value};
-use crate::model::{CheckId, Identity, Labels, Masker};
+use crate::model::latency::Budget;
+use crate::model::{CheckId, Identity, Labels, Masker, Part};
 use crate::net::TlsOptions;
 use crate::notify::deliver::{Channel, Channels, PER_MINUTE};
 use crate::notify::notifiers;
@@ -67,6 +68,10 @@ pub struct PlannedCheck {
     pub every: Duration,
     /// How far a run may be moved, either way.
     pub jitter: Duration,
+    /// Its latency budgets.
+    pub budgets: Arc<[Budget]>,
+    /// Whether it counts for the uptime of its portal.
+    pub counts: bool,
     /// Stands for the check's settings, the values of its secrets and its identity included: where a
     /// reload brings another one, they changed.
     pub fingerprint: u64,
@@ -250,6 +255,7 @@ impl Builder<'_> {
             triggered,
         };
         let problems = probe.validate(&scope);
+        let budgets = self.budgets(portal, check, &*probe);
         let mut reader = Reader::new(&path, self.faults, self.secrets);
         for problem in &problems {
             reader.fault(&check.spec, &problem.path, problem.message.clone());
@@ -262,8 +268,41 @@ impl Builder<'_> {
             probe,
             every: check.every,
             jitter: check.jitter,
+            budgets,
+            counts: check.counts.unwrap_or(kind.counts),
             masker: Masker::new(&secrets),
         })
+    }
+
+    /// The latency budgets of a check and of its parts.
+    fn budgets(
+        &mut self,
+        portal: &settings::Portal,
+        check: &settings::Check,
+        probe: &dyn Probe,
+    ) -> Arc<[Budget]> {
+        let path = format!("portals.{}.checks.{}", portal.name, check.name);
+        let mut budgets = Vec::new();
+        if let Some((keys, node)) = &check.latency {
+            match keys.budget(Part::Whole, check.every) {
+                Ok(budget) => budgets.push(budget),
+                Err((key, message)) => {
+                    let mut reader = Reader::new(&format!("{path}.latency"), self.faults, self.secrets);
+                    reader.fault(node, &below(&[], key), message);
+                }
+            }
+        }
+        for (place, part, keys) in probe.budgets() {
+            match keys.budget(part, check.every) {
+                Ok(budget) => budgets.push(budget),
+                Err((key, message)) => {
+                    let path = format!("{path}.{}", check.kind);
+                    let mut reader = Reader::new(&path, self.faults, self.secrets);
+                    reader.fault(&check.spec, &below(&place, key), message);
+                }
+            }
+        }
+        budgets.into()
     }
 
     /// The journey that a check runs within its own runs; `None` where that cannot be, which is a fault.
@@ -322,6 +361,7 @@ impl Builder<'_> {
             every: check.every,
             confirm: kind.confirm,
             findings: kind.findings,
+            common: crate::stats::budget::FINDINGS,
             failures: check.confirm.failures,
             successes: check.confirm.successes,
             recheck: check.confirm.recheck,
@@ -352,6 +392,12 @@ impl Builder<'_> {
         }
         channels
     }
+}
+
+/// The place of a key below another; an empty one is that place itself.
+fn below(place: &[String], key: &str) -> Vec<String> {
+    let key = (!key.is_empty()).then(|| key.to_owned());
+    place.iter().cloned().chain(key).collect()
 }
 
 impl Shared {

@@ -21,6 +21,8 @@ pub struct Policy {
     pub confirm: Confirm,
     /// The kind's documentation of findings, whose own confirmation goes before the kind's.
     pub findings: &'static [FindingDoc],
+    /// The same of findings that any kind can make.
+    pub common: &'static [FindingDoc],
     /// What the config says on top of both, key by key.
     pub failures: Option<u32>,
     /// See `failures`.
@@ -49,6 +51,7 @@ impl Policy {
             every: minute,
             confirm: Confirm { failures: 1, successes: 1, recheck: None },
             findings: &[],
+            common: &[],
             failures: None,
             successes: None,
             recheck: None,
@@ -62,7 +65,8 @@ impl Policy {
     /// The confirmation of one kind of finding: its own, else the kind's, with the config on top.
     /// Never less than one result.
     pub fn confirm_of(&self, finding: &str) -> Confirm {
-        let own = self.findings.iter().find(|doc| doc.id == finding).and_then(|doc| doc.confirm);
+        let mut docs = self.findings.iter().chain(self.common);
+        let own = docs.find(|doc| doc.id == finding).and_then(|doc| doc.confirm);
         let base = own.unwrap_or(self.confirm);
         Confirm {
             failures: self.failures.unwrap_or(base.failures).max(1),

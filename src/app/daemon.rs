@@ -11,8 +11,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::figures::Keeper;
 use super::load;
-use super::reload::{Exposed, Fixed, Reload, credentials};
+use super::reload::{Exposed, Fixed, Reload, Tell, credentials};
 use super::store::{self, StoreLedger};
 use super::system::{self, Asked, Signals, Watchdog};
 use super::wire::NetWire;
@@ -26,7 +27,7 @@ use crate::notify::deliver::{ChannelEvent, Deliver};
 use crate::plan::Plan;
 use crate::record::resilient::{Health as StoreHealth, Opener, Resilient};
 use crate::record::writer::Writer;
-use crate::record::{Resumed, Store, StoreError};
+use crate::record::{Cutoffs, Figures, Resumed, Store, StoreError};
 use crate::run::Surroundings;
 use crate::run::book::Desk;
 use crate::run::guard::OwnNetwork;
@@ -150,7 +151,9 @@ impl Daemon {
         let resumed = store.resume().await?;
         let shared = Arc::clone(&store) as Arc<dyn Store>;
         let (writer, writing) = Writer::spawn(Arc::clone(&shared));
-        let desk = Arc::new(Desk { writer, live: Arc::default(), clock: Arc::clone(&clock) });
+        let figures = figures_wanted(&plan);
+        let desk = Desk { writer, live: Arc::default(), clock: Arc::clone(&clock), figures };
+        let desk = Arc::new(desk);
         let net = load::net(plan.limits, Some(&plan.external_url));
         let around = Arc::new(Surroundings {
             own_network: OwnNetwork::new(Arc::clone(&plan.reference), Arc::clone(&net)),
@@ -164,7 +167,8 @@ impl Daemon {
         let time = Time::start(&*clock, suspended_by_kernel());
         let scheduler = Scheduler::new(&plan, resumed, Arc::clone(&around), Arc::clone(&desk), time, monitor);
         let (late, found) = mpsc::channel(1);
-        let scheduler = scheduler.finding(found);
+        let (news, updates) = mpsc::channel(4);
+        let scheduler = scheduler.finding(found).updated(updates);
 
         let (stop_scheduler, stop_rest) = (CancellationToken::new(), CancellationToken::new());
         let (plans, new_plans) = mpsc::channel(1);
@@ -199,8 +203,18 @@ impl Daemon {
         };
         exposed.take_up(&plan, clock.now());
         let fixed = Fixed::of(&plan, server, storage);
-        let reload = Reload::new(path, plan.watched, fixed, exposed, around, plans, channels);
+        let watched = plan.watched.clone();
+        let (current, plan) = watch::channel(Arc::new(plan));
+        let tell = Tell { plans, current, channels };
+        let reload = Reload::new(path, watched, fixed, exposed, around, tell);
 
+        let keeper = Keeper {
+            store: Arc::clone(&store) as Arc<dyn Figures>,
+            writer: desk.writer.clone(),
+            clock: Arc::clone(&clock),
+            news,
+            figures: desk.figures,
+        };
         let turned = turned(scheduler.pulse(), Arc::clone(&health));
         let vitals = watch_vitals(Arc::clone(&store), health, Arc::clone(&clock), stop_rest.clone());
         let pages = expose::serve(listener, expose::router(surface), stop_rest.clone());
@@ -212,6 +226,7 @@ impl Daemon {
             tokio::spawn(tell_found(Arc::clone(&store), late, stop_rest.clone())),
             tokio::spawn(vitals),
             tokio::spawn(prune(Arc::clone(&store), storage.retention, clock, stop_rest.clone())),
+            tokio::spawn(keeper.keep(plan, stop_rest.clone())),
         ];
         let recovery = Arc::clone(&store).spawn_recovery(RECOVER_EVERY);
         Ok(Self {
@@ -288,6 +303,11 @@ fn opener(storage: &settings::Storage, ledger: &StoreLedger) -> Opener {
         }
         .boxed()
     })
+}
+
+/// Whether the metrics hold series of each check, and so figures of it.
+fn figures_wanted(plan: &Plan) -> bool {
+    plan.per_check_metrics.unwrap_or(plan.checks.len() <= expose::PER_CHECK_LIMIT)
 }
 
 /// Passes what the sender tells of its channels on to the monitor.
@@ -374,7 +394,13 @@ async fn prune(
         }
         let now = clock.now();
         let before = |kept| now.saturating_sub(kept).unwrap_or(jiff::Timestamp::MIN);
-        match store.prune(before(retention.results), before(retention.incidents)).await {
+        let cutoffs = Cutoffs {
+            results: before(retention.results),
+            hours: before(retention.hours),
+            days: before(retention.days),
+            incidents: before(retention.incidents),
+        };
+        match store.prune(&cutoffs).await {
             Ok(0) => {}
             Ok(rows) => tracing::info!(rows, "old results were dropped"),
             Err(error) => tracing::warn!(%error, "old results were not dropped"),

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::store::{self, StoreLedger};
 use super::user_agent;
 use super::wire::NetWire;
@@ -20,8 +22,10 @@ use crate::net::{Net, NetOptions, TlsOptions};
 use crate::notify::{deliver, notifiers};
 use crate::plan::{self, Plan, PlannedCheck};
 use crate::probe::{Memory, PortalScope, Probe, Scope, kinds};
+use crate::record::{Figures, Ran, StoreError};
 use crate::run::Surroundings;
 use crate::run::guard::OwnNetwork;
+use crate::stats::samples::Rules;
 
 /// The memories that the daemon's store holds for each check's kind.
 pub type Memories = HashMap<CheckId, Memory>;
@@ -181,6 +185,8 @@ pub fn lone_check(probe: Arc<dyn Probe>, target: Target) -> PlannedCheck {
         probe,
         every,
         jitter: Duration::ZERO,
+        budgets: Arc::default(),
+        counts: false,
         fingerprint: 0,
         masker: Masker::default(),
     }
@@ -193,6 +199,27 @@ pub async fn memories(path: &Path) -> Memories {
     let Ok(store) = store::open(&database, store::Mode::Reader).await else { return Memories::new() };
     let resumed = store.resume().await.unwrap_or_default();
     resumed.into_iter().map(|resumed| (resumed.check, resumed.memory)).collect()
+}
+
+/// The results that the latency budgets of these checks look back at; none where there is no store yet
+/// or it cannot be read.
+pub async fn pasts(path: &Path, checks: &[Arc<PlannedCheck>], now: Timestamp) -> HashMap<CheckId, Vec<Ran>> {
+    let mut pasts = HashMap::new();
+    let longest = |check: &PlannedCheck| check.budgets.iter().map(|budget| budget.window).max();
+    if checks.iter().all(|check| longest(check).is_none()) {
+        return pasts;
+    }
+    let Ok(database) = database(path) else { return pasts };
+    let Ok(store) = store::open(&database, store::Mode::Reader).await else { return pasts };
+    for check in checks {
+        let Some(window) = longest(check) else { continue };
+        let from = now.saturating_sub(window).unwrap_or(Timestamp::MIN);
+        let id = &check.scope.check;
+        if let Ok(past) = store.ran(Some(id), from, now).await {
+            pasts.insert(id.clone(), past);
+        }
+    }
+    pasts
 }
 
 /// The ledger of writes in a config's store, for a command that writes. The database is made or opened
@@ -210,6 +237,59 @@ pub fn ledger(path: &Path) -> Result<StoreLedger, Vec<Fault>> {
 /// Everything that is wrong with the config.
 pub fn baselines(path: &Path) -> Result<Arc<dyn Baselines>, Vec<Fault>> {
     Ok(store::baselines(&database(path)?))
+}
+
+/// What reports are made of.
+pub struct Recorded {
+    /// The store.
+    pub store: Arc<dyn Figures>,
+    /// `notify.timezone`.
+    pub timezone: jiff::tz::TimeZone,
+    /// The checks of the config, in its order.
+    pub checks: Vec<ConfiguredCheck>,
+}
+
+/// What a report has to know of a check.
+pub struct ConfiguredCheck {
+    /// Which.
+    pub id: CheckId,
+    /// Whether it counts for the uptime of its portal.
+    pub counts: bool,
+    /// How it runs.
+    pub rules: Rules,
+}
+
+/// Why there is nothing to report from.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordedError {
+    /// The config is bad.
+    #[error("the config has faults")]
+    Config(Vec<Fault>),
+    /// The store cannot be read.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+}
+
+/// The record of a config, for reading. Needs no secrets of checks.
+///
+/// # Errors
+/// A bad config, or a store that cannot be read.
+pub async fn recorded(path: &Path) -> Result<Recorded, RecordedError> {
+    let settings = settings(path, SecretPolicy::Leave).map_err(RecordedError::Config)?;
+    if !settings.storage.faults.is_empty() {
+        return Err(RecordedError::Config(settings.storage.faults));
+    }
+    let store = store::open(&settings.storage.database, store::Mode::Reader).await?;
+    let counts = |kind: &str| kinds().iter().any(|entry| entry.name == kind && entry.counts);
+    let check = |portal: &settings::Portal, check: &settings::Check| ConfiguredCheck {
+        id: CheckId::new(&portal.name, &check.name),
+        counts: check.counts.unwrap_or_else(|| counts(&check.kind)),
+        rules: Rules { every: check.every, timeout: check.timeout },
+    };
+    let checks =
+        settings.portals.iter().flat_map(|portal| portal.checks.iter().map(move |one| (portal, one)));
+    let checks = checks.map(|(portal, one)| check(portal, one)).collect();
+    Ok(Recorded { store, timezone: settings.notify.timezone, checks })
 }
 
 /// Why no test message was sent.

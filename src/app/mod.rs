@@ -2,6 +2,7 @@
 //! the channels, and ties them together.
 
 mod daemon;
+mod figures;
 mod load;
 mod reload;
 mod store;
@@ -10,8 +11,9 @@ mod wire;
 
 pub use daemon::{RunError, run};
 pub use load::{
-    Memories, Target, TestError, baselines, ledger, listen_address, lone_check, lone_surroundings, memories,
-    notify_test, plain_net, plan, plan_for_check, schema, show, show_checks, show_json, surroundings,
+    ConfiguredCheck, Memories, Recorded, RecordedError, Target, TestError, baselines, ledger, listen_address,
+    lone_check, lone_surroundings, memories, notify_test, pasts, plain_net, plan, plan_for_check, recorded,
+    schema, show, show_checks, show_json, surroundings,
 };
 
 /// How our traffic names itself: the program, and where its operator can be found if that is public.

@@ -32,7 +32,18 @@ pub struct Reload {
     exposed: Exposed,
     around: Arc<Surroundings>,
     plans: mpsc::Sender<Replan>,
+    current: watch::Sender<Arc<Plan>>,
     channels: watch::Sender<Arc<Channels>>,
+}
+
+/// Who is told of a new plan.
+pub struct Tell {
+    /// The scheduler.
+    pub plans: mpsc::Sender<Replan>,
+    /// Whoever wants to know the plan that holds.
+    pub current: watch::Sender<Arc<Plan>>,
+    /// The sender of messages.
+    pub channels: watch::Sender<Arc<Channels>>,
 }
 
 /// What only a restart changes, key by key.
@@ -126,10 +137,11 @@ impl Reload {
         fixed: Fixed,
         exposed: Exposed,
         around: Arc<Surroundings>,
-        plans: mpsc::Sender<Replan>,
-        channels: watch::Sender<Arc<Channels>>,
+        tell: Tell,
     ) -> Self {
-        Self { path: path.to_owned(), watched: Mutex::new(watched), fixed, exposed, around, plans, channels }
+        let Tell { plans, current, channels } = tell;
+        let (path, watched) = (path.to_owned(), Mutex::new(watched));
+        Self { path, watched, fixed, exposed, around, plans, current, channels }
     }
 
     /// The content of everything the plan rests on.
@@ -178,7 +190,9 @@ impl Reload {
         let checks = plan.checks.len();
         // Receivers live as long as the daemon; at its end a lost plan is no loss.
         let _ = self.channels.send(Arc::clone(&plan.channels));
-        let _ = self.plans.send(Arc::new(plan)).await;
+        let plan = Arc::new(plan);
+        self.current.send_replace(Arc::clone(&plan));
+        let _ = self.plans.send(plan).await;
         tracing::info!(checks, why, "the config was reloaded");
     }
 }

@@ -10,7 +10,7 @@ use crate::record::postgres::{self, Postgres};
 use crate::record::sqlite::baselines::SqliteBaselines;
 use crate::record::sqlite::ledger::SqliteLedger;
 use crate::record::sqlite::{self, Sqlite};
-use crate::record::{Store, StoreError};
+use crate::record::{Figures, StoreError};
 
 /// What the store is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub enum Mode {
 ///
 /// # Errors
 /// Whatever the database says.
-pub async fn open(database: &Database, mode: Mode) -> Result<Arc<dyn Store>, StoreError> {
+pub async fn open(database: &Database, mode: Mode) -> Result<Arc<dyn Figures>, StoreError> {
     Ok(match database {
         Database::Sqlite(path) => {
             let mode = match mode {

@@ -12,6 +12,7 @@ use super::{Answer, ConfigPath, Failure, Format, Overrides};
 use crate::app;
 use crate::model::{CheckId, Finding, FindingDoc, Outcome, Verdict};
 use crate::plan::{Plan, PlannedCheck};
+use crate::run::pace::judge_once;
 use crate::run::{Surroundings, pass};
 
 /// How many checks run at once.
@@ -54,7 +55,14 @@ pub async fn check(args: CheckArgs) -> Answer {
     let ledger = ledger.map_err(|faults| Failure::config(&faults))?;
     let baselines = app::baselines(&args.config.config).map_err(|faults| Failure::config(&faults))?;
     let around = app::surroundings(&plan, ledger.as_ref().map(|ledger| ledger.shared()), baselines);
+    let mut pasts = app::pasts(&args.config.config, &plan.checks, around.clock.now()).await;
     let mut outcomes = run_all(&plan.checks, &around, &memories, args.explain).await;
+    for outcome in &mut outcomes {
+        let check = plan.checks.iter().find(|check| check.scope.check == outcome.check);
+        if let Some(check) = check.filter(|check| !check.budgets.is_empty()) {
+            judge_once(check, pasts.remove(&outcome.check).unwrap_or_default(), outcome);
+        }
+    }
     if let Some(ledger) = ledger {
         ledger.close().await;
     }

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::{Answer, Failure, PlainFormat, print};
 use crate::model::FindingDoc;
-use crate::{alert, probe, run};
+use crate::{alert, probe, run, stats};
 
 #[derive(Args)]
 pub struct ExplainArgs {
@@ -18,7 +18,7 @@ pub struct ExplainArgs {
 /// Every finding the program can make, in the order of the docs.
 pub fn catalogue() -> impl Iterator<Item = &'static FindingDoc> {
     let kinds = probe::kinds().iter().flat_map(|kind| kind.findings);
-    kinds.chain(run::FINDINGS).chain(alert::daemon::FINDINGS)
+    kinds.chain(run::FINDINGS).chain(stats::budget::FINDINGS).chain(alert::daemon::FINDINGS)
 }
 
 pub fn explain(args: &ExplainArgs) -> Answer {

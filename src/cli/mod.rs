@@ -15,6 +15,7 @@ mod inspect;
 mod logs;
 mod notify;
 mod print;
+mod report;
 mod run;
 
 use std::io::IsTerminal as _;
@@ -72,6 +73,9 @@ enum Command {
     /// Make a draft of a config from what other programs recorded
     #[command(subcommand)]
     Import(import::ImportCommand),
+    /// Tell percentiles, uptime or incidents from the store
+    #[command(after_help = DONE)]
+    Report(report::ReportArgs),
     /// Try the ways to tell people
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
@@ -196,6 +200,7 @@ fn dispatch(command: Command) -> Answer {
         Command::Config(command) => config::config(command),
         Command::Baseline(command) => block_on(baseline::baseline(command)),
         Command::Import(command) => import::import(command),
+        Command::Report(args) => block_on(report::report(args)),
         Command::Notify(command) => block_on(notify::notify(command)),
         Command::Healthcheck(args) => block_on(healthcheck::healthcheck(args)),
         Command::Completions(args) => completions::completions(&args),

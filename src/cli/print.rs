@@ -319,6 +319,7 @@ mod tests {
             steps: Vec::new(),
             facts: None,
             transport: false,
+            recheck: false,
         }
     }
 

@@ -7,7 +7,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
 
-use crate::model::{Host, HumanDuration, Labels, Secret, Span};
+use crate::model::{Host, HumanDuration, Labels, LatencyKeys, Secret, Span};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -97,6 +97,10 @@ pub(super) enum SynchronousKey {
 pub(super) struct RetentionKeys {
     /// Results, 35d if not set.
     pub results: Option<Span>,
+    /// Percentiles and uptime by the hour, 400d if not set.
+    pub hours: Option<Span>,
+    /// Percentiles and uptime by the day, 5y if not set.
+    pub days: Option<Span>,
     /// Incidents, 5y if not set.
     pub incidents: Option<Span>,
 }
@@ -271,9 +275,13 @@ pub(super) struct CheckKeys {
     /// Labels, over the portal's.
     #[serde(default)]
     pub labels: Labels,
+    /// How fast it should be.
+    pub latency: Option<LatencyKeys>,
+    /// Whether it counts for the uptime of its portal; http and journey do if not set.
+    pub counts: Option<bool>,
 }
 
-pub(super) const CHECK: &[&str] = &["labels"];
+pub(super) const CHECK: &[&str] = &["labels", "latency", "counts"];
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

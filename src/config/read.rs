@@ -18,16 +18,12 @@ use crate::model::Secret;
 const TOP: &[&str] = &["server", "storage", "defaults", "portals", "notify", "metrics"];
 /// Keys and kinds of the language whose capability is not built.
 const UNBUILT: &[&str] = &[
-    "counts",
-    "latency",
     "journey",
     "heartbeat",
     "maintenance",
     "heartbeat_out",
     "escalate",
     "slack",
-    "hours",
-    "days",
     "active",
     "mute",
     "depends_on",
@@ -314,7 +310,8 @@ impl Build<'_> {
         let kinds = self.vocabulary.kinds;
         let mut entries = self.entries(entry.value, &path, &[LAYER, CHECK, kinds]);
         let level = self.level(&mut entries, &path, &entry.at, above);
-        let keys = self.read::<CheckKeys>(&some(&mut entries, CHECK, &entry.at), &path);
+        let own = some(&mut entries, CHECK, &entry.at);
+        let keys = self.read::<CheckKeys>(&own, &path);
         let (kind, spec) = self.only(entries, &path, &entry.at, kinds)?;
         let keys = keys?;
         let layer = level.layer;
@@ -343,6 +340,8 @@ impl Build<'_> {
                 .resolvers
                 .map_or_else(|| vec!["system".into()], |all| all.into_iter().map(|r| r.0).collect()),
             tls: level.tls,
+            latency: keys.latency.map(|keys| (keys, own.get("latency").unwrap_or(&own).clone())),
+            counts: keys.counts,
             kind,
             spec,
         })

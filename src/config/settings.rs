@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::formats::yaml::{Fault, Node, Position};
 use crate::model::database::Access;
-use crate::model::{Host, Labels, Matcher, Secret};
+use crate::model::{Host, Labels, LatencyKeys, Matcher, Secret};
 
 /// The whole config.
 #[derive(Debug)]
@@ -136,6 +136,10 @@ impl Database {
 pub struct Retention {
     /// `results`, default 35d.
     pub results: Duration,
+    /// `hours`, default 400d: figures by the hour.
+    pub hours: Duration,
+    /// `days`, default 5y: figures by the day.
+    pub days: Duration,
     /// `incidents`, default 5y.
     pub incidents: Duration,
 }
@@ -217,6 +221,10 @@ pub struct Check {
     pub resolvers: Vec<String>,
     /// `tls` of the check, else of the portal, else of the defaults.
     pub tls: Tls,
+    /// `latency`, and where it stands.
+    pub latency: Option<(LatencyKeys, Node)>,
+    /// `counts`: whether it counts for its portal's uptime, where it is said.
+    pub counts: Option<bool>,
     /// The key of the kind, such as `http`.
     pub kind: String,
     /// What stands under that key.

@@ -40,8 +40,9 @@ fn bad_input_has_a_clear_answer_with_its_line() {
         &check("evry: 5s"),
         "m.yaml:5: portals.acme.checks.home: unknown key \"evry\", did you mean \"every\"?",
     );
-    refused(&check("latency: {p95: 1s}"), "\"latency\" is not supported in this version");
-    refused(&check("counts: true"), "\"counts\" is not supported in this version");
+    refused(&check("latency: {pp95: 1s}"), "unknown key \"pp95\", did you mean \"p95\"?");
+    refused(&check("latency: {p95: 0s}"), "m.yaml:5: portals.acme.checks.home.latency.p95: zero");
+    refused(&check("counts: maybe"), "portals.acme.checks.home.counts");
     refused(
         "portals:\n  a:\n    hosts: [a.example, 'https://a.example']\n    checks: {x: {http: {}}}\n",
         "m.yaml:3: portals.a.hosts[1]: \"https://a.example\" is no host",
@@ -70,7 +71,7 @@ fn bad_settings_around_the_checks_are_refused() {
     refused(&at("', tls: {ca_file: nope}"), "storage.tls.ca_file: cannot read");
     refused(&at("?sslmode=disable', tls: {ca_file: nope}"), "storage.tls: has no effect");
     refused(&at("', tls: {client: {cert: a, key: b}}"), "unknown key \"client\"");
-    refused(&with("storage: {retention: {hours: 1d}}"), "\"hours\" is not supported in this version");
+    refused(&with("storage: {retention: {hours: 0d}}"), "storage.retention.hours: zero");
     refused(&with("defaults: {limits: {global: 0}}"), "defaults.limits.global");
     refused(&with("defaults: {reference: [{tcp: example.com}]}"), "defaults.reference[0].tcp");
     refused(&with("notify: {channels: {a: {slack: {}}}}"), "\"slack\" is not supported in this version");

@@ -8,12 +8,13 @@ use prometheus::proto::{Gauge, LabelPair, Metric, MetricFamily, MetricType};
 use super::labels;
 use crate::model::{CheckId, Finding, Labels, Series, Severity, StepTime, Verdict};
 use crate::record::live::Present;
+use crate::stats::recent::{Figures, QUANTILES};
 
 /// Above this many checks per-check series are written only if the config asks for them.
 pub const PER_CHECK_LIMIT: usize = 5_000;
 /// Pairs of finding id and severity with a series of their own, per check. What goes beyond is
 /// counted under the id `other`, so that a check stays within its forty series.
-pub const FINDING_SERIES: usize = 16;
+pub const FINDING_SERIES: usize = 6;
 /// Steps with a series of their own, per check.
 pub const STEP_SERIES: usize = 64;
 
@@ -118,6 +119,9 @@ pub struct PerCheck {
     last_run: Gauges,
     findings: Gauges,
     coverage: Gauges,
+    uptime: Gauges,
+    quantile: Gauges,
+    samples: Gauges,
     info: Gauges,
     /// What the kinds expose, by family.
     kinds: BTreeMap<&'static str, Gauges>,
@@ -159,6 +163,18 @@ impl PerCheck {
                 "portalwatch_coverage_ratio",
                 "Share of the window that results cover, from 0 to 1.",
             ),
+            uptime: Gauges::new(
+                "portalwatch_uptime_ratio",
+                "Share of the known time of the window that was up, from 0 to 1; absent if nothing is known.",
+            ),
+            quantile: Gauges::new(
+                "portalwatch_latency_quantile_seconds",
+                "Quantile q of the durations in the window, of the whole run (step is empty) or of a step.",
+            ),
+            samples: Gauges::new(
+                "portalwatch_latency_samples",
+                "How many durations the quantiles of the window rest on.",
+            ),
             info: Gauges::new(
                 "portalwatch_check_info",
                 "The check's kind and its labels from the config; always 1.",
@@ -174,6 +190,7 @@ impl PerCheck {
         if let Some(coverage) = present.coverage_1h {
             self.coverage.push(of(id, &[("window", "1h")]), coverage);
         }
+        self.figures(id, &present.figures);
         let Some(verdict) = present.verdict else { return };
         for each in Verdict::ALL {
             self.verdict.push(of(id, &[("verdict", each.as_str())]), f64::from(u8::from(each == verdict)));
@@ -195,6 +212,26 @@ impl PerCheck {
         }
         self.steps(id, &present.steps);
         self.findings(id, &present.findings);
+    }
+
+    fn figures(&mut self, id: &CheckId, figures: &Figures) {
+        for (window, ratio, coverage) in &figures.uptimes {
+            self.coverage.push(of(id, &[("window", window)]), *coverage);
+            if let Some(ratio) = ratio {
+                self.uptime.push(of(id, &[("window", window)]), *ratio);
+            }
+        }
+        let mut seen = BTreeSet::new();
+        for latency in figures.latencies.iter().filter(|one| seen.insert((&one.step, &one.window))) {
+            let (step, window) = (latency.step.as_deref().unwrap_or_default(), &*latency.window);
+            #[expect(clippy::cast_precision_loss, reason = "counts of samples fit a float")]
+            let samples = latency.samples as f64;
+            self.samples.push(of(id, &[("step", step), ("window", window)]), samples);
+            for (q, value) in QUANTILES.iter().zip(latency.quantiles) {
+                let labels = [("step", step), ("q", &*q.to_string()), ("window", window)];
+                self.quantile.push(of(id, &labels), value.as_secs_f64());
+            }
+        }
     }
 
     /// Names are unique in a check; masking may have made them equal, and one page must not have two
@@ -257,6 +294,9 @@ impl PerCheck {
             self.last_run,
             self.findings,
             self.coverage,
+            self.uptime,
+            self.quantile,
+            self.samples,
             self.info,
         ]
         .into_iter()

@@ -28,6 +28,7 @@ use jiff::tz::TimeZone;
 
 pub use auth::{Auth, Scope};
 pub use health::{Health, StoreState};
+pub use metrics::PER_CHECK_LIMIT;
 pub use serve::serve;
 
 use crate::clock::Clock;

@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use super::*;
 use crate::model::{Cause, Series, SeriesDoc, Severity, StepTime, Timings, Verdict};
 use crate::record::live::Present;
+use crate::stats::recent::{Figures, Latency};
 use fixtures::{
     HOSTILE, ask, basic, finding, get, get_as, guarded, incident, now, present, samples, secret, surface,
     value,
@@ -24,7 +25,18 @@ async fn a_check_at_its_worst_stays_within_forty_series() {
     let id = CheckId::new("acme", "home");
     let all = [Severity::Info, Severity::Notice, Severity::Warning, Severity::Error, Severity::Critical];
     let many = (0..100).map(|n| finding(format!("http.f{n}"), all[n % 5], "x"));
-    let worst = Present { findings: many.collect(), coverage_1h: Some(0.5), ..present(Some(Verdict::Fail)) };
+    let latency = |window: &str| Latency {
+        step: None,
+        window: window.into(),
+        samples: 9,
+        quantiles: [Duration::from_millis(5); 3],
+    };
+    let figures = Figures {
+        uptimes: ["24h", "7d", "30d"].map(|window| (window, Some(0.999), 1.0)).into(),
+        latencies: vec![latency("6h"), latency("24h")],
+    };
+    let findings = many.collect();
+    let worst = Present { findings, coverage_1h: Some(0.5), figures, ..present(Some(Verdict::Fail)) };
     surface.live.set(&id, worst);
     let samples = samples(&router(surface)).await;
     let own: Vec<_> = samples.iter().filter(|sample| sample.labels.contains_key("check")).collect();
@@ -33,6 +45,10 @@ async fn a_check_at_its_worst_stays_within_forty_series() {
     let total: f64 = found.map(|sample| sample.value).sum();
     assert_eq!(total, 100.0, "no finding is lost");
     assert_eq!(value(&samples, "portalwatch_coverage_ratio", &[("window", "1h")]), Some(0.5));
+    assert_eq!(value(&samples, "portalwatch_uptime_ratio", &[("window", "7d")]), Some(0.999));
+    assert_eq!(value(&samples, "portalwatch_latency_samples", &[("window", "6h"), ("step", "")]), Some(9.0));
+    let p95 = [("q", "0.95"), ("window", "24h")];
+    assert_eq!(value(&samples, "portalwatch_latency_quantile_seconds", &p95), Some(0.005));
 }
 
 #[tokio::test]

@@ -150,6 +150,9 @@ impl fmt::Display for Phase {
 pub struct Timings([Option<std::num::NonZeroU32>; 5]);
 
 impl Timings {
+    /// No phase happened.
+    pub const EMPTY: Self = Self([None; 5]);
+
     /// The time of one phase, if it happened.
     pub fn get(&self, phase: Phase) -> Option<Duration> {
         self.0[phase as usize].map(|stored| Duration::from_micros(u64::from(stored.get() - 1)))
@@ -225,6 +228,10 @@ pub struct Outcome {
     /// The run ended in a transport failure (no answer). Only such a run may become `unknown`
     /// through a guard.
     pub transport: bool,
+    /// The run was made besides those that were due, because something was suspected: it adds no
+    /// weight to what is counted over time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recheck: bool,
 }
 
 #[cfg(test)]
@@ -245,6 +252,7 @@ mod tests {
             steps,
             facts: None,
             transport: false,
+            recheck: false,
         }
     }
 

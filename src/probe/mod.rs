@@ -25,8 +25,8 @@ use serde::de::DeserializeOwned;
 
 pub use self::registry::{KindEntry, Memory, Probe, ProbeOutput, kinds, probe};
 use crate::model::{
-    Baseline, Baselines, Cause, CheckId, Confirm, Finding, FindingDoc, Host, Identity, Ledger, Masker,
-    Series, StepTime, Timings,
+    Baseline, Baselines, Cause, CheckId, Confirm, Finding, FindingDoc, Host, Identity, LatencyKeys, Ledger,
+    Masker, Part, Series, StepTime, Timings,
 };
 use crate::net::{Net, TlsOptions};
 
@@ -45,6 +45,9 @@ pub trait Kind: Sized + Send + Sync + 'static {
     /// Whether it compares what it sees with what people approved.
     const LEARNS: bool = false;
 
+    /// Whether its checks count for the uptime of their portal, where they do not say.
+    const COUNTS: bool = false;
+
     /// The kind's settings; strict, unknown keys are refused.
     type Spec: DeserializeOwned + JsonSchema + Send + Sync + 'static;
     /// What was seen: no opinion, no bodies, no secrets.
@@ -62,6 +65,12 @@ pub trait Kind: Sized + Send + Sync + 'static {
     /// into [`Scope::triggered`].
     fn triggers(_: &Self::Spec) -> Option<&str> {
         None
+    }
+
+    /// The latency budgets of parts of the check, such as steps: where each stands below the kind's own
+    /// key, of what, and what is written there.
+    fn budgets(_: &Self::Spec) -> Vec<(Vec<String>, Part, LatencyKeys)> {
+        Vec::new()
     }
 
     /// What is left of a memory when a reload changed the check's settings, the values of its secrets

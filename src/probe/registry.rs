@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::{Ctx, Kind, Past, Problem, Scope, Unmeasured, Watched};
 use crate::formats::yaml::{Node, Reader};
-use crate::model::{Baseline, Confirm, Finding, FindingDoc, Series, StepTime, Timings};
+use crate::model::{Baseline, Confirm, Finding, FindingDoc, LatencyKeys, Part, Series, StepTime, Timings};
 
 /// All kinds, in the order of the docs. An explicit list is greppable and ordered.
 pub fn kinds() -> &'static [KindEntry] {
@@ -41,6 +41,8 @@ pub struct KindEntry {
     pub findings: &'static [FindingDoc],
     /// [`Kind::CONFIRM`].
     pub confirm: Confirm,
+    /// [`Kind::COUNTS`].
+    pub counts: bool,
     /// The JSON Schema of the kind's settings.
     pub schema: fn(&mut SchemaGenerator) -> Schema,
     /// Reads the kind's settings from a config subtree; faults go to the reader.
@@ -55,6 +57,7 @@ impl KindEntry {
             example: K::EXAMPLE,
             findings: K::FINDINGS,
             confirm: K::CONFIRM,
+            counts: K::COUNTS,
             schema: |generator| generator.subschema_for::<K::Spec>(),
             read: |node, reader| {
                 let spec = reader.read::<K::Spec>(node)?;
@@ -92,6 +95,8 @@ pub trait Probe: Send + Sync {
     fn identity(&self) -> Option<&str>;
     /// [`Kind::triggers`].
     fn triggers(&self) -> Option<&str>;
+    /// [`Kind::budgets`].
+    fn budgets(&self) -> Vec<(Vec<String>, Part, LatencyKeys)>;
     /// [`Kind::settings_changed`].
     fn settings_changed(&self, memory: &Memory) -> Memory;
     /// [`Kind::validate`].
@@ -151,6 +156,10 @@ impl<K: Kind> Probe for Typed<K> {
 
     fn triggers(&self) -> Option<&str> {
         K::triggers(&self.spec)
+    }
+
+    fn budgets(&self) -> Vec<(Vec<String>, Part, LatencyKeys)> {
+        K::budgets(&self.spec)
     }
 
     fn settings_changed(&self, memory: &Memory) -> Memory {

@@ -1,5 +1,6 @@
 //! What every store must do, run over each of them; and the values the tests write.
 
+pub(super) mod figures;
 pub(super) mod ledger;
 
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
-use super::{Gap, Recorded, Settled, Store, Transition};
+use super::{Cutoffs, Figures, Gap, Recorded, Settled, Store, Transition};
 use crate::alert;
 use crate::model::{
     Cause, CheckId, Finding, FindingId, Incident, IncidentId, Labels, Notice, OutboxRow, Outcome, Phase,
@@ -52,6 +53,7 @@ pub(super) fn outcome(check: &str, at: i64) -> Outcome {
         steps: Vec::new(),
         facts: Some(RawValue::from_string(format!("{{\"at\":{at}}}")).unwrap()),
         transport: false,
+        recheck: false,
     }
 }
 
@@ -131,7 +133,7 @@ pub(super) async fn claim(store: &dyn Store, now: i64) -> Vec<String> {
 }
 
 /// Runs all of it; `store` is empty.
-pub(super) async fn holds(store: &dyn Store) {
+pub(super) async fn holds(store: &dyn Figures) {
     results_read_back(store).await;
     steps_read_back_in_their_order(store).await;
     facts_and_memory_survive(store).await;
@@ -143,10 +145,11 @@ pub(super) async fn holds(store: &dyn Store) {
     what_is_not_covered_is_a_gap(store).await;
     old_rows_go(store).await;
     a_removed_check_starts_anew(store).await;
+    figures::holds(store).await;
     store.close().await;
 }
 
-async fn results_read_back(store: &dyn Store) {
+async fn results_read_back(store: &dyn Figures) {
     let mut failed = outcome("r/one", 3_000);
     failed.verdict = Verdict::Fail;
     failed.findings = vec![finding()];
@@ -179,7 +182,7 @@ async fn results_read_back(store: &dyn Store) {
     assert_eq!((last("r/one"), last("r/two")), (time(3_000), time(2_000)));
 }
 
-async fn steps_read_back_in_their_order(store: &dyn Store) {
+async fn steps_read_back_in_their_order(store: &dyn Figures) {
     let step = |name: &str, micros| StepTime { name: name.into(), took: Duration::from_micros(micros) };
     let steps = vec![step("sign in", 120_007), step("créer", 0), step("read it back", 9_000_000)];
     let with = Outcome { steps: steps.clone(), ..outcome("s/one", 2_000) };
@@ -196,7 +199,7 @@ fn state_with(incident: Incident) -> alert::State {
     serde_json::from_value(serde_json::json!({ "incident": incident })).unwrap()
 }
 
-async fn facts_and_memory_survive(store: &dyn Store) {
+async fn facts_and_memory_survive(store: &dyn Figures) {
     let check = CheckId::from("m/one");
     assert!(store.last_facts(&check).await.unwrap().is_none());
     let memory = RawValue::from_string("{\"seen\":3}".into()).unwrap();
@@ -215,7 +218,7 @@ async fn facts_and_memory_survive(store: &dyn Store) {
     assert_eq!(resumed.memory.unwrap().get(), "{\"seen\":3}");
 }
 
-async fn incidents_keep_their_order(store: &dyn Store) {
+async fn incidents_keep_their_order(store: &dyn Figures) {
     let open = incident("i/one", 1_000);
     let closed = Incident { ended: Some(time(5_000)), ..open.clone() };
     let later = incident("i/two", 2_000);
@@ -237,7 +240,7 @@ fn plain(incidents: Vec<Incident>) -> Vec<Incident> {
     incidents.into_iter().map(|incident| Incident { not_recorded: false, ..incident }).collect()
 }
 
-async fn rows_are_claimed_in_order(store: &dyn Store) {
+async fn rows_are_claimed_in_order(store: &dyn Figures) {
     let rows = vec![
         row("a1", "o/a", "mail", 1_000),
         row("a2", "o/a", "mail", 90_000),
@@ -275,7 +278,7 @@ async fn rows_are_claimed_in_order(store: &dyn Store) {
     store.drop_leases().await.unwrap();
 }
 
-async fn settled_rows_stay_settled(store: &dyn Store) {
+async fn settled_rows_stay_settled(store: &dyn Figures) {
     let collapsed = Settled::Collapsed { key: "a2".into(), into: "a1".into(), at: time(60_000) };
     let dead = Settled::Dead { key: "a3".into(), at: time(60_000), why: "550".into() };
     store.settle(&[sent("a1", 60_000), collapsed, dead]).await.unwrap();
@@ -291,7 +294,7 @@ async fn settled_rows_stay_settled(store: &dyn Store) {
     assert_eq!(store.pending().await.unwrap(), (0, None));
 }
 
-async fn a_marked_row_may_have_been_delivered(store: &dyn Store) {
+async fn a_marked_row_may_have_been_delivered(store: &dyn Figures) {
     let rows = vec![row("u1", "o/u", "mail", 1_000), row("u2", "o/u", "mail", 1_000)];
     store.commit(&[Transition { outbox: rows, ..bare("o/u") }]).await.unwrap();
     assert_eq!(claim(store, 1_000).await, ["u1", "u2"]);
@@ -322,7 +325,7 @@ async fn a_marked_row_may_have_been_delivered(store: &dyn Store) {
     assert_eq!(store.pending().await.unwrap().0, 0, "what is settled stays so");
 }
 
-async fn later_rows_know_the_message_that_came_first(store: &dyn Store) {
+async fn later_rows_know_the_message_that_came_first(store: &dyn Figures) {
     let roots = async |check: &str, key: &str, channel: &str, at| {
         let mut row = row(key, check, channel, at);
         row.notice.reason = Reason::Updated;
@@ -343,7 +346,7 @@ async fn later_rows_know_the_message_that_came_first(store: &dyn Store) {
     store.settle(&[sent("t5", 4_100)]).await.unwrap();
 }
 
-async fn what_is_not_covered_is_a_gap(store: &dyn Store) {
+async fn what_is_not_covered_is_a_gap(store: &dyn Figures) {
     let missed = Recorded::NotCovered { at: time(200_000), why: "missed" };
     store.commit(&[Transition { result: Some(missed), ..bare("g/one") }]).await.unwrap();
     store.begin(time(300_000)).await.unwrap();
@@ -357,17 +360,18 @@ async fn what_is_not_covered_is_a_gap(store: &dyn Store) {
     assert!(store.history(&"g/one".into(), time(0), time(900_000), 9).await.unwrap().is_empty());
 }
 
-async fn old_rows_go(store: &dyn Store) {
+async fn old_rows_go(store: &dyn Figures) {
     store.commit(&[ran(outcome("p/one", 1_000)), ran(outcome("p/one", 9_000))]).await.unwrap();
-    assert!(store.prune(time(5_000), time(5_001)).await.unwrap() > 0);
+    let cutoffs = Cutoffs { results: time(5_000), incidents: time(5_001), ..figures::nothing_old() };
+    assert!(store.prune(&cutoffs).await.unwrap() > 0);
     let rows = store.history(&"p/one".into(), time(0), time(99_000), 9).await.unwrap();
     assert_eq!(rows.iter().map(|row| row.at).collect::<Vec<_>>(), [time(9_000)]);
     let left = store.incidents(time(0), time(9_000)).await.unwrap();
     assert!(!left.is_empty() && left.iter().all(Incident::is_open), "{left:?}");
-    assert_eq!(store.prune(time(5_000), time(5_001)).await.unwrap(), 0);
+    assert_eq!(store.prune(&cutoffs).await.unwrap(), 0);
 }
 
-async fn a_removed_check_starts_anew(store: &dyn Store) {
+async fn a_removed_check_starts_anew(store: &dyn Figures) {
     let check = CheckId::from("m/one");
     store.commit(&[Transition { removed: true, ..bare("m/one") }]).await.unwrap();
     assert!(store.resume().await.unwrap().iter().all(|resumed| resumed.check != check));

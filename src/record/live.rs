@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::model::{Cause, CheckId, Finding, Incident, Series, StepTime, Timings, Verdict};
+use crate::stats::recent::Figures;
 
 /// What one check says now.
 #[derive(Clone, Debug)]
@@ -41,6 +42,8 @@ pub struct Present {
     pub coverage_1h: Option<f64>,
     /// What its kind exposes.
     pub series: Box<[Series]>,
+    /// Its figures over time.
+    pub figures: Figures,
 }
 
 /// What every check says now. Written by the engine, read by `expose`.

@@ -3,6 +3,7 @@
 //! What does not fit is counted (`portalwatch_dropped_total`): the oldest results, the oldest closed
 //! incidents, and new messages once the outbox is full.
 
+mod figures;
 mod held;
 #[cfg(test)]
 pub mod ledger;
@@ -14,8 +15,14 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, ready};
 use jiff::Timestamp;
 
-use super::{Claimed, Gap, LastFacts, ResultRow, Resumed, Settled, Store, StoreError, Transition};
+use super::{
+    Claimed, Cutoffs, Figures, Gap, KeptFacts, KnownCheck, LastFacts, Ran, ResultRow, Resumed, RolledRow,
+    Settled, Store, StoreError, Transition, UptimeRow,
+};
 use crate::model::{CheckId, Incident};
+use crate::stats::rollup::Grain;
+use crate::stats::samples::Rules;
+use crate::stats::uptime::Standing;
 use held::{Held, Waiting};
 
 /// How much is held.
@@ -215,12 +222,8 @@ impl Store for Memory {
         done(self.held().checks.get(check).and_then(|check| check.facts.clone()))
     }
 
-    fn prune(
-        &self,
-        results_before: Timestamp,
-        incidents_before: Timestamp,
-    ) -> BoxFuture<'_, Result<u64, StoreError>> {
-        done(self.held().prune(results_before, incidents_before))
+    fn prune<'a>(&'a self, cutoffs: &'a Cutoffs) -> BoxFuture<'a, Result<u64, StoreError>> {
+        done(self.held().prune(cutoffs))
     }
 
     fn waiting(&self) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
@@ -252,6 +255,73 @@ impl Store for Memory {
 
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(ready(()))
+    }
+}
+
+impl Figures for Memory {
+    fn facts<'a>(
+        &'a self,
+        check: &'a CheckId,
+        from: Timestamp,
+        to: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<KeptFacts, StoreError>> {
+        done(self.held().facts(check, from, to, limit))
+    }
+
+    fn note_rules<'a>(&'a self, rules: &'a [(CheckId, Rules)]) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.held().note_rules(rules);
+        done(())
+    }
+
+    fn known_checks(&self) -> BoxFuture<'_, Result<Vec<KnownCheck>, StoreError>> {
+        done(self.held().known_checks())
+    }
+
+    fn ran<'a>(
+        &'a self,
+        check: Option<&'a CheckId>,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> BoxFuture<'a, Result<Vec<Ran>, StoreError>> {
+        done(self.held().ran(check, from, to))
+    }
+
+    fn rolled_until(&self, grain: Grain) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
+        done(self.held().figures.mark(grain))
+    }
+
+    fn standings(&self, before: Timestamp) -> BoxFuture<'_, Result<Vec<(CheckId, Standing)>, StoreError>> {
+        done(self.held().figures.standings(before.as_millisecond()))
+    }
+
+    fn put_rolled<'a>(
+        &'a self,
+        grain: Grain,
+        rows: &'a [RolledRow],
+        expected: Option<Timestamp>,
+        until: Timestamp,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        done(self.held().figures.put(grain, rows, expected, until))
+    }
+
+    fn rolled<'a>(
+        &'a self,
+        grain: Grain,
+        check: &'a CheckId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> BoxFuture<'a, Result<Vec<RolledRow>, StoreError>> {
+        done(self.held().figures.rows(grain, check, from.as_millisecond(), to.as_millisecond()))
+    }
+
+    fn uptimes(
+        &self,
+        grain: Grain,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> BoxFuture<'_, Result<Vec<UptimeRow>, StoreError>> {
+        done(self.held().figures.uptimes(grain, from.as_millisecond(), to.as_millisecond()))
     }
 }
 

@@ -7,11 +7,14 @@
 mod canaries;
 #[cfg(test)]
 mod contract;
+pub mod figures;
 pub mod live;
 pub mod memory;
 mod pack;
 pub mod postgres;
+pub mod reading;
 pub mod resilient;
+pub mod roll;
 mod rows;
 pub mod sqlite;
 pub mod writer;
@@ -21,6 +24,8 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use serde_json::value::RawValue;
+
+pub use figures::{Figures, KeptFacts, KnownCheck, Ran, RolledRow, UptimeRow};
 
 use crate::alert;
 use crate::model::{Cause, CheckId, Incident, OutboxRow, Outcome, StepTime, Timings, Verdict};
@@ -111,6 +116,21 @@ pub struct ResultRow {
     pub steps: Box<[StepTime]>,
     /// What was found; only ids and subjects are promised for old rows.
     pub findings: Vec<crate::model::Finding>,
+    /// It was a re-check.
+    pub recheck: bool,
+}
+
+/// What is older goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cutoffs {
+    /// Results, their facts and minutes, gaps, canaries that have ended.
+    pub results: Timestamp,
+    /// Figures by the hour.
+    pub hours: Timestamp,
+    /// Figures by the day.
+    pub days: Timestamp,
+    /// Incidents, by their end.
+    pub incidents: Timestamp,
 }
 
 /// A stretch of time that is not covered.
@@ -276,11 +296,7 @@ pub trait Store: Send + Sync {
     /// The last facts kept of one check, and when they were seen.
     fn last_facts<'a>(&'a self, check: &'a CheckId) -> BoxFuture<'a, Result<LastFacts, StoreError>>;
     /// Drops what is older than the retention, in small transactions. Returns how many rows.
-    fn prune(
-        &self,
-        results_before: Timestamp,
-        incidents_before: Timestamp,
-    ) -> BoxFuture<'_, Result<u64, StoreError>>;
+    fn prune<'a>(&'a self, cutoffs: &'a Cutoffs) -> BoxFuture<'a, Result<u64, StoreError>>;
     /// All unsettled rows in the order they were written, whoever leases them. Changes nothing.
     fn waiting(&self) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
         Box::pin(async { Ok(Vec::new()) })

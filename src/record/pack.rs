@@ -1,5 +1,6 @@
 //! How a result becomes a few bytes: an uneventful row is what most of the database consists of.
 
+use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 use crate::model::{Cause, Finding, Outcome, Phase, StepTime, Timings, Verdict};
@@ -7,6 +8,8 @@ use crate::model::{Cause, Finding, Outcome, Phase, StepTime, Timings, Verdict};
 /// Steps of one result, and bytes of one name: what is read back is bounded by what is written.
 const STEPS: usize = 1_000;
 const NAME: usize = 1_000;
+/// Bytes of one unpacked text.
+const LONGEST: u64 = 16 * 1024 * 1024;
 
 const CAUSES: [Cause; 6] = [
     Cause::LocalNetwork,
@@ -17,20 +20,23 @@ const CAUSES: [Cause; 6] = [
     Cause::Config,
 ];
 
-/// Verdict and cause in one small integer.
-pub fn verdict(verdict: Verdict, cause: Option<Cause>) -> i64 {
+/// Marks a re-check.
+const RECHECK: i64 = 64;
+
+/// Verdict, cause, and whether it was a re-check, in one small integer.
+pub fn verdict(verdict: Verdict, cause: Option<Cause>, recheck: bool) -> i64 {
     let verdict = Verdict::ALL.iter().position(|known| *known == verdict).unwrap_or(3);
     let cause = cause.and_then(|cause| CAUSES.iter().position(|known| *known == cause));
     let packed = verdict + 8 * cause.map_or(0, |position| position + 1);
-    i64::try_from(packed).unwrap_or(3)
+    i64::try_from(packed).unwrap_or(3) + if recheck { RECHECK } else { 0 }
 }
 
 /// The reverse of [`verdict`]; what no version wrote reads as `unknown`.
-pub fn unpack_verdict(packed: i64) -> (Verdict, Option<Cause>) {
+pub fn unpack_verdict(packed: i64) -> (Verdict, Option<Cause>, bool) {
     let part = |value: i64| usize::try_from(value).unwrap_or(usize::MAX);
     let verdict = Verdict::ALL.get(part(packed & 7)).copied().unwrap_or(Verdict::Unknown);
-    let cause = part(packed >> 3).checked_sub(1).and_then(|position| CAUSES.get(position)).copied();
-    (verdict, cause)
+    let cause = part(packed >> 3 & 7).checked_sub(1).and_then(|position| CAUSES.get(position)).copied();
+    (verdict, cause, packed & RECHECK != 0)
 }
 
 fn put(bytes: &mut Vec<u8>, mut value: u64) {
@@ -99,6 +105,21 @@ pub fn unpack_times(mut bytes: &[u8]) -> (Duration, Timings, Box<[StepTime]>) {
     (took, timings, steps)
 }
 
+/// Text of which there is much, such as facts.
+pub fn text(text: &str) -> Vec<u8> {
+    let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    // Writing to memory does not fail.
+    packed.write_all(text.as_bytes()).ok();
+    packed.finish().unwrap_or_default()
+}
+
+/// The reverse of [`text`], as far as [`LONGEST`] goes; `None` for what is damaged.
+pub fn unpack_text(bytes: &[u8]) -> Option<String> {
+    let mut text = String::new();
+    flate2::read::ZlibDecoder::new(bytes).take(LONGEST).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
 /// The findings to keep: whole when the row is kept in full, else ids, subjects and what the
 /// verdict rests on; nothing for a run without findings.
 pub fn findings(outcome: &Outcome, in_full: bool) -> Vec<Finding> {
@@ -124,15 +145,17 @@ mod tests {
     fn every_verdict_and_cause_reads_back() {
         for kept in Verdict::ALL {
             for cause in CAUSES.into_iter().map(Some).chain([None]) {
-                assert_eq!(unpack_verdict(verdict(kept, cause)), (kept, cause));
+                for recheck in [false, true] {
+                    assert_eq!(unpack_verdict(verdict(kept, cause, recheck)), (kept, cause, recheck));
+                }
             }
         }
     }
 
     #[test]
     fn a_code_no_version_wrote_is_unknown_and_no_downtime() {
-        assert_eq!(unpack_verdict(7), (Verdict::Unknown, None));
-        assert_eq!(unpack_verdict(-1), (Verdict::Unknown, None));
+        assert_eq!(unpack_verdict(7), (Verdict::Unknown, None, false));
+        assert_eq!(unpack_verdict(-1).0, Verdict::Unknown);
     }
 
     #[test]
@@ -148,6 +171,16 @@ mod tests {
         let steps = [step("é".repeat(900)), step("next".into())];
         let (.., kept) = unpack_times(&times(Duration::ZERO, &Timings::default(), &steps));
         assert_eq!((kept[0].name.len(), &*kept[1].name), (1_000, "next"));
+    }
+
+    #[test]
+    fn text_reads_back_and_damage_is_nothing() {
+        let facts = "{\"status\": 502, \"subject\": \"é\"}".repeat(50);
+        let mut packed = text(&facts);
+        assert!(packed.len() < facts.len() / 4);
+        assert_eq!(unpack_text(&packed), Some(facts));
+        packed[10] ^= 0xff;
+        assert_eq!(unpack_text(&packed), None);
     }
 
     proptest! {

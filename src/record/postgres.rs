@@ -15,6 +15,7 @@ mod beside;
 mod commit;
 mod days;
 mod error;
+mod figures;
 pub mod ledger;
 mod link;
 mod outbox;
@@ -34,7 +35,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use self::link::{Link, Purpose, Readers, is_alive, part, patiently, within};
 use self::session::{backend, end, known, lock, migrate, refuse_newer, tables};
-use super::{Claimed, Gap, LastFacts, ResultRow, Resumed, Settled, Store, StoreError, Transition};
+use super::{Claimed, Cutoffs, Gap, LastFacts, ResultRow, Resumed, Settled, Store, StoreError, Transition};
 use crate::model::database::Access;
 use crate::model::{CheckId, Incident};
 
@@ -271,12 +272,8 @@ impl Store for Postgres {
         Box::pin(self.read_facts(check))
     }
 
-    fn prune(
-        &self,
-        results_before: Timestamp,
-        incidents_before: Timestamp,
-    ) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(self.drop_old(results_before, incidents_before))
+    fn prune<'a>(&'a self, cutoffs: &'a Cutoffs) -> BoxFuture<'a, Result<u64, StoreError>> {
+        Box::pin(self.drop_old(cutoffs))
     }
 
     fn waiting(&self) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {

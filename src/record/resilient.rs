@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::memory::{Bounds, Memory};
-use super::{Gap, Recorded, Resumed, Settled, Store, StoreError, Transition};
+use super::{Figures, Gap, Recorded, Resumed, Settled, StoreError, Transition};
 use crate::model::CheckId;
 use crate::telemetry::telemetry;
 
@@ -36,7 +36,7 @@ const CHUNK: usize = 1_000;
 const BACKLOG: usize = 200_000;
 
 /// Opens the store, as often as asked.
-pub type Opener = Box<dyn Fn() -> BoxFuture<'static, Result<Arc<dyn Store>, StoreError>> + Send + Sync>;
+pub type Opener = Box<dyn Fn() -> BoxFuture<'static, Result<Arc<dyn Figures>, StoreError>> + Send + Sync>;
 
 /// Whether things are recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub struct Resilient {
 
 struct Core {
     /// `None` while it cannot be opened.
-    disk: Option<Arc<dyn Store>>,
+    disk: Option<Arc<dyn Figures>>,
     /// The disk refuses.
     degraded: bool,
     backlog: VecDeque<Late>,
@@ -190,7 +190,7 @@ impl Resilient {
     }
 
     /// The disk, opened if it is not.
-    async fn reach(&self, core: &mut Core) -> Result<Arc<dyn Store>, StoreError> {
+    async fn reach(&self, core: &mut Core) -> Result<Arc<dyn Figures>, StoreError> {
         if let Some(disk) = &core.disk {
             return Ok(Arc::clone(disk));
         }
@@ -209,7 +209,7 @@ impl Resilient {
     }
 
     /// Takes over what the disk knows and memory does not.
-    async fn load(&self, disk: &dyn Store) -> Result<(), StoreError> {
+    async fn load(&self, disk: &dyn Figures) -> Result<(), StoreError> {
         let (open, waiting) = (disk.open_incidents().await?, disk.waiting().await?);
         self.memory.load(open, waiting);
         Ok(())
@@ -218,7 +218,7 @@ impl Resilient {
     async fn catch_up<'a>(
         &'a self,
         mut core: MutexGuard<'a, Core>,
-        disk: &dyn Store,
+        disk: &dyn Figures,
     ) -> Result<(), StoreError> {
         if let Some(now) = core.begun {
             disk.begin(now).await?;
@@ -318,15 +318,37 @@ impl Resilient {
     }
 
     /// The disk, while it works.
-    async fn disk(&self) -> Option<Arc<dyn Store>> {
+    async fn disk(&self) -> Option<Arc<dyn Figures>> {
         let core = self.core.lock().await;
         core.disk.as_ref().filter(|_| !core.degraded).map(Arc::clone)
     }
 
+    /// The disk, whether it takes writes or not: figures of long times stand there alone. Memory where
+    /// there is none.
+    async fn figures(&self) -> Past<'_> {
+        let disk = self.core.lock().await.disk.clone();
+        disk.map_or(Past::Held(&self.memory), Past::Kept)
+    }
+
     /// Where to read: the disk if it is open, and memory while the disk refuses.
-    async fn sources(&self) -> (Option<Arc<dyn Store>>, Option<&Memory>) {
+    async fn sources(&self) -> (Option<Arc<dyn Figures>>, Option<&Memory>) {
         let core = self.core.lock().await;
         (core.disk.clone(), core.degraded.then_some(&self.memory))
+    }
+}
+
+/// Where figures of long times are.
+enum Past<'s> {
+    Kept(Arc<dyn Figures>),
+    Held(&'s Memory),
+}
+
+impl Past<'_> {
+    fn store(&self) -> &dyn Figures {
+        match self {
+            Self::Kept(disk) => &**disk,
+            Self::Held(memory) => *memory,
+        }
     }
 }
 
@@ -341,7 +363,7 @@ fn mark(transition: &mut Transition) {
 }
 
 /// Writes the front of the backlog: as many of one sort as stand in a row.
-async fn write_some(backlog: &mut VecDeque<Late>, disk: &dyn Store) -> Result<(), StoreError> {
+async fn write_some(backlog: &mut VecDeque<Late>, disk: &dyn Figures) -> Result<(), StoreError> {
     let (mut transitions, mut settled, mut gaps) = (Vec::new(), Vec::new(), Vec::new());
     if let Some(Late::Marked(Marked { batch, keys })) = backlog.front() {
         disk.mark(batch, keys).await?;

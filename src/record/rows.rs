@@ -1,5 +1,7 @@
 //! What the databases have in common: how long things stay, and how their columns read back.
 
+pub mod figures;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -45,10 +47,10 @@ pub fn result(
     times: &[u8],
     findings: Option<&str>,
 ) -> Result<ResultRow, sqlx::Error> {
-    let (verdict, cause) = pack::unpack_verdict(packed);
+    let (verdict, cause, recheck) = pack::unpack_verdict(packed);
     let (took, timings, steps) = pack::unpack_times(times);
     let findings = findings.map(parsed).transpose()?.unwrap_or_default();
-    Ok(ResultRow { at: time(at), verdict, cause, status, took, timings, steps, findings })
+    Ok(ResultRow { at: time(at), verdict, cause, status, took, timings, steps, findings, recheck })
 }
 
 /// An outbox row: what was written of it at first, under what has changed since.

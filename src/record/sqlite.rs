@@ -13,6 +13,7 @@ pub mod baselines;
 mod beside;
 mod commit;
 mod error;
+mod figures;
 pub mod ledger;
 mod outbox;
 mod past;
@@ -33,8 +34,15 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection};
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
-use super::{Claimed, Gap, LastFacts, ResultRow, Resumed, Settled, Store, StoreError, Transition};
+use super::{
+    Claimed, Cutoffs, Figures, Gap, KeptFacts, KnownCheck, LastFacts, Ran, ResultRow, Resumed, RolledRow,
+    Settled, Store, StoreError, Transition, UptimeRow,
+};
 use crate::model::{CheckId, Incident};
+use crate::stats::rollup::Grain;
+use crate::stats::samples::Rules;
+use crate::stats::uptime::Standing;
+use figures::Marks;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -74,6 +82,8 @@ struct Writer {
     checks: HashMap<CheckId, Known>,
     /// The start of this daemon's row in `runs`, and the last sign of life noted there.
     run: Option<(i64, i64)>,
+    /// Until when everything is rolled up.
+    marks: Marks,
     _lock: File,
 }
 
@@ -120,8 +130,9 @@ impl Sqlite {
         let mut connection = options.connect().await.map_err(|why| error::of(path, &why))?;
         MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(|why| error::migrate(path, why))?;
         let checks = known(&mut connection).await.map_err(|why| error::of(path, &why))?;
+        let marks = Marks::read(&mut connection).await.map_err(|why| error::of(path, &why))?;
         let identity = identity(path).map_err(|why| error::io(path, &why))?;
-        let writer = Writer { connection, options, checks, run: None, _lock: lock };
+        let writer = Writer { connection, options, checks, run: None, marks, _lock: lock };
         Ok(Self { path: path.to_owned(), identity, writer: Mutex::new(Some(writer)), readers: pool(path) })
     }
 
@@ -296,12 +307,8 @@ impl Store for Sqlite {
         Box::pin(self.read_facts(check))
     }
 
-    fn prune(
-        &self,
-        results_before: Timestamp,
-        incidents_before: Timestamp,
-    ) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(self.drop_old(results_before, incidents_before))
+    fn prune<'a>(&'a self, cutoffs: &'a Cutoffs) -> BoxFuture<'a, Result<u64, StoreError>> {
+        Box::pin(self.drop_old(cutoffs))
     }
 
     fn waiting(&self) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
@@ -332,6 +339,72 @@ impl Store for Sqlite {
                 writer.connection.close().await.ok();
             }
         })
+    }
+}
+
+impl Figures for Sqlite {
+    fn facts<'a>(
+        &'a self,
+        check: &'a CheckId,
+        from: Timestamp,
+        to: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<KeptFacts, StoreError>> {
+        Box::pin(self.read_kept_facts(check, from, to, limit))
+    }
+
+    fn note_rules<'a>(&'a self, rules: &'a [(CheckId, Rules)]) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(self.write_rules(rules))
+    }
+
+    fn known_checks(&self) -> BoxFuture<'_, Result<Vec<KnownCheck>, StoreError>> {
+        Box::pin(self.read_known_checks())
+    }
+
+    fn ran<'a>(
+        &'a self,
+        check: Option<&'a CheckId>,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> BoxFuture<'a, Result<Vec<Ran>, StoreError>> {
+        Box::pin(self.read_ran(check, from, to))
+    }
+
+    fn rolled_until(&self, grain: Grain) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
+        Box::pin(self.read_mark(grain))
+    }
+
+    fn standings(&self, before: Timestamp) -> BoxFuture<'_, Result<Vec<(CheckId, Standing)>, StoreError>> {
+        Box::pin(self.read_standings(before))
+    }
+
+    fn put_rolled<'a>(
+        &'a self,
+        grain: Grain,
+        rows: &'a [RolledRow],
+        expected: Option<Timestamp>,
+        until: Timestamp,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(self.write_rolled(grain, rows, expected, until))
+    }
+
+    fn rolled<'a>(
+        &'a self,
+        grain: Grain,
+        check: &'a CheckId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> BoxFuture<'a, Result<Vec<RolledRow>, StoreError>> {
+        Box::pin(self.read_rolled(grain, check, from, to))
+    }
+
+    fn uptimes(
+        &self,
+        grain: Grain,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> BoxFuture<'_, Result<Vec<UptimeRow>, StoreError>> {
+        Box::pin(self.read_uptimes(grain, from, to))
     }
 }
 

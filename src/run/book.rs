@@ -10,16 +10,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
+use super::pace::{self, Pace, Update};
 use super::{Pass, chronicle};
 use crate::alert::{self, Effect, Event, Seen, State};
 use crate::clock::Clock;
-use crate::model::{Cause, CheckId, Closed, Incident, Outcome, Series, Verdict};
+use crate::model::{Cause, CheckId, Closed, Finding, Incident, Outcome, Series, Verdict};
 use crate::plan::PlannedCheck;
 use crate::probe::Memory;
 use crate::record::live::{Live, Present};
 use crate::record::writer::Writer;
 use crate::record::{Recorded, Resumed, Transition};
 use crate::stats::coverage::Coverage;
+use crate::stats::recent::Figures;
 
 /// Where results go.
 pub struct Desk {
@@ -29,6 +31,8 @@ pub struct Desk {
     pub live: Arc<Live>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
+    /// Whether figures of each check are exposed.
+    pub figures: bool,
 }
 
 /// What is remembered of one check.
@@ -45,6 +49,7 @@ pub struct Entry {
     last_good: Option<Timestamp>,
     unknown_since: Option<Timestamp>,
     coverage: Coverage,
+    pace: Pace,
 }
 
 /// When the machine wants to hear of the check again.
@@ -69,8 +74,11 @@ impl Entry {
             last_good: None,
             unknown_since: None,
             coverage: Coverage::new(desk.clock.now()),
+            pace: Pace::default(),
         };
         let mut present = blank(entry.check.kind, entry.check.every);
+        let open = resumed.iter().flat_map(found).cloned().collect::<Vec<_>>();
+        entry.pace = Pace::new(&entry.check, &open, desk.figures);
         if let Some(resumed) = resumed {
             present.incident = resumed.state.incident.clone().map(Box::new);
             entry.set_state(resumed.state);
@@ -140,6 +148,11 @@ impl Entry {
             present.every = check.every;
         });
         let old = std::mem::replace(&mut self.check, check);
+        if old.budgets != self.check.budgets {
+            let open = self.state.iter().filter_map(|state| state.incident.as_ref());
+            let open: Vec<Finding> = open.flat_map(|incident| incident.findings.clone()).collect();
+            self.pace = Pace::new(&self.check, &open, desk.figures);
+        }
         if old.fingerprint == self.check.fingerprint || self.memory.is_none() {
             return;
         }
@@ -159,7 +172,8 @@ impl Entry {
 
     /// Takes in the result of a run.
     pub fn result(&mut self, pass: Pass, not_recorded: bool, desk: &Desk) -> Directions {
-        let Pass { outcome, ended, mut memory, fingerprint } = pass;
+        let Pass { mut outcome, ended, mut memory, fingerprint } = pass;
+        self.pace.take(&mut outcome, pace::rules(&self.check));
         if fingerprint != self.check.fingerprint {
             // The run began before a reload.
             memory =
@@ -214,12 +228,20 @@ impl Entry {
         }
     }
 
-    fn show(&self, outcome: &Outcome, desk: &Desk) {
+    /// Takes in what is new of the record.
+    pub fn update(&mut self, update: Update, desk: &Desk) {
+        self.pace.update(update, pace::rules(&self.check));
+        self.refresh_figures(desk);
+    }
+
+    fn show(&mut self, outcome: &Outcome, desk: &Desk) {
         let incident = self.state.as_ref().and_then(|state| state.incident.clone()).map(Box::new);
         let coverage = self.coverage.ratio(desk.clock.now());
         let series = self.series(desk);
+        let figures = self.pace.figures(desk.clock.now(), pace::rules(&self.check));
         desk.live.update(self.id(), |present| {
             present.series = series;
+            present.figures = figures;
             present.verdict = Some(outcome.verdict);
             present.cause = outcome.cause;
             present.why = outcome.why.as_deref().map(Into::into);
@@ -242,10 +264,15 @@ impl Entry {
         directions
     }
 
-    /// Shows the coverage as it is now, for checks that do not run often.
-    pub fn refresh_coverage(&self, desk: &Desk) {
-        let coverage = self.coverage.ratio(desk.clock.now());
-        desk.live.update(self.id(), |present| present.coverage_1h = Some(coverage));
+    /// Shows coverage and figures as they are now, for checks that do not run often.
+    pub fn refresh_figures(&mut self, desk: &Desk) {
+        let now = desk.clock.now();
+        let coverage = self.coverage.ratio(now);
+        let figures = self.pace.figures(now, pace::rules(&self.check));
+        desk.live.update(self.id(), |present| {
+            present.coverage_1h = Some(coverage);
+            present.figures = figures;
+        });
     }
 
     /// A due time without a run: recorded as not covered.
@@ -309,6 +336,12 @@ impl Entry {
     }
 }
 
+/// What a check had found when it was last looked at.
+fn found(resumed: &Resumed) -> impl Iterator<Item = &Finding> {
+    let last = resumed.last.iter().flat_map(|last| &last.findings);
+    last.chain(resumed.state.incident.iter().flat_map(|incident| &incident.findings))
+}
+
 /// What is shown of a check before its first run.
 pub fn blank(kind: &'static str, every: Duration) -> Present {
     Present {
@@ -327,6 +360,7 @@ pub fn blank(kind: &'static str, every: Duration) -> Present {
         incident: None,
         coverage_1h: None,
         series: Box::default(),
+        figures: Figures::default(),
     }
 }
 

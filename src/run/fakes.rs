@@ -96,6 +96,10 @@ impl Probe for Fake {
         None
     }
 
+    fn budgets(&self) -> Vec<(Vec<String>, crate::model::Part, crate::model::LatencyKeys)> {
+        Vec::new()
+    }
+
     fn settings_changed(&self, _: &Memory) -> Memory {
         None
     }
@@ -184,6 +188,8 @@ pub fn planned(name: &str, every: Duration, private: bool, probe: Arc<Fake>) -> 
         probe,
         every,
         jitter: Duration::ZERO,
+        budgets: Arc::default(),
+        counts: true,
         fingerprint: 0,
         masker: Masker::default(),
     }

@@ -108,6 +108,7 @@ mod tests {
             steps: vec![StepTime { name: "as hunter2-hunter2".into(), took: std::time::Duration::ZERO }],
             facts: Some(RawValue::from_string(facts.to_owned()).unwrap()),
             transport: false,
+            recheck: false,
         }
     }
 

@@ -7,6 +7,7 @@ pub mod chronicle;
 pub mod fakes;
 pub mod guard;
 mod mask;
+pub mod pace;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -150,6 +151,7 @@ fn measured(check: &PlannedCheck, at: Timestamp, took: Duration, output: ProbeOu
         steps: output.steps,
         facts: Some(output.facts),
         transport: output.transport,
+        recheck: false,
     }
 }
 
@@ -167,6 +169,7 @@ fn unknown(check: &PlannedCheck, at: Timestamp, took: Duration, unmeasured: Unme
         steps: Vec::new(),
         facts: None,
         transport: false,
+        recheck: false,
     }
 }
 

@@ -26,6 +26,7 @@ use crate::model::CheckId;
 use crate::plan::{Plan, PlannedCheck};
 use crate::record::Resumed;
 use crate::run::book::{Desk, Directions, Entry, close_orphan};
+use crate::run::pace::Update;
 use crate::run::{Pass, Surroundings, pass};
 use crate::telemetry::telemetry;
 
@@ -105,6 +106,7 @@ pub struct Scheduler {
     results: mpsc::UnboundedReceiver<Finished>,
     pulse: Arc<Pulse>,
     found: mpsc::Receiver<Vec<Resumed>>,
+    updates: mpsc::Receiver<Vec<(CheckId, Update)>>,
 }
 
 impl Scheduler {
@@ -138,6 +140,7 @@ impl Scheduler {
             results,
             pulse: Arc::default(),
             found: mpsc::channel(1).1,
+            updates: mpsc::channel(1).1,
         };
         for check in &plan.checks {
             let resumed = resumed.remove(&check.scope.check);
@@ -153,6 +156,13 @@ impl Scheduler {
     #[must_use]
     pub fn finding(mut self, found: mpsc::Receiver<Vec<Resumed>>) -> Self {
         self.found = found;
+        self
+    }
+
+    /// Also takes up what is new of the record.
+    #[must_use]
+    pub fn updated(mut self, updates: mpsc::Receiver<Vec<(CheckId, Update)>>) -> Self {
+        self.updates = updates;
         self
     }
 
@@ -180,6 +190,7 @@ impl Scheduler {
                 Some(plan) = plans.recv() => self.replan(&plan),
                 Some(signal) = signals.recv() => self.monitor.signal(signal, &self.desk),
                 Some(found) = self.found.recv() => self.adopt(found),
+                Some(updates) = self.updates.recv() => self.update(updates),
                 () = self.monitor.store_changed() => self.monitor.step(&self.desk),
                 _ = self.results.recv_many(&mut batch, 1_024) => {
                     for finished in batch.drain(..) {
@@ -209,10 +220,10 @@ impl Scheduler {
     }
 
     /// Checks that run seldom show their coverage as it is now.
-    fn refresh_slow(&self) {
-        for slot in self.slots.iter().flatten() {
+    fn refresh_slow(&mut self) {
+        for slot in self.slots.iter_mut().flatten() {
             if slot.entry.check.every > SLOW {
-                slot.entry.refresh_coverage(&self.desk);
+                slot.entry.refresh_figures(&self.desk);
             }
         }
     }
@@ -244,6 +255,9 @@ impl Scheduler {
                 (slot.due, slot.fire) = (again, again);
             }
             Noticed::Run => {
+                let due = slot.due;
+                slot.due = due::next(slot.hash, every, due.min(now), now);
+                slot.fire = due::jittered(slot.hash, slot.entry.check.jitter, slot.due).max(now + 1);
                 if slot.running.is_some() {
                     runs.with_label_values(&["skipped"]).inc();
                 } else {
@@ -253,10 +267,10 @@ impl Scheduler {
                     runs.with_label_values(&["started"]).inc();
                     slot.running = Some(self.desk.clock.now());
                     self.in_flight += 1;
-                    spawn(slot, place, &self.around, &self.finished);
+                    // A run that takes the place of the one that was due is none.
+                    let recheck = tick < due && slot.due == due;
+                    spawn(slot, recheck, place, &self.around, &self.finished);
                 }
-                slot.due = due::next(slot.hash, every, slot.due.min(now), now);
-                slot.fire = due::jittered(slot.hash, slot.entry.check.jitter, slot.due).max(now + 1);
             }
         }
         self.due.push(Reverse((slot.fire, place)));
@@ -373,6 +387,15 @@ impl Scheduler {
         }
     }
 
+    fn update(&mut self, updates: Vec<(CheckId, Update)>) {
+        for (check, update) in updates {
+            let place = self.places.get(&check);
+            if let Some(Some(slot)) = place.and_then(|place| self.slots.get_mut(*place)) {
+                slot.entry.update(update, &self.desk);
+            }
+        }
+    }
+
     fn keep(&mut self, place: usize, check: &Arc<PlannedCheck>) {
         let now = self.time.now();
         let Some(Some(slot)) = self.slots.get_mut(place) else { return };
@@ -406,12 +429,19 @@ impl Scheduler {
     }
 }
 
-fn spawn(slot: &Slot, place: usize, around: &Arc<Surroundings>, finished: &mpsc::UnboundedSender<Finished>) {
+fn spawn(
+    slot: &Slot,
+    recheck: bool,
+    place: usize,
+    around: &Arc<Surroundings>,
+    finished: &mpsc::UnboundedSender<Finished>,
+) {
     let check = Arc::clone(&slot.entry.check);
     let memory = slot.entry.memory().clone();
     let (around, finished, generation) = (Arc::clone(around), finished.clone(), slot.generation);
     tokio::spawn(async move {
-        let pass = pass(&check, &memory, &around, false).await;
+        let mut pass = pass(&check, &memory, &around, false).await;
+        pass.outcome.recheck = recheck;
         // The receiver is gone only when the daemon stops; the run is then recorded as not covered.
         let _ = finished.send(Finished { place, generation, pass });
     });

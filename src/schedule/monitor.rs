@@ -204,6 +204,7 @@ fn policy(routes: Arc<[Route]>) -> Policy {
         every: daemon::EVALUATE_EVERY,
         confirm: Confirm { failures: 1, successes: 1, recheck: None },
         findings: daemon::FINDINGS,
+        common: &[],
         failures: None,
         successes: None,
         recheck: None,

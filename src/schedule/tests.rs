@@ -70,7 +70,12 @@ impl Loop {
         let clock: Arc<dyn Clock> = Arc::new(HostClock { start, slept: Arc::clone(&slept) });
         let store = Arc::new(Memory::default());
         let (writer, _) = Writer::spawn(Arc::clone(&store) as Arc<dyn crate::record::Store>);
-        let desk = Arc::new(Desk { writer, live: Arc::new(Live::default()), clock: Arc::clone(&clock) });
+        let desk = Arc::new(Desk {
+            writer,
+            live: Arc::new(Live::default()),
+            clock: Arc::clone(&clock),
+            figures: true,
+        });
         let plan = plan(checks);
         let (store_health, health) = tokio::sync::watch::channel(Health::Ok);
         let asleep = Arc::clone(&slept);

@@ -357,7 +357,6 @@ fn what_is_not_built_is_refused_and_not_ignored() {
         assert!(!said.stdout.contains("expected exactly one"), "{said:#?}");
     };
     say(&check("heartbeat: {}"), "heartbeat");
-    say(&check("http: {}, latency: {p95: 1s}"), "latency");
     for key in ["maintenance", "heartbeat_out"] {
         say(&beside(&format!("notify: {{{key}: []}}")), key);
     }
@@ -368,10 +367,25 @@ fn what_is_not_built_is_refused_and_not_ignored() {
         ),
         "escalate",
     );
-    say(&beside("storage: {retention: {hours: 1d}}"), "hours");
     refused(
         &beside("storage: {url: 'postgres://u:p@h/d?sslmode=require'}"),
         &["monitor.yaml:6: storage.url: sslmode=require encrypts without making sure of the server"],
+    );
+}
+
+#[test]
+fn a_latency_budget_that_cannot_be_judged_is_refused_at_its_key() {
+    refused(
+        &check("every: 60s, http: {}, latency: {p95: 1s, window: 15m}"),
+        &[
+            "monitor.yaml:5: portals.acme.checks.health.latency.window: a run every 1m gives no 20 samples within 15m; make window 20m or longer, or min_samples smaller",
+        ],
+    );
+    refused(
+        &check("http: {}, latency: {window: 1h}"),
+        &[
+            "monitor.yaml:5: portals.acme.checks.health.latency: limits nothing; write p95: 500ms, or p50, p90, p99 or max",
+        ],
     );
 }
 

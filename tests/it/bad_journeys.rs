@@ -125,12 +125,19 @@ fn unknown_keys_are_named_with_the_one_that_was_meant() {
 }
 
 #[test]
-fn what_this_version_lacks_is_said_and_not_ignored() {
-    third("- name: a\n  get: /\n  latency: {max: 2s}\n", 22, ".latency", "");
-    let said =
-        validate_with(&config(STAFF, &format!("{TWO}- {{name: a, get: /, latency: {{max: 2s}}}}"), ""), &[])
-            .ended(78);
-    assert!(said.stdout.contains("not supported"), "{said:?}");
+fn a_steps_latency_budget_that_cannot_be_judged_is_refused_at_its_key() {
+    third(
+        "- name: a\n  get: /\n  latency: {p95: 2s, window: 20m}\n",
+        22,
+        ".latency.window",
+        "a run every 5m gives no 20 samples within 20m; make window 1h40m or longer, or min_samples smaller",
+    );
+    third(
+        "- name: a\n  get: /\n  latency: {window: 6h}\n",
+        22,
+        ".latency",
+        "limits nothing; write p95: 500ms, or p50, p90, p99 or max",
+    );
 }
 
 #[test]

@@ -19,7 +19,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("probe", &["model", "formats", "judge", "net"]),
     ("record", &["model", "alert", "stats", "telemetry"]),
     ("notify", &["model", "formats", "net", "alert", "record", "clock", "telemetry"]),
-    ("plan", &["config", "formats", "probe", "alert", "notify", "net", "model"]),
+    ("plan", &["config", "formats", "probe", "alert", "notify", "net", "model", "stats"]),
     ("run", &["model", "plan", "probe", "net", "record", "alert", "clock", "stats"]),
     ("schedule", &["plan", "run", "clock", "model", "telemetry", "record", "alert"]),
     ("expose", &["model", "stats", "telemetry", "plan", "record", "clock"]),

@@ -15,6 +15,7 @@ mod dns_drift;
 mod dns_reach;
 mod dnssec;
 mod faults;
+mod figures;
 mod import;
 mod inspect_cert;
 mod inspect_dns;

@@ -32,7 +32,7 @@ fn plan(folder: &Path) -> Plan {
 
 fn desk(store: &Arc<dyn Store>) -> Desk {
     let (writer, _) = Writer::spawn(Arc::clone(store));
-    Desk { writer, live: Arc::default(), clock: Arc::new(SystemClock) }
+    Desk { writer, live: Arc::default(), clock: Arc::new(SystemClock), figures: true }
 }
 
 fn is_open(desk: &Desk) -> bool {
@@ -79,6 +79,7 @@ async fn a_check_that_was_unknown_before_a_restart_is_unknown_until_it_is_measur
         timings: Timings::default(),
         steps: Box::default(),
         findings: Vec::new(),
+        recheck: false,
     };
     let resumed = |last| {
         let check = CheckId::new("acme", "home");
@@ -129,6 +130,7 @@ async fn a_portal_that_was_down_before_a_restart_is_not_down_since_the_restart()
         timings: Timings::default(),
         steps: Box::default(),
         findings: Vec::new(),
+        recheck: false,
     };
     let mut state = State::default();
     state.incident = Some(incident);

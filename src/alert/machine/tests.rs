@@ -27,6 +27,7 @@ pub(crate) fn policy(routes: Vec<Route>) -> Policy {
         labels: Arc::new(BTreeMap::new()),
         every: Duration::from_secs(60),
         confirm: Confirm { failures: 3, successes: 2, recheck: Some(Duration::from_secs(10)) },
+        common: &[],
         findings: &[],
         failures: None,
         successes: None,

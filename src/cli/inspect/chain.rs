@@ -150,6 +150,7 @@ fn outcome(judged: &Judged, at: Timestamp, begun: Instant) -> Result<Outcome, Fa
         steps: Vec::new(),
         facts: Some(facts),
         transport: false,
+        recheck: false,
     })
 }
 

@@ -311,6 +311,7 @@ fn outcome(name: &Name, kind: RecordType, rows: &[Row], begun: Instant) -> Resul
         steps: Vec::new(),
         facts: Some(facts),
         transport: false,
+        recheck: false,
     })
 }
 

@@ -134,6 +134,7 @@ fn outcome(
         steps: Vec::new(),
         facts: Some(facts),
         transport: false,
+        recheck: false,
     })
 }
 

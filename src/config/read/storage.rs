@@ -8,7 +8,7 @@ use super::{Build, DAY};
 use crate::config::keys::{StorageKeys, SynchronousKey};
 use crate::config::secrets::SecretPolicy;
 use crate::config::settings::{Database, Retention, Storage};
-use crate::formats::yaml::{Fault, Node, Position, Value};
+use crate::formats::yaml::{Fault, Node, Position};
 use crate::model::database::{Access, Encryption};
 use crate::model::{Secret, Span};
 
@@ -16,15 +16,7 @@ const PASSWORD: &str = "storage.password";
 const CA_FILE: &str = "storage.tls.ca_file";
 
 impl Build<'_> {
-    pub(super) fn storage(&mut self, mut node: Node) -> Option<Storage> {
-        if let Value::Map(entries) = &mut node.value
-            && let Some(entry) = entries.iter_mut().find(|entry| entry.key == "retention")
-        {
-            let at = entry.value.at.clone();
-            let retention = std::mem::replace(&mut entry.value, Node { at: at.clone(), value: Value::Null });
-            let kept = self.entries(retention, "storage.retention", &[&["results", "incidents"]]);
-            entry.value = Node { at, value: Value::Map(kept) };
-        }
+    pub(super) fn storage(&mut self, node: Node) -> Option<Storage> {
         let keys: StorageKeys = self.read(&node, "storage")?;
         let url = keys.url.as_deref().unwrap_or("sqlite://portalwatch.db");
         let at = node.get("url").map_or(&node.at, |url| &url.at).clone();
@@ -45,6 +37,8 @@ impl Build<'_> {
             database,
             retention: Retention {
                 results: span(keys.retention.results, 35),
+                hours: span(keys.retention.hours, 400),
+                days: span(keys.retention.days, 5 * 365),
                 incidents: span(keys.retention.incidents, 5 * 365),
             },
             synchronous_full: keys.synchronous != Some(SynchronousKey::Normal),

@@ -54,6 +54,7 @@ pub fn present(verdict: Option<Verdict>) -> Present {
         incident: None,
         coverage_1h: None,
         series: Box::default(),
+        figures: Default::default(),
     }
 }
 

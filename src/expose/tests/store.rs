@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 
 use crate::model::{CheckId, Incident};
-use crate::record::{Claimed, ResultRow, Resumed, Settled, Store, StoreError, Transition};
+use crate::record::{Claimed, Cutoffs, ResultRow, Resumed, Settled, Store, StoreError, Transition};
 
 /// `None` fails every read.
 pub struct Incidents(pub Option<Vec<Incident>>);
@@ -72,7 +72,7 @@ impl Store for Incidents {
         no()
     }
 
-    fn prune(&self, _: Timestamp, _: Timestamp) -> Future<'_, u64> {
+    fn prune<'a>(&'a self, _: &'a Cutoffs) -> Future<'a, u64> {
         no()
     }
 

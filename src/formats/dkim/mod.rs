@@ -146,6 +146,23 @@ impl KeyRecord {
         self.hashes.is_empty() || self.hashes.iter().any(|one| one.eq_ignore_ascii_case("sha256"))
     }
 
+    /// Whether signatures of mail by this key may verify.
+    ///
+    /// # Errors
+    /// Why they must not: it was revoked, has fewer than 1024 bits (RFC 8301 section 3.2), is not for mail,
+    /// or allows no hash but SHA-1.
+    pub fn may_verify(&self) -> Result<(), String> {
+        match &self.key {
+            None => Err("was revoked".to_owned()),
+            Some(key) if self.kind == KeyType::Rsa && key.bits < 1024 => {
+                Err(format!("has {} bits, which must not verify", key.bits))
+            }
+            Some(_) if !self.is_for_mail() => Err("is not for mail".to_owned()),
+            Some(_) if !self.allows_sha256() => Err("allows SHA-1 alone".to_owned()),
+            Some(_) => Ok(()),
+        }
+    }
+
     /// Whether it is only being tried (`t=y`).
     pub fn is_tested(&self) -> bool {
         self.flags.iter().any(|flag| flag == "y")

@@ -54,6 +54,7 @@ http:
 "#;
     const FINDINGS: &'static [FindingDoc] = docs::ALL;
     const CONFIRM: Confirm = Confirm { failures: 3, successes: 2, recheck: Some(Duration::from_secs(10)) };
+    const COUNTS: bool = true;
     type Spec = Spec;
     type Facts = Facts;
     type Memory = ();

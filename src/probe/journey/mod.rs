@@ -44,7 +44,7 @@ pub use self::facts::Facts;
 use self::facts::Held;
 pub use self::spec::Spec;
 use super::{Ctx, Judgement, Kind, Observed, Past, Problem, Scope, Unmeasured};
-use crate::model::{Confirm, FindingDoc};
+use crate::model::{Confirm, FindingDoc, LatencyKeys, Part};
 
 /// The kind.
 pub struct Journey;
@@ -93,12 +93,22 @@ journey:
 "#;
     const FINDINGS: &'static [FindingDoc] = docs::ALL;
     const CONFIRM: Confirm = Confirm { failures: 2, successes: 1, recheck: None };
+    const COUNTS: bool = true;
     type Spec = Spec;
     type Facts = Facts;
     type Memory = Memory;
 
     fn identity(spec: &Spec) -> Option<&str> {
         spec.identity.as_deref()
+    }
+
+    fn budgets(spec: &Spec) -> Vec<(Vec<String>, Part, LatencyKeys)> {
+        let steps = spec.steps.iter().enumerate();
+        let budget = |(index, step): (usize, &step::Step)| {
+            let place = vec!["steps".to_owned(), format!("[{index}]"), "latency".to_owned()];
+            Some((place, Part::Step(step.name.clone()?), step.latency?))
+        };
+        steps.filter_map(budget).collect()
     }
 
     /// A changed password or account is tried at once.

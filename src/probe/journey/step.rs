@@ -9,8 +9,7 @@ use serde::Deserialize;
 use super::capture::Capture;
 use super::fields::{Expected, HeaderFields, Multipart, WordFields, Words};
 use super::template::{Expression, JsonTemplate, Template};
-use crate::formats::yaml::NotYet;
-use crate::model::Span;
+use crate::model::{LatencyKeys, Span};
 use crate::probe::web::scalars::Size;
 use crate::probe::web::values::HttpUrl;
 
@@ -74,10 +73,8 @@ pub struct Step {
     pub timeout: Option<Span>,
     /// Reading a body stops after this many bytes, such as 1048576 or "1MiB".
     pub max_body: Size,
-    /// A key of the language whose capability this version lacks.
-    #[serde(rename = "latency")]
-    #[schemars(skip)]
-    pub(super) _latency: Option<NotYet>,
+    /// How fast it should be.
+    pub latency: Option<LatencyKeys>,
 }
 
 /// Ask again until the expectations hold.

@@ -7,9 +7,14 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 
 use super::Bounds;
+use super::figures::Figures;
 use crate::alert;
 use crate::model::{CheckId, Incident, IncidentId, OutboxRow, Outcome, Reason, Verdict};
-use crate::record::{Claimed, Gap, Recorded, ResultRow, Resumed, Settled, Transition, pack};
+use crate::record::{
+    Claimed, Cutoffs, Gap, KeptFacts, KnownCheck, Ran, Recorded, ResultRow, Resumed, Settled, Transition,
+    pack,
+};
+use crate::stats::samples::Rules;
 use crate::telemetry::telemetry;
 
 #[derive(Debug, Default)]
@@ -29,6 +34,9 @@ pub(super) struct Held {
     /// By beginning and check, oldest first: a standstill makes one for each check at once.
     pub(super) gaps: BTreeMap<(Timestamp, Option<CheckId>), Gap>,
     pub(super) seen: Option<Timestamp>,
+    /// Facts kept with results, the oldest first.
+    pub(super) facts: VecDeque<(CheckId, Timestamp, Box<RawValue>)>,
+    pub(super) figures: Figures,
 }
 
 #[derive(Debug, Default)]
@@ -37,6 +45,9 @@ pub(super) struct Check {
     pub(super) memory: Option<Box<RawValue>>,
     pub(super) facts: Option<(Timestamp, Box<RawValue>)>,
     pub(super) last: Option<ResultRow>,
+    pub(super) since: Option<Timestamp>,
+    pub(super) rules: Option<Rules>,
+    pub(super) removed: bool,
 }
 
 #[derive(Debug)]
@@ -73,6 +84,9 @@ impl Recent {
     }
 }
 
+/// Facts of results that are held.
+const FACTS: usize = 1_000;
+
 /// How long it matters when a group was last sent something: no `group_interval` is longer in earnest.
 const GROUPS_KEPT: Duration = Duration::from_hours(7 * 24);
 
@@ -99,8 +113,17 @@ impl Held {
 
     fn result(&mut self, outcome: &Outcome, in_full: bool, bounds: &Bounds) {
         let check = self.checks.entry(outcome.check.clone()).or_default();
+        check.removed = false;
+        check.since.get_or_insert(outcome.at);
+        self.figures.take_back(outcome.at);
         if let Some(facts) = &outcome.facts {
             check.facts = Some((outcome.at, facts.clone()));
+            if in_full {
+                self.facts.push_back((outcome.check.clone(), outcome.at, facts.clone()));
+                if self.facts.len() > FACTS {
+                    self.facts.pop_front();
+                }
+            }
         }
         let row = ResultRow {
             at: outcome.at,
@@ -111,6 +134,7 @@ impl Held {
             timings: outcome.timings,
             steps: outcome.steps.as_slice().into(),
             findings: pack::findings(outcome, in_full || outcome.verdict != Verdict::Pass),
+            recheck: outcome.recheck,
         };
         let repeated = check.last.as_ref().is_some_and(|last| last.at >= row.at);
         if check.last.as_ref().is_none_or(|last| last.at <= row.at) {
@@ -147,8 +171,10 @@ impl Held {
         for row in &transition.outbox {
             self.enqueue(row, bounds);
         }
-        if transition.removed {
-            self.checks.remove(&transition.check);
+        if transition.removed
+            && let Some(check) = self.checks.get_mut(&transition.check)
+        {
+            *check = Check { since: check.since, rules: check.rules, removed: true, ..Check::default() };
         }
     }
 
@@ -276,7 +302,54 @@ impl Held {
             memory: kept.memory.clone(),
             last: kept.last.clone(),
         };
-        self.checks.iter().map(resumed).collect()
+        self.checks.iter().filter(|(_, check)| !check.removed).map(resumed).collect()
+    }
+
+    pub(super) fn note_rules(&mut self, rules: &[(CheckId, Rules)]) {
+        for (check, rules) in rules {
+            if let Some(check) = self.checks.get_mut(check) {
+                check.rules = Some(*rules);
+            }
+        }
+    }
+
+    pub(super) fn known_checks(&self) -> Vec<KnownCheck> {
+        let known = |(id, check): (&CheckId, &Check)| KnownCheck {
+            check: id.clone(),
+            since: check.since,
+            rules: check.rules,
+            removed: check.removed,
+        };
+        let mut all: Vec<_> = self.checks.iter().map(known).collect();
+        all.sort_by(|a, b| a.check.cmp(&b.check));
+        all
+    }
+
+    pub(super) fn ran(&self, check: Option<&CheckId>, from: Timestamp, to: Timestamp) -> Vec<Ran> {
+        let wanted = |(of, row): &&(CheckId, ResultRow)| {
+            check.is_none_or(|check| of == check) && row.at >= from && row.at < to
+        };
+        let ran = |(check, row): &(CheckId, ResultRow)| Ran {
+            check: check.clone(),
+            at: row.at,
+            verdict: row.verdict,
+            took: row.took,
+            timings: row.timings,
+            steps: row.steps.clone(),
+            recheck: row.recheck,
+        };
+        let mut all: Vec<_> = self.results.iter().filter(wanted).map(ran).collect();
+        all.sort_by(|a, b| (a.at, &a.check).cmp(&(b.at, &b.check)));
+        all
+    }
+
+    pub(super) fn facts(&self, check: &CheckId, from: Timestamp, to: Timestamp, limit: usize) -> KeptFacts {
+        let wanted =
+            |(of, at, _): &&(CheckId, Timestamp, Box<RawValue>)| of == check && (from..to).contains(at);
+        let found = self.facts.iter().filter(wanted).map(|(_, at, facts)| (*at, facts.clone()));
+        // Of facts that were written twice the later ones stay.
+        let found: BTreeMap<_, _> = found.collect();
+        found.into_iter().take(limit).collect()
     }
 
     pub(super) fn incidents(&self, wanted: impl Fn(&Incident) -> bool) -> Vec<Incident> {
@@ -300,17 +373,26 @@ impl Held {
         rows
     }
 
-    pub(super) fn prune(&mut self, results: Timestamp, incidents: Timestamp) -> u64 {
-        let before = self.results.len() + self.incidents.len() + self.gaps.len();
+    pub(super) fn prune(&mut self, cutoffs: &Cutoffs) -> u64 {
+        let Cutoffs { results, hours, days, incidents } = *cutoffs;
+        let count = |held: &Self| {
+            held.results.len()
+                + held.incidents.len()
+                + held.gaps.len()
+                + held.facts.len()
+                + held.figures.len()
+        };
+        let before = count(self);
         self.results.retain(|(_, row)| row.at >= results);
+        self.facts.retain(|(_, at, _)| *at >= results);
         self.gaps.retain(|_, gap| gap.to >= results);
         self.incidents.retain(|_, incident| incident.ended.is_none_or(|ended| ended >= incidents));
+        self.figures.prune(results, hours, days);
         // Most groups are one incident each; counted from the newest, since the store has no clock.
         if let Some(newest) = self.group_sent.values().max().copied() {
             self.group_sent.retain(|_, at| newest.duration_since(*at).unsigned_abs() <= GROUPS_KEPT);
         }
-        let after = self.results.len() + self.incidents.len() + self.gaps.len();
-        u64::try_from(before - after).unwrap_or(0)
+        u64::try_from(before - count(self)).unwrap_or(0)
     }
 }
 
@@ -325,7 +407,8 @@ mod tests {
         for day in 0..30 {
             held.group_sent.insert(("mail".into(), format!("acme/home@{day}")), at(day));
         }
-        held.prune(Timestamp::MIN, Timestamp::MIN);
+        let never = Timestamp::MIN;
+        held.prune(&Cutoffs { results: never, hours: never, days: never, incidents: never });
         assert_eq!(held.group_sent.len(), 8, "a week and the newest");
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sqlx::{Connection, PgConnection};
 
 use super::link::patiently;
-use super::{Known, Postgres, Writer, days, write};
+use super::{Known, Postgres, Writer, days, figures, write};
 use crate::model::{CheckId, Incident, OutboxRow, Outcome, Verdict};
 use crate::record::rows::{FACTS_AGE, SIGN_OF_LIFE, json};
 use crate::record::{Gap, Recorded, StoreError, Transition, pack};
@@ -31,6 +31,15 @@ pub struct Edit {
     pub memory: Option<String>,
     pub facts: Option<(i64, String)>,
     pub noted: Option<i64>,
+    /// The first result of which the row knows.
+    pub since: Option<i64>,
+}
+
+/// Facts as they are bound.
+pub struct KeptRow {
+    pub at: i64,
+    pub check: i64,
+    pub facts: Vec<u8>,
 }
 
 /// A gap as it is bound; the check 0 is all of them.
@@ -47,6 +56,7 @@ struct Parts<'b> {
     learned: HashMap<CheckId, Known>,
     edits: HashMap<i64, Edit>,
     rows: Vec<Row>,
+    facts: Vec<KeptRow>,
     gaps: Vec<GapRow>,
     incidents: Vec<&'b Incident>,
     outbox: Vec<&'b OutboxRow>,
@@ -95,11 +105,17 @@ impl Writer {
             parts.take(&self.checks, transition)?;
         }
         parts.rows.retain(|row| !going.contains(&days::of(row.at)));
+        parts.facts.retain(|row| !going.contains(&days::of(row.at)));
+        let oldest = parts.rows.iter().map(|row| row.at).min();
         write::results(&mut transaction, parts.rows).await?;
+        write::facts(&mut transaction, parts.facts).await?;
         write::gaps(&mut transaction, parts.gaps).await?;
         write::edits(&mut transaction, parts.edits).await?;
         write::incidents(&mut transaction, &parts.incidents).await?;
         write::outbox(&mut transaction, &parts.outbox).await?;
+        if let Some(oldest) = oldest {
+            figures::take_back(&mut transaction, oldest).await?;
+        }
         let alive = self.run.filter(|(_, seen)| parts.newest >= seen + SIGN_OF_LIFE);
         if let Some((started, _)) = alive {
             let seen = sqlx::query("UPDATE runs SET seen = $1 WHERE started = $2");
@@ -195,11 +211,15 @@ impl<'b> Parts<'b> {
                 if *in_full || check.noted.is_none_or(|noted| at.abs_diff(noted) >= FACTS_AGE) {
                     let edit = self.edits.entry(check.id).or_default();
                     edit.noted = Some(at);
+                    edit.since = edit.since.or(Some(at));
                     if let Some(facts) = &outcome.facts {
                         edit.facts = Some((at, facts.get().to_owned()));
                     }
                     check.noted = Some(at);
                     self.learned.insert(transition.check.clone(), check);
+                }
+                if let (true, Some(facts)) = (*in_full, &outcome.facts) {
+                    self.facts.push(KeptRow { at, check: check.id, facts: pack::text(facts.get()) });
                 }
             }
             Some(Recorded::NotCovered { at, why }) => {
@@ -217,8 +237,9 @@ impl<'b> Parts<'b> {
         self.incidents.extend(&transition.incidents);
         self.outbox.extend(&transition.outbox);
         if transition.removed {
-            let noted = self.edits.get(&check.id).and_then(|edit| edit.noted);
-            let forgotten = Edit { anew: true, removed: true, noted, ..Edit::default() };
+            let (noted, since) =
+                self.edits.get(&check.id).map_or((None, None), |edit| (edit.noted, edit.since));
+            let forgotten = Edit { anew: true, removed: true, noted, since, ..Edit::default() };
             self.edits.insert(check.id, forgotten);
             self.learned.insert(transition.check.clone(), Known { removed: true, noted: None, ..check });
         }
@@ -228,7 +249,7 @@ impl<'b> Parts<'b> {
 
 fn row(check: i64, outcome: &Outcome, in_full: bool) -> Result<Row, sqlx::Error> {
     let findings = pack::findings(outcome, in_full || outcome.verdict != Verdict::Pass);
-    let verdict = pack::verdict(outcome.verdict, outcome.cause);
+    let verdict = pack::verdict(outcome.verdict, outcome.cause, outcome.recheck);
     Ok(Row {
         at: outcome.at.as_millisecond(),
         check,

@@ -9,12 +9,12 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use sqlx::PgConnection;
 
 use super::days::{self, DAY, Partition};
 use super::link::{Purpose, part, patiently, within};
 use super::{Postgres, StoreError};
+use crate::record::Cutoffs;
 use crate::record::rows::{BUDGET, PRUNE, SETTLED};
 
 /// How much of a day goes in one statement.
@@ -24,21 +24,32 @@ const COUNTED: i64 = 64 << 20;
 /// How long one step may take. Longer than the limits of the server, which leave an answer.
 const STEP: Duration = Duration::from_secs(70);
 
+macro_rules! drop_sql {
+    ($table:literal, $span:literal) => {
+        concat!(
+            "DELETE FROM ",
+            $table,
+            " WHERE (span, check_id, at) IN (SELECT o.span, o.check_id, o.at FROM checks c \
+             CROSS JOIN LATERAL (SELECT span, check_id, at FROM ",
+            $table,
+            " WHERE span = ",
+            $span,
+            " AND check_id = c.id AND at < $1 LIMIT $2) o LIMIT $2)"
+        )
+    };
+}
+
 impl Postgres {
-    pub(super) async fn drop_old(
-        &self,
-        results_before: Timestamp,
-        incidents_before: Timestamp,
-    ) -> Result<u64, StoreError> {
+    pub(super) async fn drop_old(&self, cutoffs: &Cutoffs) -> Result<u64, StoreError> {
         if self.seat.lock().await.how.is_none() {
             return Err(self.closed());
         }
-        let (results, incidents) = (results_before.as_millisecond(), incidents_before.as_millisecond());
+        let results = cutoffs.results.as_millisecond();
         let mut connection = self.link.connect(Purpose::Prune).await?;
         let mut kept_back = None;
         let dropped = self.drop_results(&mut connection, results, &mut kept_back).await;
         let dropped = match dropped {
-            Ok(dropped) => drop_rest(&mut connection, results, incidents).await.map(|more| dropped + more),
+            Ok(dropped) => drop_rest(&mut connection, cutoffs).await.map(|more| dropped + more),
             Err(why) => Err(why),
         };
         let dropped = dropped.map_err(|why| self.link.fault(&why))?;
@@ -134,14 +145,33 @@ async fn drop_part(connection: &mut PgConnection, begin: i64, before: i64) -> Re
     Ok(dropped)
 }
 
-async fn drop_rest(connection: &mut PgConnection, results: i64, incidents: i64) -> Result<u64, sqlx::Error> {
+async fn drop_rest(connection: &mut PgConnection, cutoffs: &Cutoffs) -> Result<u64, sqlx::Error> {
+    let (results, incidents) = (cutoffs.results.as_millisecond(), cutoffs.incidents.as_millisecond());
+    let facts = "DELETE FROM facts WHERE (check_id, at) IN \
+                 (SELECT check_id, at FROM facts WHERE at < $1 ORDER BY at LIMIT $2)";
     let gaps = "DELETE FROM gaps WHERE (at, check_id) IN \
                 (SELECT at, check_id FROM gaps WHERE until < $1 ORDER BY at, check_id LIMIT $2)";
     let ended = "DELETE FROM incidents WHERE id IN (SELECT id FROM incidents WHERE ended < $1 LIMIT $2)";
-    let mut dropped = drop_some(connection, gaps, results).await?;
+    let mut dropped = drop_some(connection, facts, results).await?;
+    dropped += drop_some(connection, gaps, results).await?;
     dropped += drop_some(connection, ended, incidents).await?;
     dropped += drop_ended(connection, results).await?;
+    dropped += drop_rolled(connection, cutoffs).await?;
     Ok(dropped + drop_settled(connection).await?)
+}
+
+/// Rows of figures before a time, minutes with the results: found check by check, by their key.
+async fn drop_rolled(connection: &mut PgConnection, cutoffs: &Cutoffs) -> Result<u64, sqlx::Error> {
+    let mut dropped = 0;
+    for (uptimes, latencies, before) in [
+        (drop_sql!("uptimes", 60), drop_sql!("latencies", 60), cutoffs.results),
+        (drop_sql!("uptimes", 3600), drop_sql!("latencies", 3600), cutoffs.hours),
+        (drop_sql!("uptimes", 86400), drop_sql!("latencies", 86400), cutoffs.days),
+    ] {
+        dropped += drop_some(connection, latencies, before.as_millisecond()).await?;
+        dropped += drop_some(connection, uptimes, before.as_millisecond()).await?;
+    }
+    Ok(dropped)
 }
 
 /// Canaries that have ended go with the results, but not while they count for a budget; what is

@@ -1,3 +1,4 @@
 mod faults;
+mod figures;
 mod kept;
 mod refused;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::Timestamp;
 use sqlx::PgConnection;
 
-use super::commit::{Edit, GapRow, Row};
+use super::commit::{Edit, GapRow, KeptRow, Row};
 use super::without_nul;
 use crate::model::{Incident, OutboxRow};
 use crate::record::rows::json;
@@ -37,6 +37,26 @@ pub async fn results(connection: &mut PgConnection, rows: Vec<Row>) -> Result<()
     Ok(())
 }
 
+/// Of what was seen in one run the later word stays.
+pub async fn facts(connection: &mut PgConnection, rows: Vec<KeptRow>) -> Result<(), sqlx::Error> {
+    let rows: BTreeMap<(i64, i64), KeptRow> =
+        rows.into_iter().map(|row| ((row.at, row.check), row)).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let (mut at, mut check, mut facts) = (Vec::new(), Vec::new(), Vec::new());
+    for row in rows.into_values() {
+        at.push(row.at);
+        check.push(row.check);
+        facts.push(row.facts);
+    }
+    let sql = "INSERT INTO facts (at, check_id, facts) \
+               SELECT * FROM UNNEST($1::bigint[], $2::bigint[], $3::bytea[]) \
+               ON CONFLICT (check_id, at) DO UPDATE SET facts = excluded.facts";
+    sqlx::query(sql).bind(at).bind(check).bind(facts).execute(connection).await?;
+    Ok(())
+}
+
 pub async fn gaps(connection: &mut PgConnection, gaps: Vec<GapRow>) -> Result<(), sqlx::Error> {
     let gaps: BTreeMap<(i64, i64), GapRow> = gaps.into_iter().map(|gap| ((gap.at, gap.check), gap)).collect();
     if gaps.is_empty() {
@@ -62,7 +82,8 @@ pub async fn edits(connection: &mut PgConnection, edits: HashMap<i64, Edit>) -> 
     }
     let (mut id, mut anew, mut removed) = (Vec::new(), Vec::new(), Vec::new());
     let (mut state, mut memory) = (Vec::new(), Vec::new());
-    let (mut facts_at, mut facts, mut noted) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut facts_at, mut facts) = (Vec::new(), Vec::new());
+    let (mut noted, mut since) = (Vec::new(), Vec::new());
     for (check, edit) in edits {
         id.push(check);
         anew.push(edit.anew);
@@ -73,18 +94,20 @@ pub async fn edits(connection: &mut PgConnection, edits: HashMap<i64, Edit>) -> 
         facts_at.push(at);
         facts.push(text);
         noted.push(edit.noted);
+        since.push(edit.since);
     }
     let sql = "UPDATE checks c SET removed = e.removed, \
                state = CASE WHEN e.anew THEN e.state ELSE coalesce(e.state, c.state) END, \
                memory = CASE WHEN e.anew THEN e.memory ELSE coalesce(e.memory, c.memory) END, \
                facts = CASE WHEN e.anew THEN e.facts ELSE coalesce(e.facts, c.facts) END, \
                facts_at = CASE WHEN e.anew THEN e.facts_at ELSE coalesce(e.facts_at, c.facts_at) END, \
-               last_at = coalesce(e.noted, c.last_at) \
+               last_at = coalesce(e.noted, c.last_at), since = coalesce(c.since, e.since) \
                FROM UNNEST($1::bigint[], $2::boolean[], $3::boolean[], $4::text[], $5::text[], $6::text[], \
-               $7::bigint[], $8::bigint[]) AS e (id, anew, removed, state, memory, facts, facts_at, noted) \
+               $7::bigint[], $8::bigint[], $9::bigint[]) \
+               AS e (id, anew, removed, state, memory, facts, facts_at, noted, since) \
                WHERE c.id = e.id";
     let update = sqlx::query(sql).bind(id).bind(anew).bind(removed).bind(state).bind(memory);
-    update.bind(facts).bind(facts_at).bind(noted).execute(connection).await?;
+    update.bind(facts).bind(facts_at).bind(noted).bind(since).execute(connection).await?;
     Ok(())
 }
 

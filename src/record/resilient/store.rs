@@ -8,7 +8,13 @@ use jiff::Timestamp;
 
 use super::{Late, Marked, Resilient};
 use crate::model::{CheckId, Incident};
-use crate::record::{Claimed, Gap, LastFacts, ResultRow, Resumed, Settled, Store, StoreError, Transition};
+use crate::record::{
+    Claimed, Cutoffs, Figures, Gap, KeptFacts, KnownCheck, LastFacts, Ran, ResultRow, Resumed, RolledRow,
+    Settled, Store, StoreError, Transition, UptimeRow,
+};
+use crate::stats::rollup::Grain;
+use crate::stats::samples::Rules;
+use crate::stats::uptime::Standing;
 
 type Answer<T> = Option<Result<T, StoreError>>;
 
@@ -195,15 +201,11 @@ impl Store for Resilient {
         })
     }
 
-    fn prune(
-        &self,
-        results_before: Timestamp,
-        incidents_before: Timestamp,
-    ) -> BoxFuture<'_, Result<u64, StoreError>> {
+    fn prune<'a>(&'a self, cutoffs: &'a Cutoffs) -> BoxFuture<'a, Result<u64, StoreError>> {
         Box::pin(async move {
-            let held = self.memory.prune(results_before, incidents_before).await?;
+            let held = self.memory.prune(cutoffs).await?;
             match self.disk().await {
-                Some(disk) => disk.prune(results_before, incidents_before).await,
+                Some(disk) => disk.prune(cutoffs).await,
                 None => Ok(held),
             }
         })
@@ -268,5 +270,86 @@ impl Store for Resilient {
                 disk.close().await;
             }
         })
+    }
+}
+
+impl Figures for Resilient {
+    fn facts<'a>(
+        &'a self,
+        check: &'a CheckId,
+        from: Timestamp,
+        to: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<KeptFacts, StoreError>> {
+        Box::pin(async move {
+            let (disk, memory) = self.sources().await;
+            let kept = answer(disk.as_ref().map(|disk| disk.facts(check, from, to, limit))).await;
+            let held = answer(memory.map(|memory| memory.facts(check, from, to, limit))).await;
+            join(kept, held, |kept, held| {
+                kept.into_iter().chain(held).collect::<BTreeMap<_, _>>().into_iter().take(limit).collect()
+            })
+        })
+    }
+
+    fn note_rules<'a>(&'a self, rules: &'a [(CheckId, Rules)]) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move { self.figures().await.store().note_rules(rules).await })
+    }
+
+    fn known_checks(&self) -> BoxFuture<'_, Result<Vec<KnownCheck>, StoreError>> {
+        Box::pin(async move { self.figures().await.store().known_checks().await })
+    }
+
+    fn ran<'a>(
+        &'a self,
+        check: Option<&'a CheckId>,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> BoxFuture<'a, Result<Vec<Ran>, StoreError>> {
+        Box::pin(async move {
+            let (disk, memory) = self.sources().await;
+            let kept = answer(disk.as_ref().map(|disk| disk.ran(check, from, to))).await;
+            let held = answer(memory.map(|memory| memory.ran(check, from, to))).await;
+            join(kept, held, |kept, held| {
+                let all = kept.into_iter().chain(held).map(|ran| ((ran.at, ran.check.clone()), ran));
+                all.collect::<BTreeMap<_, _>>().into_values().collect()
+            })
+        })
+    }
+
+    fn rolled_until(&self, grain: Grain) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
+        Box::pin(async move { self.figures().await.store().rolled_until(grain).await })
+    }
+
+    fn standings(&self, before: Timestamp) -> BoxFuture<'_, Result<Vec<(CheckId, Standing)>, StoreError>> {
+        Box::pin(async move { self.figures().await.store().standings(before).await })
+    }
+
+    fn put_rolled<'a>(
+        &'a self,
+        grain: Grain,
+        rows: &'a [RolledRow],
+        expected: Option<Timestamp>,
+        until: Timestamp,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move { self.figures().await.store().put_rolled(grain, rows, expected, until).await })
+    }
+
+    fn rolled<'a>(
+        &'a self,
+        grain: Grain,
+        check: &'a CheckId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> BoxFuture<'a, Result<Vec<RolledRow>, StoreError>> {
+        Box::pin(async move { self.figures().await.store().rolled(grain, check, from, to).await })
+    }
+
+    fn uptimes(
+        &self,
+        grain: Grain,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> BoxFuture<'_, Result<Vec<UptimeRow>, StoreError>> {
+        Box::pin(async move { self.figures().await.store().uptimes(grain, from, to).await })
     }
 }

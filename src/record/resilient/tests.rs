@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use sqlx::{ConnectOptions, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use super::*;
+use crate::record::Store;
 use crate::record::contract::{LEASE, bare, claim, holds, incident, outcome, ran, row, sent, time};
 use crate::record::sqlite::{
     Mode, Sqlite,
@@ -25,7 +26,7 @@ fn opener(path: &Path) -> (Opener, Opened) {
         Box::pin(async move {
             let store = Arc::new(Sqlite::open(&path, DAEMON).await?);
             *shown.lock().unwrap() = Some(Arc::clone(&store));
-            Ok(store as Arc<dyn Store>)
+            Ok(store as Arc<dyn Figures>)
         })
     });
     (open, opened)
@@ -298,7 +299,7 @@ async fn recovery_comes_by_itself_and_is_told() {
     let tries = Arc::new(StdMutex::new(0));
     let (disk_again, count) = (Arc::clone(&disk), Arc::clone(&tries));
     let open: Opener = Box::new(move || {
-        let disk = Arc::clone(&disk_again) as Arc<dyn Store>;
+        let disk = Arc::clone(&disk_again) as Arc<dyn Figures>;
         *count.lock().unwrap() += 1;
         let works = *count.lock().unwrap() > 3;
         Box::pin(async move {

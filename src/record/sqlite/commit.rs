@@ -70,13 +70,17 @@ impl Writer {
         for transition in batch {
             one(&mut transaction, &self.checks, &mut learned, transition).await?;
         }
+        let oldest = learned.rows.iter().map(|row| row.at).min();
         insert(&mut transaction, &mut learned.rows).await?;
+        let marks = self.marks.taken_back(oldest);
+        marks.write(&mut transaction, &self.marks).await?;
         let alive = self.run.filter(|(_, seen)| learned.newest >= seen + SIGN_OF_LIFE);
         if let Some((started, _)) = alive {
             let seen = sqlx::query("UPDATE runs SET seen = ? WHERE started = ?");
             seen.bind(learned.newest).bind(started).execute(&mut *transaction).await?;
         }
         transaction.commit().await?;
+        self.marks = marks;
         self.checks.extend(learned.checks);
         if let Some((started, _)) = alive {
             self.run = Some((started, learned.newest));
@@ -133,6 +137,9 @@ async fn one(
                 write_facts(connection, check.id, outcome).await?;
                 learned.checks.insert(transition.check.clone(), Known { noted: Some(at), ..check });
             }
+            if let (true, Some(facts)) = (*in_full, &outcome.facts) {
+                keep_facts(connection, check.id, at, facts.get()).await?;
+            }
         }
         Some(Recorded::NotCovered { at, why }) => {
             let at = at.as_millisecond();
@@ -181,7 +188,7 @@ fn row(check: i64, outcome: &Outcome, in_full: bool) -> Row {
     Row {
         at: outcome.at.as_millisecond(),
         check,
-        verdict: pack::verdict(outcome.verdict, outcome.cause),
+        verdict: pack::verdict(outcome.verdict, outcome.cause, outcome.recheck),
         status: outcome.status,
         times: pack::times(outcome.took, &outcome.timings, &outcome.steps),
         findings: if findings.is_empty() { None } else { json(&findings).ok() },
@@ -213,10 +220,21 @@ async fn write_facts(
     outcome: &Outcome,
 ) -> Result<(), sqlx::Error> {
     let at = outcome.at.as_millisecond();
-    let sql = "UPDATE checks SET last_at = ?1, facts = coalesce(?2, facts), \
+    let sql = "UPDATE checks SET last_at = ?1, since = coalesce(since, ?1), facts = coalesce(?2, facts), \
                facts_at = iif(?2 IS NULL, facts_at, ?1) WHERE id = ?3";
     let facts = outcome.facts.as_ref().map(|facts| facts.get());
     sqlx::query(sql).bind(at).bind(facts).bind(check).execute(connection).await?;
+    Ok(())
+}
+
+async fn keep_facts(
+    connection: &mut SqliteConnection,
+    check: i64,
+    at: i64,
+    facts: &str,
+) -> Result<(), sqlx::Error> {
+    let sql = "INSERT OR REPLACE INTO facts (at, check_id, facts) VALUES (?, ?, ?)";
+    sqlx::query(sql).bind(at).bind(check).bind(pack::text(facts)).execute(connection).await?;
     Ok(())
 }
 

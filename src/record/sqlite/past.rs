@@ -11,7 +11,7 @@ use super::Sqlite;
 use crate::alert;
 use crate::model::{CheckId, Incident};
 use crate::record::rows::{self, BUDGET, PRUNE, SETTLED, parsed, time};
-use crate::record::{Gap, LastFacts, ResultRow, Resumed, StoreError};
+use crate::record::{Cutoffs, Gap, LastFacts, ResultRow, Resumed, StoreError};
 
 type Columns = (i64, i64, i64, Option<u16>, Vec<u8>, Option<String>);
 type CheckColumns = (i64, String, Option<String>, Option<String>, Option<i64>);
@@ -145,32 +145,24 @@ impl Sqlite {
         Ok(rows.map_err(|why| self.fault(&why))?.into_iter().map(gap).collect())
     }
 
-    pub(super) async fn drop_old(
-        &self,
-        results_before: Timestamp,
-        incidents_before: Timestamp,
-    ) -> Result<u64, StoreError> {
-        let (results, incidents) = (results_before.as_millisecond(), incidents_before.as_millisecond());
-        let mut dropped = self
-            .drop_some(
-                "DELETE FROM results WHERE (at, check_id) IN \
-                 (SELECT at, check_id FROM results WHERE at < ? ORDER BY at, check_id LIMIT ?)",
-                results,
-            )
-            .await?;
-        dropped += self
-            .drop_some(
-                "DELETE FROM gaps WHERE (at, check_id) IN \
-                 (SELECT at, check_id FROM gaps WHERE until < ? ORDER BY at, check_id LIMIT ?)",
-                results,
-            )
-            .await?;
-        dropped += self
-            .drop_some(
-                "DELETE FROM incidents WHERE id IN (SELECT id FROM incidents WHERE ended < ? LIMIT ?)",
-                incidents,
-            )
-            .await?;
+    pub(super) async fn drop_old(&self, cutoffs: &Cutoffs) -> Result<u64, StoreError> {
+        let Cutoffs { results, hours, days, incidents } = cutoffs;
+        let (results, incidents) = (results.as_millisecond(), incidents.as_millisecond());
+        let mut dropped = 0;
+        for sql in [
+            "DELETE FROM results WHERE (at, check_id) IN \
+             (SELECT at, check_id FROM results WHERE at < ? ORDER BY at, check_id LIMIT ?)",
+            "DELETE FROM facts WHERE (at, check_id) IN \
+             (SELECT at, check_id FROM facts WHERE at < ? ORDER BY at, check_id LIMIT ?)",
+            "DELETE FROM gaps WHERE (at, check_id) IN \
+             (SELECT at, check_id FROM gaps WHERE until < ? ORDER BY at, check_id LIMIT ?)",
+        ] {
+            dropped += self.drop_some(sql, results).await?;
+        }
+        let incidents_sql =
+            "DELETE FROM incidents WHERE id IN (SELECT id FROM incidents WHERE ended < ? LIMIT ?)";
+        dropped += self.drop_some(incidents_sql, incidents).await?;
+        dropped += self.drop_rolled(results, hours.as_millisecond(), days.as_millisecond()).await?;
         dropped += self.drop_ended(results).await?;
         Ok(dropped + self.drop_settled().await?)
     }
@@ -213,7 +205,7 @@ impl Sqlite {
         Ok(dropped)
     }
 
-    async fn drop_some(&self, sql: &'static str, before: i64) -> Result<u64, StoreError> {
+    pub(super) async fn drop_some(&self, sql: &'static str, before: i64) -> Result<u64, StoreError> {
         let mut dropped = 0;
         loop {
             let mut writer = self.seat().await?;

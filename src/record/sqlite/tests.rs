@@ -1,6 +1,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
+use crate::record::contract::figures::nothing_old;
 use crate::record::contract::{LEASE, bare, claim, holds, incident, outcome, ran, row, sent, time};
 
 const DAEMON: Mode = Mode::Daemon { full_sync: true };
@@ -70,7 +71,7 @@ async fn a_newer_schema_is_refused_and_left_as_it_is() {
     let before = std::fs::read(&path).unwrap();
     for mode in [DAEMON, Mode::Reader] {
         let refused = Sqlite::open(&path, mode).await.unwrap_err();
-        assert!(matches!(refused, StoreError::Newer { found: 99, known: 3, .. }), "{refused}");
+        assert!(matches!(refused, StoreError::Newer { found: 99, known: 4, .. }), "{refused}");
     }
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
@@ -261,7 +262,7 @@ async fn settled_messages_go_after_a_week_and_waiting_ones_never() {
         vec![row("old", "a/b", "mail", 0), row("new", "a/b", "mail", 0), row("waits", "a/c", "mail", 0)];
     store.commit(&[Transition { outbox: rows, ..bare("a/b") }]).await.unwrap();
     store.settle(&[sent("old", 1_000), sent("new", 1_001 + week)]).await.unwrap();
-    assert_eq!(store.prune(time(0), time(0)).await.unwrap(), 1);
+    assert_eq!(store.prune(&Cutoffs { results: time(0), ..nothing_old() }).await.unwrap(), 1);
     assert_eq!(scalar(&path, "SELECT count(*) FROM outbox").await, 2);
     assert_eq!(store.pending().await.unwrap().0, 1);
 }
@@ -275,7 +276,7 @@ async fn the_messages_of_an_open_incident_stay_so_that_its_end_can_reply() {
     let incidents = vec![incident("a/b", 1_000)];
     store.commit(&[Transition { outbox: rows, incidents, ..bare("a/b") }]).await.unwrap();
     store.settle(&[sent("opened", 1_000), sent("other", 1_001 + week)]).await.unwrap();
-    store.prune(time(0), time(0)).await.unwrap();
+    store.prune(&Cutoffs { results: time(0), ..nothing_old() }).await.unwrap();
     store.commit(&[Transition { outbox: vec![row("over", "a/b", "mail", 0)], ..bare("a/b") }]).await.unwrap();
     let claimed = store.claim(time(0), Duration::from_secs(30)).await.unwrap();
     assert_eq!(claimed[0].row.root.as_deref(), Some("opened"));
@@ -287,7 +288,7 @@ async fn a_long_past_goes_in_small_steps() {
     let store = Sqlite::open(&folder.path().join("record.db"), DAEMON).await.unwrap();
     let batch: Vec<_> = (0..12_345).map(|at| ran(outcome("a/b", at))).collect();
     store.commit(&batch).await.unwrap();
-    assert_eq!(store.prune(time(12_000), time(0)).await.unwrap(), 12_000);
+    assert_eq!(store.prune(&Cutoffs { results: time(12_000), ..nothing_old() }).await.unwrap(), 12_000);
     assert_eq!(store.history(&"a/b".into(), time(0), time(99_999), 99_999).await.unwrap().len(), 345);
 }
 

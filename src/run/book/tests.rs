@@ -86,6 +86,7 @@ fn refused(fingerprint: u64) -> Pass {
         steps: Vec::new(),
         facts: None,
         transport: false,
+        recheck: false,
     };
     let memory = to_raw_value(&Learned { refused: true, seen: 7 }).ok();
     Pass { outcome, ended: at, memory, fingerprint }
@@ -100,7 +101,10 @@ impl Books {
     fn open() -> Self {
         let store = Arc::new(memory::Memory::default());
         let (writer, _) = Writer::spawn(Arc::clone(&store) as Arc<dyn Store>);
-        Self { store, desk: Desk { writer, live: Arc::default(), clock: Arc::new(SystemClock) } }
+        Self {
+            store,
+            desk: Desk { writer, live: Arc::default(), clock: Arc::new(SystemClock), figures: true },
+        }
     }
 
     /// What a daemon that starts after this one would find.

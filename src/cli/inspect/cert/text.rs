@@ -256,6 +256,7 @@ mod tests {
             steps: Vec::new(),
             facts: None,
             transport: false,
+            recheck: false,
         };
         let target = Host { name: "portal.example".into(), port: None };
         owo_colors::with_override(false, || text(&outcome, Some(&observation(facts, at(instant))), &target))

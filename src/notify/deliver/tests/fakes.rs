@@ -173,7 +173,7 @@ impl Store for Outbox {
         async { Ok(None) }.boxed()
     }
 
-    fn prune(&self, _: Timestamp, _: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>> {
+    fn prune<'a>(&'a self, _: &'a Cutoffs) -> BoxFuture<'a, Result<u64, StoreError>> {
         async { Ok(0) }.boxed()
     }
 

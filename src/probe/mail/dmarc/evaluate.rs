@@ -16,6 +16,17 @@ pub enum Authenticated {
     Unknown,
 }
 
+impl Authenticated {
+    /// The best of several: one that passes is enough, and one that may have passed leaves it open.
+    fn best(all: impl IntoIterator<Item = Self>) -> Self {
+        all.into_iter().fold(Self::Fail, |best, one| match (best, one) {
+            (Self::Pass, _) | (_, Self::Pass) => Self::Pass,
+            (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
+            _ => Self::Fail,
+        })
+    }
+}
+
 /// An authenticated domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity<'a> {
@@ -55,10 +66,10 @@ impl Result {
 pub struct Evaluation {
     /// What came of it.
     pub result: Result,
-    /// An aligned SPF identity passed.
-    pub spf: bool,
-    /// An aligned signature passed.
-    pub dkim: bool,
+    /// Whether SPF passed for a domain that is near enough.
+    pub spf: Authenticated,
+    /// Whether a signature of a domain that is near enough passed.
+    pub dkim: Authenticated,
     /// What the domain wants done with it, if it fails.
     pub policy: Option<Policy>,
     /// How the record was found.
@@ -78,19 +89,25 @@ pub fn evaluate(
     let (dkim_mode, spf_mode) =
         record.map_or((Alignment::Relaxed, Alignment::Relaxed), |one| (one.dkim, one.spf));
     let organizational = |domain: &str| walk(domain, look).organizational;
-    let near = |domain: &str, mode| record.is_some() && aligned(from, domain, mode, &organizational);
-    let of = |wanted: Authenticated| {
-        let dkim = signatures.iter().any(|one| one.result == wanted && near(one.domain, dkim_mode));
-        let spf = sender.is_some_and(|one| one.result == wanted && near(one.domain, spf_mode));
-        (dkim, spf)
+    let of = |one: &Identity<'_>, mode| {
+        let near = record.is_some() && aligned(from, one.domain, mode, &organizational);
+        // Which organization a domain belongs to is not known if the walk from it broke off.
+        let may_be = || walked.failed.is_some() || walk(one.domain, look).failed.is_some();
+        match (one.result, near) {
+            (Authenticated::Fail, _) => Authenticated::Fail,
+            (result, true) => result,
+            (_, false) if mode == Alignment::Relaxed && may_be() => Authenticated::Unknown,
+            (_, false) => Authenticated::Fail,
+        }
     };
-    let ((dkim, spf), unknown) = (of(Authenticated::Pass), of(Authenticated::Unknown));
-    let result = match (record, unknown) {
+    let dkim = Authenticated::best(signatures.iter().map(|one| of(one, dkim_mode)));
+    let spf = Authenticated::best(sender.map(|one| of(one, spf_mode)));
+    let result = match (record, Authenticated::best([dkim, spf])) {
         (None, _) if walked.failed.is_some() => Result::TempError,
         (None, _) => Result::None,
-        _ if dkim || spf => Result::Pass,
-        (_, (false, false)) => Result::Fail,
-        _ => Result::TempError,
+        (_, Authenticated::Pass) => Result::Pass,
+        (_, Authenticated::Unknown) => Result::TempError,
+        (_, Authenticated::Fail) => Result::Fail,
     };
     Evaluation { result, spf, dkim, policy: walked.applied(from, true), walked }
 }

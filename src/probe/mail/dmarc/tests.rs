@@ -143,8 +143,8 @@ fn messages_are_evaluated_as_receivers_do() {
             .map(|domain| Identity { domain, result: result(&case["spf"]["result"]) });
         let from = case["from"].as_str().unwrap();
         let said = evaluate(from, &signatures, sender.as_ref(), &|domain| zone.look(domain));
-        assert_eq!(Some(said.spf), expect["spf_aligned_pass"].as_bool(), "{id}");
-        assert_eq!(Some(said.dkim), expect["dkim_aligned_pass"].as_bool(), "{id}");
+        assert_eq!(Some(said.spf == Authenticated::Pass), expect["spf_aligned_pass"].as_bool(), "{id}");
+        assert_eq!(Some(said.dkim == Authenticated::Pass), expect["dkim_aligned_pass"].as_bool(), "{id}");
         let at = said.walked.policy.as_ref().map(|(at, ..)| at.as_str());
         assert_eq!(at, expect["policy_at"].as_str(), "{id}");
         // RFC 9989 section 4.7: what is wrong in a record is passed over, and `p=none` is read.
@@ -164,4 +164,26 @@ fn a_suffix_that_says_so_has_organizations_one_label_below() {
     let walked = walk("a.b.acme.example", &look);
     assert_eq!(walked.organizational, "acme.example");
     assert!(walked.policy.is_some_and(|(at, _, record)| at == "example" && record.psd == Psd::Yes));
+}
+
+#[test]
+fn an_organization_that_cannot_be_found_out_is_not_another_one() {
+    let look = |failing: &'static str| {
+        move |domain: &str| match domain {
+            domain if domain == failing => Choice::Failed("timed out".to_owned()),
+            "acme.example" => Choice::among(["v=DMARC1; p=reject"]),
+            _ => Choice::Nothing,
+        }
+    };
+    let signature = |domain| [Identity { domain, result: Authenticated::Pass }];
+    for (domain, failing, result) in [
+        ("mail.acme.example", "nothing", "pass"),
+        ("mail.acme.example", "mail.acme.example", "temperror"),
+        ("other.example", "nothing", "fail"),
+        ("other.example", "other.example", "temperror"),
+        ("acme.example", "example", "pass"),
+    ] {
+        let said = evaluate("acme.example", &signature(domain), None, &look(failing));
+        assert_eq!(said.result.as_str(), result, "{domain} {failing}: {said:?}");
+    }
 }

@@ -16,7 +16,7 @@ use mail_auth::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::formats::dkim::{KeyRecord, KeyType, is_key};
+use crate::formats::dkim::{KeyRecord, is_key};
 
 /// A signature, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,21 +110,7 @@ fn key(
         several => return Err(permanent(format!("there are {} keys at {name}", several.len()))),
     };
     let record = KeyRecord::parse(text).map_err(|fault| permanent(format!("the key at {name}: {fault}")))?;
-    let bits = record.key.as_ref().map(|key| key.bits);
-    match bits {
-        None => return Err(permanent(format!("the key at {name} was revoked"))),
-        // RFC 8301 section 3.2.
-        Some(bits) if record.kind == KeyType::Rsa && bits < 1024 => {
-            return Err(permanent(format!("the key at {name} has {bits} bits, which must not verify")));
-        }
-        Some(_) if !record.is_for_mail() => {
-            return Err(permanent(format!("the key at {name} is not for mail")));
-        }
-        Some(_) if !record.allows_sha256() => {
-            return Err(permanent(format!("the key at {name} allows SHA-1 alone")));
-        }
-        Some(_) => {}
-    }
+    record.may_verify().map_err(|why| permanent(format!("the key at {name} {why}")))?;
     DomainKey::parse(text.as_bytes()).map_err(|why| permanent(format!("the key at {name}: {why}")))
 }
 

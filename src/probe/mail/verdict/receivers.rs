@@ -1,7 +1,6 @@
 //! What the large receivers ask of those who send to many.
 
 use super::{Case, Report, dkim, dmarc, senders};
-use crate::formats::dkim::KeyType;
 use crate::probe::mail::docs::whole as docs;
 use crate::probe::mail::spf::Verdict;
 
@@ -20,13 +19,9 @@ pub(super) fn look(case: &Case<'_>, report: &mut Report) {
         Verdict::PermError => lacks.push("an SPF record that can be used".to_owned()),
         _ => {}
     }
-    let signs = |key| {
-        let record = dkim::usable(key)?;
-        let published = record.key.as_ref()?;
-        Some(record.kind == KeyType::Ed25519 || published.bits >= 1024)
-    };
+    let signs = |key| dkim::usable(key).is_some_and(|record| record.may_verify().is_ok());
     let measured = keys.selectors.iter().all(|key| key.texts.unmeasured.is_none());
-    if measured && !keys.selectors.is_empty() && !keys.selectors.iter().any(|key| signs(key) == Some(true)) {
+    if measured && !keys.selectors.is_empty() && !keys.selectors.iter().any(signs) {
         lacks.push("a DKIM key that can be used".to_owned());
     }
     let walked = dmarc::walked(policy, &facts.domain);

@@ -107,31 +107,33 @@ fn authenticated(domain: &str, arrived: &Arrived, report: &mut Report) {
         return;
     }
     match said.result {
-        Result::Fail => report.find(&docs::DMARC, domain, all.clone()),
+        Result::Fail => report.find(&docs::DMARC, domain, all),
         Result::TempError => {
             report.blind.push("loop.dmarc");
-            let finding = Finding::of(&docs::DMARC, domain, all.clone());
+            let finding = Finding::of(&docs::DMARC, domain, all);
             report.findings.push(Finding { measured: false, ..finding });
         }
         Result::Pass | Result::None => {}
     }
-    let temporary = arrived.signatures.iter().any(|one| one.result == SignatureResult::TempError);
+    // Without a record that applies nothing says what is near enough; a part of the name is, then.
     let own = |one: &Signature| {
         let same =
             |a: &str, b: &str| a == b || a.ends_with(&format!(".{b}")) || b.ends_with(&format!(".{a}"));
         one.result == SignatureResult::Pass && same(&one.domain, &arrived.from.concat())
     };
-    if temporary {
-        report.blind.push("loop.dkim");
-    } else if !(said.dkim || said.result == Result::None && arrived.signatures.iter().any(own)) {
-        report.find(&docs::DKIM, domain, signatures.join("; "));
+    let recordless = said.walked.policy.is_none();
+    let dkim = if recordless && arrived.signatures.iter().any(own) { Authenticated::Pass } else { said.dkim };
+    match dkim {
+        Authenticated::Pass => {}
+        Authenticated::Unknown => report.blind.push("loop.dkim"),
+        Authenticated::Fail => report.find(&docs::DKIM, domain, signatures.join("; ")),
     }
-    match &arrived.spf {
-        None => report.find(&docs::SKIPPED, domain, "no Received header names an address"),
-        Some(checked) if checked.verdict == Verdict::TempError => report.blind.push("loop.spf"),
-        Some(checked) if checked.verdict != Verdict::Pass || (said.result != Result::None && !said.spf) => {
-            report.find(&docs::SPF, domain, spf);
-        }
-        Some(_) => {}
+    let Some(checked) = &arrived.spf else {
+        return report.find(&docs::SKIPPED, domain, "no Received header names an address");
+    };
+    match if recordless { of_spf(checked) } else { said.spf } {
+        Authenticated::Pass => {}
+        Authenticated::Unknown => report.blind.push("loop.spf"),
+        Authenticated::Fail => report.find(&docs::SPF, domain, spf),
     }
 }

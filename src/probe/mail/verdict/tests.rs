@@ -5,8 +5,10 @@ use crate::formats::dns::{Name, RecordType};
 use crate::model::Phase;
 use crate::model::{Baseline, Cause, Decision, Severity};
 use crate::probe::mail::facts::{
-    Answered, Bimi, Dkim, Dmarc, Exchange, Fetched, Key, MtaSts, Mx, Reached, Says, StsPolicy,
+    Answered, Arrived, Bimi, Came, DaneRow, DaneSaid, Dkim, Dmarc, Exchange, Fetched, Key, MtaSts, Mx,
+    Reached, RoundTrip, Says, Shown, StsPolicy,
 };
+use crate::probe::mail::round_trip::signatures::{Signature, SignatureResult};
 use crate::probe::mail::spec::{Require, Selector};
 use crate::probe::mail::spf::{Authorized, Checked, Node, Verdict as SpfVerdict};
 use crate::probe::web::facts::{Failure, FailureKind};
@@ -270,7 +272,6 @@ fn silence_at_port_25_may_be_our_own_network() {
         facts.mx.as_mut().unwrap().hosts[0].reached = all.into_iter().map(|came| reached(25, came)).collect();
         facts
     };
-    use crate::probe::mail::facts::Came;
     let silent = || Came::Failed(refused(FailureKind::Timeout));
     let closed = || Came::Failed(refused(FailureKind::Refused));
     assert_eq!(Story::new(spec()).run(&with(vec![silent()])), ["(mx.unmeasured acme.example)"]);
@@ -404,5 +405,194 @@ fn a_mark_certificate_must_be_for_the_domain_and_the_logo() {
         Mark { logo: Some("c".to_owned()), ..mark() },
     ] {
         assert_eq!(with(wrong, Vec::new(), "reject"), told("bimi.evidence"));
+    }
+}
+
+/// What is changed in a domain where everything is right, and what is found then beside nothing.
+type Change = (fn(&mut Facts), &'static [&'static str]);
+
+const ED25519: &str = "k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+const RSA_1024: &str = "p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDwIRP/UC3SBsEmGqZ9ZJW3/DkMoGeLnQg1fWn7/zYtIxN2SnFCjxOCKG9v3b4jYfcTNh5ijSsq631uBItLa7od+v/RtdC2UzJ1lWT947qR+Rcac2gbto/NMqJ0fzfVjH4OuKhitdY9tf6mcwGjaNBcWToIMmPSPDdQPNUYckcQ2QIDAQAB";
+
+fn key(facts: &mut Facts, text: String) {
+    facts.dkim.as_mut().unwrap().selectors[0].texts.values = vec![text];
+}
+
+fn dmarc(facts: &mut Facts, texts: &[&str]) {
+    let values = texts.iter().map(|text| (*text).to_owned());
+    facts.dmarc.as_mut().unwrap().walk[0].values = values.collect();
+}
+
+/// TLSA records that DNSSEC vouches for, and what they say of the chain that was shown.
+fn dane(facts: &mut Facts, values: &[&str], said: DaneSaid, secure: bool) {
+    let mx = facts.mx.as_mut().unwrap();
+    let host = &mut mx.hosts[0];
+    host.tlsa.values = values.iter().map(|value| (*value).to_owned()).collect();
+    let rows = values.iter().map(|value| DaneRow { record: (*value).to_owned(), said: said.clone() });
+    let shown = Shown { sha256: "a".to_owned(), invalid: None, not_after: None, dane: rows.collect() };
+    host.reached = vec![Reached { address: ([192, 0, 2, 1], 25).into(), came: Came::Shown(shown) }];
+    (mx.records.secure, host.tlsa.secure, host.addresses[0].secure) = (secure, secure, secure);
+}
+
+const CHANGES: &[Change] = &[
+    (|facts| facts.spf.as_mut().unwrap().texts.exists = false, &["mail.no_domain"]),
+    (|facts| facts.spf.as_mut().unwrap().v6.voids = 3, &["spf.void_lookups"]),
+    (|facts| facts.spf.as_mut().unwrap().old.values.push("x".to_owned()), &["spf.old_record"]),
+    (|facts| facts.spf.as_mut().unwrap().texts.bytes = 1_300, &["spf.size"]),
+    (
+        |facts| {
+            facts.spf.as_mut().unwrap().texts.values[0] =
+                format!("v=spf1 {}-all", "ip4:192.0.2.1 ".repeat(40))
+        },
+        &["spf.size", "spf.duplicate_terms"],
+    ),
+    (|facts| key(facts, format!("v=DKIM1; {RSA_1024}")), &["dkim.weak_key"]),
+    (|facts| key(facts, format!("v=DKIM1; h=sha1; {ED25519}")), &["dkim.sha1_only", "receivers.rules"]),
+    (|facts| key(facts, format!("v=DKIM1; s=tlsrpt; {ED25519}")), &["dkim.not_for_mail", "receivers.rules"]),
+    (|facts| key(facts, format!("v=DKIM1; t=y; x=y; {ED25519}")), &["dkim.testing", "dkim.unknown_tags"]),
+    (
+        |facts| {
+            let dkim = facts.dkim.as_mut().unwrap();
+            dkim.selectors.push(Key { selector: "s2".to_owned(), ..dkim.selectors[0].clone() });
+        },
+        &["dkim.same_key"],
+    ),
+    (
+        |facts| dmarc(facts, &["v=DMARC1; p=reject; sp=all; rua=mailto:a@acme.example"]),
+        &["dmarc.invalid", "dmarc.not_enforced"],
+    ),
+    (|facts| dmarc(facts, &["v=DMARC1; p=reject; rua=nobody"]), &["dmarc.invalid"]),
+    (|facts| dmarc(facts, &["v=DMARC1; sp=reject; p=reject; rua=mailto:a@acme.example"]), &["dmarc.order"]),
+    (|facts| dmarc(facts, &["v=DMARC1; p=reject"]), &["dmarc.no_reports"]),
+    (|facts| dmarc(facts, &["v=DMARC1; p=reject; rua=mailto:a@acme.example", "x"]), &["dmarc.unrelated"]),
+    (
+        |facts| {
+            let Some(Fetched::Answer(answer)) = &mut facts.mta_sts.as_mut().unwrap().policy else { return };
+            let Says::Policy(policy) = &mut answer.says else { return };
+            policy.again = vec!["mode".to_owned()];
+        },
+        &["mta_sts.repeated_key"],
+    ),
+    (
+        |facts| {
+            dane(facts, &["3 1 1 aa", "3 1 1 bb"], DaneSaid::Matches, true);
+            let came = &mut facts.mx.as_mut().unwrap().hosts[0].reached;
+            let failure = Failure {
+                phase: Phase::Tls,
+                kind: FailureKind::NoStarttls,
+                detail: String::new(),
+                address: None,
+            };
+            came[0].came = Came::Failed(failure);
+        },
+        &["mx.starttls", "mta_sts.mx_certificate"],
+    ),
+    (|facts| dane(facts, &["3 1 1 aa", "3 1 1 bb"], DaneSaid::Matches, true), &[]),
+    (|facts| dane(facts, &["3 1 1 aa", "3 1 1 bb"], DaneSaid::Matches, false), &["dane.unsigned"]),
+    (|facts| dane(facts, &["3 1 1 aa"], DaneSaid::Matches, true), &["dane.rollover"]),
+    (|facts| dane(facts, &["3 0 1 aa", "3 0 1 bb"], DaneSaid::Matches, true), &["dane.rollover"]),
+    (
+        |facts| dane(facts, &["0 1 1 aa", "1 1 1 bb"], DaneSaid::Unusable("words".to_owned()), true),
+        &["dane.unusable"],
+    ),
+    (|facts| dane(facts, &["3 1 1 aa", "3 1 1 bb"], DaneSaid::Nowhere, true), &["dane.mismatch"]),
+    (
+        |facts| dane(facts, &["2 1 1 aa", "2 1 1 bb"], DaneSaid::Invalid("expired".to_owned()), true),
+        &["dane.mismatch"],
+    ),
+];
+
+#[test]
+fn what_is_wrong_is_found_by_its_name() {
+    for (number, (change, expected)) in CHANGES.iter().enumerate() {
+        let mut facts = right();
+        change(&mut facts);
+        let (findings, _) = Story::new(spec()).look(&facts);
+        let found: Vec<&str> = findings.iter().map(|finding| finding.id.as_str()).collect();
+        assert!(found.iter().all(|id| expected.contains(id)), "{number}: {findings:#?}");
+        assert!(expected.iter().all(|id| found.contains(id)), "{number}: {found:?} {expected:?}");
+    }
+}
+
+#[test]
+fn what_was_approved_and_cannot_be_read_is_not_compared() {
+    let mut story = Story::new(Spec { learn: true, ..spec() });
+    for _ in 0..4 {
+        story.look(&right());
+    }
+    let unread = Err("the disk is gone".to_owned());
+    let (memory, facts) = (story.memory.clone(), right());
+    let case = Case { spec: &story.spec, facts: &facts, baselines: &unread, now: story.now };
+    let (findings, after, _) = judge(&case, &memory);
+    assert!(
+        findings.iter().all(|finding| finding.id.as_str() == "mail.baselines_unread" && !finding.measured)
+    );
+    assert_eq!(after.sets, memory.sets);
+    // What nobody approved and others change is learned anew.
+    let mut facts = right();
+    facts.spf.as_mut().unwrap().authorized = Some(authorized(&["198.51.100.0/24"]));
+    let told = |story: &mut Story| {
+        story.run(&facts).contains(&"mail.unapproved_change acme.example SPF-addresses".to_owned())
+    };
+    assert!((0..3).any(|_| told(&mut story)));
+    assert!((0..20).any(|_| !told(&mut story)));
+}
+
+/// A message that came, as everything about it is right.
+fn arrived() -> Arrived {
+    Arrived {
+        took: 1.0,
+        peer: Some([192, 0, 2, 1].into()),
+        mail_from: "bounce@acme.example".to_owned(),
+        from: vec!["acme.example".to_owned()],
+        spf: Some(checked(SpfVerdict::Pass)),
+        signatures: vec![Signature {
+            domain: "acme.example".to_owned(),
+            selector: "s1".to_owned(),
+            result: SignatureResult::Pass,
+            why: String::new(),
+        }],
+        links: vec!["www.acme.example".to_owned()],
+        one_click: true,
+        records: vec![looked("_dmarc.acme.example", RecordType::TXT, &["v=DMARC1; p=reject"])],
+    }
+}
+
+#[test]
+fn a_message_is_judged_as_its_receiver_would() {
+    let written = serde_json::json!({
+        "domain": "acme.example", "dkim_selectors": ["s1"], "learn": false, "bulk": true,
+        "loop": {
+            "trigger": { "journey": "reset", "subject": "Reset" },
+            "receive": { "smtp_listen": { "listen": "127.0.0.1:0", "mailbox": "a@b.example" } },
+            "links": ["acme.example"],
+        },
+    });
+    let spec: Spec = serde_json::from_value(written).unwrap();
+    let with = |trip: Option<RoundTrip>| Story::new(spec.clone()).run(&Facts { round_trip: trip, ..right() });
+    let came = |arrived| with(Some(RoundTrip::Arrived(Box::new(arrived))));
+    assert_eq!(with(None), Vec::<String>::new());
+    assert_eq!(came(arrived()), Vec::<String>::new());
+    let unknown = |mut arrived: Arrived| {
+        silent(&mut arrived.records[0]);
+        arrived
+    };
+    for (arrived, expected) in [
+        (Arrived { links: vec!["acme.example.evil.example".to_owned()], ..arrived() }, &["loop.links"][..]),
+        (Arrived { one_click: false, ..arrived() }, &["loop.unsubscribe"]),
+        (Arrived { peer: None, spf: None, ..arrived() }, &["loop.unknown_sender"]),
+        (
+            Arrived { from: vec!["acme.example".to_owned(), "b.example".to_owned()], ..arrived() },
+            &["loop.dmarc"],
+        ),
+        (Arrived { mail_from: "a@b.example".to_owned(), ..arrived() }, &["loop.spf"]),
+        (unknown(Arrived { signatures: Vec::new(), ..arrived() }), &["(loop.dmarc", "loop.dkim"]),
+    ] {
+        let found = came(arrived);
+        assert_eq!(found.len(), expected.len(), "{found:?}");
+        assert!(
+            expected.iter().all(|id| found.iter().any(|one| one.starts_with(id))),
+            "{found:?} {expected:?}"
+        );
     }
 }

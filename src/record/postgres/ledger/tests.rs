@@ -2,6 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::record::Store as _;
+use crate::record::contract::figures::before;
 use crate::record::contract::ledger::{FREE, HELD, enter, holds, open, take};
 use crate::record::contract::time;
 use crate::record::postgres::server::{SHARED, run};
@@ -149,8 +150,8 @@ async fn ended_canaries_go_with_the_results_and_open_ones_never() {
         ledger.settle(run, CanaryState::Cleaned, time(at + 1)).await.unwrap();
     }
     enter(&ledger, "a/c", "open", 0).await;
-    assert_eq!(store.prune(time(1), time(0)).await.unwrap(), 0, "younger than the retention");
-    assert_eq!(store.prune(time(9 * day), time(0)).await.unwrap(), 1);
+    assert_eq!(store.prune(&before(time(1))).await.unwrap(), 0, "younger than the retention");
+    assert_eq!(store.prune(&before(time(9 * day))).await.unwrap(), 1);
     let tally = ledger.tally(&"a/b".into()).await.unwrap();
     assert_eq!(tally, Tally { cleaned: 2, ..Tally::default() }, "a budget still counts these");
     assert_eq!(open(&ledger, "a/c").await, ["open"]);

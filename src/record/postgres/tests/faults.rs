@@ -10,6 +10,7 @@ use super::super::server::{PATIENCE, SHARED, TestServer, run, scalar};
 use super::super::*;
 use crate::model::OutboxRow;
 use crate::model::database::Server;
+use crate::record::Figures;
 use crate::record::contract::{LEASE, bare, claim, holds, incident, outcome, ran, row, sent, time};
 use crate::record::resilient::{Health, Opener, Resilient};
 
@@ -19,7 +20,7 @@ fn opener(access: &Access) -> Opener {
     let access = access.clone();
     Box::new(move || {
         let access = access.clone();
-        Box::pin(async move { Ok(Arc::new(Postgres::open(access, DAEMON).await?) as Arc<dyn Store>) })
+        Box::pin(async move { Ok(Arc::new(Postgres::open(access, DAEMON).await?) as Arc<dyn Figures>) })
     })
 }
 

@@ -2,6 +2,7 @@
 
 use super::super::server::{SHARED, run, scalar};
 use super::super::*;
+use crate::record::contract::figures::before;
 use crate::record::contract::{bare, holds, incident, outcome, ran, row, sent, time};
 use crate::record::{Recorded, Settled};
 
@@ -99,7 +100,7 @@ async fn settled_messages_go_after_a_week_and_waiting_ones_never() {
         vec![row("old", "a/b", "mail", 0), row("new", "a/b", "mail", 0), row("waits", "a/c", "mail", 0)];
     store.commit(&[Transition { outbox: rows, ..bare("a/b") }]).await.unwrap();
     store.settle(&[sent("old", 1_000), sent("new", 1_001 + 7 * DAY)]).await.unwrap();
-    assert_eq!(store.prune(time(0), time(0)).await.unwrap(), 1);
+    assert_eq!(store.prune(&before(time(0))).await.unwrap(), 1);
     let mut root = SHARED.root(&access.database).await;
     assert_eq!(scalar(&mut root, "SELECT count(*) FROM outbox").await, 2);
     assert_eq!(store.pending().await.unwrap().0, 1);
@@ -112,7 +113,7 @@ async fn the_messages_of_an_open_incident_stay_so_that_its_end_can_reply() {
     let incidents = vec![incident("a/b", 1_000)];
     store.commit(&[Transition { outbox: rows, incidents, ..bare("a/b") }]).await.unwrap();
     store.settle(&[sent("opened", 1_000), sent("other", 1_001 + 7 * DAY)]).await.unwrap();
-    store.prune(time(0), time(0)).await.unwrap();
+    store.prune(&before(time(0))).await.unwrap();
     store.commit(&[Transition { outbox: vec![row("over", "a/b", "mail", 0)], ..bare("a/b") }]).await.unwrap();
     let claimed = store.claim(time(0), Duration::from_secs(30)).await.unwrap();
     assert_eq!(claimed[0].row.root.as_deref(), Some("opened"));
@@ -186,7 +187,7 @@ async fn a_part_of_a_day_goes_in_small_steps_and_the_rest_of_it_stays() {
     let (_, store) = opened().await;
     let batch: Vec<_> = (0..12_345).map(|at| ran(outcome("a/b", at * 100))).collect();
     store.commit(&batch).await.unwrap();
-    assert_eq!(store.prune(time(1_200_000), time(0)).await.unwrap(), 12_000);
+    assert_eq!(store.prune(&before(time(1_200_000))).await.unwrap(), 12_000);
     assert_eq!(starts(&store, "a/b").await.len(), 345);
 }
 
@@ -198,7 +199,7 @@ async fn days_that_are_over_go_whole_and_come_back_for_what_arrives_late() {
     let mut root = SHARED.root(&access.database).await;
     let tables = "SELECT count(*) FROM pg_class WHERE relname ~ '^results_[0-9]{8}$' AND relkind = 'r'";
     assert_eq!(scalar(&mut root, tables).await, 4);
-    assert_eq!(store.prune(time(2 * DAY), time(0)).await.unwrap(), 3);
+    assert_eq!(store.prune(&before(time(2 * DAY))).await.unwrap(), 3);
     assert_eq!(scalar(&mut root, tables).await, 2);
     assert_eq!(starts(&store, "a/b").await, [2 * DAY, 3 * DAY]);
     store.commit(&[ran(outcome("a/b", 5))]).await.unwrap();
@@ -216,7 +217,7 @@ async fn who_reads_for_long_holds_up_neither_commits_nor_the_dropping_of_other_t
     run(&mut reading, "BEGIN").await;
     assert_eq!(scalar(&mut reading, "SELECT count(*) FROM results").await, 2);
     let begun = tokio::time::Instant::now();
-    let refused = store.prune(time(4 * DAY), time(0)).await.unwrap_err();
+    let refused = store.prune(&before(time(4 * DAY))).await.unwrap_err();
     assert!(matches!(refused, StoreError::Locked { .. }), "{refused:?}");
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     assert!(store.gaps(time(0), time(9)).await.unwrap().is_empty(), "the rest went");
@@ -224,9 +225,9 @@ async fn who_reads_for_long_holds_up_neither_commits_nor_the_dropping_of_other_t
     let batch = [ran(outcome("a/b", 5 * DAY + 1)), ran(outcome("a/b", 2_000)), ran(outcome("a/b", 9 * DAY))];
     store.commit(&batch).await.unwrap();
     assert_eq!(starts(&store, "a/b").await, [5 * DAY, 5 * DAY + 1, 9 * DAY]);
-    assert!(store.prune(time(4 * DAY), time(0)).await.is_err(), "still read");
+    assert!(store.prune(&before(time(4 * DAY))).await.is_err(), "still read");
     run(&mut reading, "COMMIT").await;
-    assert_eq!(store.prune(time(4 * DAY), time(0)).await.unwrap(), 1);
+    assert_eq!(store.prune(&before(time(4 * DAY))).await.unwrap(), 1);
     let mut root = SHARED.root(&access.database).await;
     assert_eq!(scalar(&mut root, "SELECT (to_regclass('results_19700101') IS NULL)::int::bigint").await, 1);
 }

@@ -5,6 +5,7 @@ use super::super::session::known_schema;
 use super::super::*;
 use crate::model::Secret;
 use crate::model::database::{Encryption, Server};
+use crate::record::contract::figures::before;
 use crate::record::contract::{outcome, ran, time};
 
 const DAEMON: Mode = Mode::Daemon { full_sync: true };
@@ -25,7 +26,7 @@ async fn a_second_daemon_is_refused_and_a_reader_is_not() {
     assert_eq!(reader.resume().await.unwrap().len(), 1);
     let refused = reader.commit(&[ran(outcome("a/b", 2_000))]).await.unwrap_err();
     assert!(matches!(refused, StoreError::ReadOnly { .. }), "{refused}");
-    assert!(reader.prune(time(9_000), time(0)).await.is_err());
+    assert!(reader.prune(&before(time(9_000))).await.is_err());
     store.close().await;
     Postgres::open(access, DAEMON).await.unwrap().close().await;
 }

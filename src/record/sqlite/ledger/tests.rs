@@ -6,7 +6,9 @@ use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 
 use super::*;
+use crate::record::Cutoffs;
 use crate::record::Store as _;
+use crate::record::contract::figures::nothing_old;
 use crate::record::contract::ledger::{FREE, HELD, enter, holds, open, take};
 use crate::record::contract::time;
 use crate::record::sqlite::MIGRATIONS;
@@ -215,8 +217,12 @@ async fn ended_canaries_go_with_the_results_and_open_ones_never() {
         ledger.settle(run, CanaryState::Cleaned, time(at + 1)).await.unwrap();
     }
     enter(&ledger, "a/c", "open", 0).await;
-    assert_eq!(store.prune(time(1), time(0)).await.unwrap(), 0, "younger than the retention");
-    assert_eq!(store.prune(time(9 * day), time(0)).await.unwrap(), 1);
+    assert_eq!(
+        store.prune(&Cutoffs { results: time(1), ..nothing_old() }).await.unwrap(),
+        0,
+        "younger than the retention"
+    );
+    assert_eq!(store.prune(&Cutoffs { results: time(9 * day), ..nothing_old() }).await.unwrap(), 1);
     let tally = ledger.tally(&"a/b".into()).await.unwrap();
     assert_eq!(tally, Tally { cleaned: 2, ..Tally::default() }, "a budget still counts these");
     assert_eq!(open(&ledger, "a/c").await, ["open"]);

@@ -1,0 +1,360 @@
+//! Figures of any stretch of time, put together from the coarsest rows that fit: days, hours, minutes,
+//! and results at the edges and where nothing is rolled up yet.
+//!
+//! Stretches longer than [`EXACT`] begin at a full hour (the last one before), those beyond
+//! the hours that are kept at a full day of UTC; [`Stretch::from`] says where they begin.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::roll::rules_of;
+use super::{Figures, StoreError, UptimeRow};
+use crate::model::CheckId;
+use crate::stats::rollup::{Grain, Roll, Rolled, has_minutes};
+use crate::stats::samples::{Rules, Run};
+use crate::stats::uptime::Standing;
+
+/// Up to this length a stretch begins where it is asked to, to the millisecond.
+pub const EXACT: Duration = Duration::from_secs(48 * 3_600);
+/// Longer than this, the rows of hours are many, and days do.
+const BY_DAY: i64 = 400 * 86_400_000;
+/// Results of all checks are read in steps of this, milliseconds.
+const STEP: i64 = 10 * 60 * 1_000;
+
+/// A stretch of time, and how it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// Where it begins, milliseconds since the epoch.
+    pub from: i64,
+    /// Where it ends.
+    pub to: i64,
+    pieces: Vec<Piece>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Piece {
+    /// `None`: results.
+    grain: Option<Grain>,
+    from: i64,
+    to: i64,
+}
+
+/// Until when rows are there.
+#[derive(Clone, Copy, Debug, Default)]
+struct Marks {
+    hours: i64,
+    days: i64,
+}
+
+impl Stretch {
+    fn new(from: i64, to: i64, marks: Marks) -> Self {
+        let length = to.saturating_sub(from);
+        let from = if length > BY_DAY {
+            Grain::Day.floor(from)
+        } else if length > i64::try_from(EXACT.as_millis()).unwrap_or(i64::MAX) {
+            Grain::Hour.floor(from)
+        } else {
+            from
+        };
+        let mut pieces = Vec::new();
+        let mut add = |grain, from: i64, to: i64| {
+            if from < to {
+                pieces.push(Piece { grain, from, to });
+            }
+        };
+        let hours_from = Grain::Hour.ceil(from).min(to);
+        let hours_to = Grain::Hour.floor(to).min(marks.hours).max(hours_from);
+        let days_from = Grain::Day.ceil(hours_from).min(hours_to);
+        let days_to = Grain::Day.floor(hours_to).min(marks.days).max(days_from);
+        add(None, from, hours_from);
+        add(Some(Grain::Hour), hours_from, days_from);
+        add(Some(Grain::Day), days_from, days_to);
+        add(Some(Grain::Hour), days_to, hours_to);
+        add(None, hours_to, to);
+        Self { from, to, pieces }
+    }
+
+    /// Its length in milliseconds.
+    pub fn length(&self) -> u64 {
+        u64::try_from(self.to.saturating_sub(self.from)).unwrap_or(0)
+    }
+}
+
+/// The figures of a store, with what is known of its checks.
+pub struct Reading<'s> {
+    store: &'s dyn Figures,
+    rules: HashMap<CheckId, Rules>,
+    marks: Marks,
+}
+
+impl<'s> Reading<'s> {
+    /// Begins to read. `rules` go before those that are noted in the store.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn new(store: &'s dyn Figures, rules: HashMap<CheckId, Rules>) -> Result<Self, StoreError> {
+        let known = store.known_checks().await?;
+        let mut all: HashMap<CheckId, Rules> =
+            known.into_iter().filter_map(|known| Some((known.check, known.rules?))).collect();
+        all.extend(rules);
+        let mark = async |grain| {
+            let until = store.rolled_until(grain).await?;
+            Ok::<i64, StoreError>(until.map_or(0, Timestamp::as_millisecond))
+        };
+        let marks = Marks { hours: mark(Grain::Hour).await?, days: mark(Grain::Day).await? };
+        Ok(Self { store, rules: all, marks })
+    }
+
+    /// How a stretch of time is read.
+    pub fn stretch(&self, from: Timestamp, to: Timestamp) -> Stretch {
+        Stretch::new(from.as_millisecond(), to.as_millisecond(), self.marks)
+    }
+
+    /// The known time and the runs of all checks in a stretch, by name.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn uptimes(&self, stretch: &Stretch) -> Result<Vec<UptimeRow>, StoreError> {
+        let mut sums: BTreeMap<CheckId, UptimeRow> = BTreeMap::new();
+        let mut add = |row: UptimeRow| match sums.get_mut(&row.check) {
+            Some(sum) => {
+                sum.uptime.add(row.uptime);
+                sum.runs += row.runs;
+                sum.failed += row.failed;
+            }
+            None => {
+                sums.insert(row.check.clone(), row);
+            }
+        };
+        for piece in &stretch.pieces {
+            match piece.grain {
+                Some(grain) => {
+                    let rows = self.store.uptimes(grain, time(piece.from), time(piece.to)).await?;
+                    rows.into_iter().for_each(&mut add);
+                }
+                None => {
+                    for (check, rolled) in self.results(None, *piece).await? {
+                        let Rolled { uptime, runs, failed, .. } = rolled;
+                        add(UptimeRow { check, uptime, runs, failed });
+                    }
+                }
+            }
+        }
+        Ok(sums.into_values().collect())
+    }
+
+    /// Everything about one check in a stretch.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn whole(&self, check: &CheckId, stretch: &Stretch) -> Result<Rolled, StoreError> {
+        let mut sum = Rolled::default();
+        for piece in &stretch.pieces {
+            match piece.grain {
+                Some(grain) => {
+                    let rows = self.store.rolled(grain, check, time(piece.from), time(piece.to)).await?;
+                    rows.iter().for_each(|row| sum.add(&row.rolled));
+                }
+                None => {
+                    for (_, rolled) in self.results(Some(check), *piece).await? {
+                        sum.add(&rolled);
+                    }
+                }
+            }
+        }
+        Ok(sum)
+    }
+
+    /// One check in a stretch, in slices that begin at these instants, the first of which is not after
+    /// the stretch's beginning. For charts: where slices are days or longer, a day of UTC falls whole
+    /// into the slice in which it begins.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn slices(
+        &self,
+        check: &CheckId,
+        stretch: &Stretch,
+        bounds: &[i64],
+    ) -> Result<Vec<Rolled>, StoreError> {
+        let mut slices = vec![Rolled::default(); bounds.len()];
+        let shortest = bounds.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap_or(i64::MAX);
+        let days = if shortest >= Grain::Day.millis() { self.marks.days } else { 0 };
+        let pieces = Stretch::new(stretch.from, stretch.to, Marks { days, ..self.marks }).pieces;
+        let mut add = |at: i64, rolled: &Rolled| {
+            let place = bounds.partition_point(|bound| *bound <= at).saturating_sub(1);
+            if let Some(slice) = slices.get_mut(place) {
+                slice.add(rolled);
+            }
+        };
+        for piece in pieces {
+            let Some(grain) = piece.grain else {
+                let inner = bounds.iter().copied().filter(|bound| (piece.from + 1..piece.to).contains(bound));
+                let mut from = piece.from;
+                for to in inner.chain([piece.to]) {
+                    for rolled in self.results(Some(check), Piece { from, to, ..piece }).await?.values() {
+                        add(from, rolled);
+                    }
+                    from = to;
+                }
+                continue;
+            };
+            for row in self.store.rolled(grain, check, time(piece.from), time(piece.to)).await? {
+                add(row.at, &row.rolled);
+            }
+        }
+        Ok(slices)
+    }
+
+    /// What results of a piece come to, by check.
+    async fn results(
+        &self,
+        check: Option<&CheckId>,
+        piece: Piece,
+    ) -> Result<HashMap<CheckId, Rolled>, StoreError> {
+        if let Some(minutes) = self.minutes(check, piece).await? {
+            return Ok(minutes);
+        }
+        let hour = Grain::Hour.floor(piece.from);
+        let standings = self.store.standings(time(hour)).await?;
+        let begin = |check: &CheckId, standing: Option<Standing>| {
+            Roll::new(standing, rules_of(&self.rules, check), piece.from, piece.to)
+        };
+        let mut rolls: HashMap<CheckId, Roll> = standings
+            .into_iter()
+            .filter(|(of, _)| check.is_none_or(|check| of == check))
+            .map(|(check, standing)| (check.clone(), begin(&check, Some(standing))))
+            .collect();
+        let mut step = hour;
+        while step < piece.to {
+            let next = (step + STEP).min(piece.to);
+            for ran in self.store.ran(check, time(step), time(next)).await? {
+                let roll = rolls.entry(ran.check.clone()).or_insert_with(|| begin(&ran.check, None));
+                roll.take(ran.at, Run::from(&ran));
+            }
+            step = next;
+        }
+        Ok(rolls.into_iter().map(|(check, roll)| (check, roll.finish())).collect())
+    }
+
+    /// A piece of a check that runs very often, whose minutes are kept; the seconds about them are left
+    /// to its results.
+    async fn minutes(
+        &self,
+        check: Option<&CheckId>,
+        piece: Piece,
+    ) -> Result<Option<HashMap<CheckId, Rolled>>, StoreError> {
+        let Some(check) = check.filter(|check| has_minutes(rules_of(&self.rules, check).every)) else {
+            return Ok(None);
+        };
+        let whole =
+            piece.from == Grain::Minute.floor(piece.from) && piece.to == Grain::Minute.floor(piece.to);
+        if !whole || piece.to > self.marks.hours {
+            return Ok(None);
+        }
+        let rows = self.store.rolled(Grain::Minute, check, time(piece.from), time(piece.to)).await?;
+        let sum = rows.into_iter().map(|row| row.rolled).reduce(|mut sum, minute| {
+            sum.add(&minute);
+            sum
+        });
+        Ok(Some(sum.into_iter().map(|sum| (check.clone(), sum)).collect()))
+    }
+}
+
+fn time(millis: i64) -> Timestamp {
+    Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Outcome, Part, Verdict};
+    use crate::record::Store as _;
+    use crate::record::contract::{outcome, ran};
+    use crate::record::memory::Memory;
+    use crate::record::roll::roll;
+
+    const MINUTE: i64 = 60_000;
+    const HOUR: i64 = 3_600_000;
+    const DAY: i64 = 24 * HOUR;
+    const START: i64 = 20_000 * DAY;
+
+    #[test]
+    fn a_stretch_is_read_in_the_coarsest_rows_that_fit() {
+        let marks = Marks { hours: 10 * DAY + 5 * HOUR, days: 10 * DAY };
+        let grains = |from, to| {
+            let stretch = Stretch::new(from, to, marks);
+            let told = |piece: &Piece| (piece.grain, piece.from, piece.to);
+            (stretch.from, stretch.pieces.iter().map(told).collect::<Vec<_>>())
+        };
+        let (from, pieces) = grains(2 * DAY - HOUR + 5, 10 * DAY + 6 * HOUR);
+        assert_eq!(from, 2 * DAY - HOUR, "longer than two days: from the full hour on");
+        let expected = [
+            (Some(Grain::Hour), 2 * DAY - HOUR, 2 * DAY),
+            (Some(Grain::Day), 2 * DAY, 10 * DAY),
+            (Some(Grain::Hour), 10 * DAY, 10 * DAY + 5 * HOUR),
+            (None, 10 * DAY + 5 * HOUR, 10 * DAY + 6 * HOUR),
+        ];
+        assert_eq!(pieces, expected);
+        let (from, pieces) = grains(10 * DAY + 5, 10 * DAY + 2 * HOUR);
+        assert_eq!(from, 10 * DAY + 5);
+        let expected = [
+            (None, 10 * DAY + 5, 10 * DAY + HOUR),
+            (Some(Grain::Hour), 10 * DAY + HOUR, 10 * DAY + 2 * HOUR),
+        ];
+        assert_eq!(pieces, expected);
+        assert_eq!(grains(12 * DAY, 12 * DAY + 5).1, [(None, 12 * DAY, 12 * DAY + 5)]);
+        assert!(grains(5, 5).1.is_empty());
+    }
+
+    /// A day and a half of results every minute, of which each eleventh failed.
+    async fn filled() -> Memory {
+        let store = Memory::default();
+        let batch: Vec<_> = (0..36 * 60)
+            .map(|minute| {
+                let verdict = if minute % 11 == 0 { Verdict::Fail } else { Verdict::Pass };
+                let took = Duration::from_micros(u64::try_from(1_000 + minute * 7_919 % 90_000).unwrap());
+                ran(Outcome { verdict, took, ..outcome("a/b", START + minute * MINUTE + 17) })
+            })
+            .collect();
+        store.commit(&batch).await.unwrap();
+        store
+    }
+
+    #[tokio::test]
+    async fn however_it_is_stored_a_stretch_says_the_same() {
+        let (raw, rolled) = (filled().await, filled().await);
+        roll(&rolled, time(START + 36 * HOUR)).await.unwrap();
+        let check = CheckId::from("a/b");
+        for (from, to) in
+            [(0, 36 * HOUR), (5 * MINUTE + 3, 30 * HOUR + 7), (HOUR, 2 * HOUR), (90, 91 * MINUTE)]
+        {
+            let mut seen = Vec::new();
+            for store in [&raw, &rolled] {
+                let reading = Reading::new(store, HashMap::new()).await.unwrap();
+                let stretch = reading.stretch(time(START + from), time(START + to));
+                let uptimes = reading.uptimes(&stretch).await.unwrap();
+                let whole = reading.whole(&check, &stretch).await.unwrap();
+                assert_eq!((uptimes[0].uptime, uptimes[0].runs), (whole.uptime, whole.runs));
+                let sketch = whole.latencies.get(&Part::Whole).unwrap().clone();
+                seen.push((whole.uptime, whole.runs, whole.failed, sketch.count(), sketch.quantile(0.95)));
+            }
+            assert_eq!(seen[0], seen[1], "{from} {to}");
+        }
+    }
+
+    #[tokio::test]
+    async fn slices_sum_up_to_the_stretch() {
+        let store = filled().await;
+        roll(&store, time(START + 36 * HOUR)).await.unwrap();
+        let reading = Reading::new(&store, HashMap::new()).await.unwrap();
+        let stretch = reading.stretch(time(START + 30 * MINUTE), time(START + 30 * HOUR));
+        let bounds: Vec<i64> = (0..30).map(|hour| START + hour * HOUR).collect();
+        let slices = reading.slices(&"a/b".into(), &stretch, &bounds).await.unwrap();
+        let whole = reading.whole(&"a/b".into(), &stretch).await.unwrap();
+        let runs: u64 = slices.iter().map(|slice| slice.runs).sum();
+        assert_eq!((slices.len(), runs), (30, whole.runs));
+    }
+}
