@@ -47,7 +47,7 @@ fn with_vocabulary<R>(read: impl FnOnce(&Vocabulary<'_>) -> R) -> R {
 }
 
 /// The database of a config, with its secrets, whatever else they are needed for.
-fn database(path: &Path) -> Result<settings::Database, Vec<Fault>> {
+pub(super) fn database(path: &Path) -> Result<settings::Database, Vec<Fault>> {
     let storage = settings(path, SecretPolicy::Leave)?.storage;
     if storage.faults.is_empty() { Ok(storage.database) } else { Err(storage.faults) }
 }

@@ -17,6 +17,7 @@ mod notify;
 mod print;
 mod report;
 mod run;
+mod store;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -76,6 +77,9 @@ enum Command {
     /// Tell percentiles, uptime or incidents from the store
     #[command(after_help = DONE)]
     Report(report::ReportArgs),
+    /// Look after the database: check it, make it smaller, copy or move it
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// Try the ways to tell people
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
@@ -201,6 +205,7 @@ fn dispatch(command: Command) -> Answer {
         Command::Baseline(command) => block_on(baseline::baseline(command)),
         Command::Import(command) => import::import(command),
         Command::Report(args) => block_on(report::report(args)),
+        Command::Store(command) => block_on(store::store(command)),
         Command::Notify(command) => block_on(notify::notify(command)),
         Command::Healthcheck(args) => block_on(healthcheck::healthcheck(args)),
         Command::Completions(args) => completions::completions(&args),

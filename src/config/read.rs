@@ -1,7 +1,7 @@
 //! From the tree to the settings, layer over layer.
 
 mod notify;
-mod storage;
+pub(super) mod storage;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,6 +7,7 @@
 mod canaries;
 #[cfg(test)]
 mod contract;
+pub mod copy;
 pub mod figures;
 pub mod live;
 pub mod memory;
@@ -216,6 +217,16 @@ pub enum StoreError {
         found: i64,
         /// Ours.
         known: i64,
+    },
+    /// It was to be filled from another database, and is not yet.
+    #[error(
+        "{path}: a migration from {from} is unfinished; finish it (portalwatch store migrate --from {from} --to {path}), or point storage.url at another database"
+    )]
+    Unfinished {
+        /// The file, or the server and database.
+        path: String,
+        /// The database it is filled from.
+        from: String,
     },
     /// The disk is full.
     #[error("{path}: the disk is full: {why}")]

@@ -10,6 +10,7 @@
 //! Results are in one partition for each day (`days`), keyed by check and time: the history of one
 //! check is read without those of others, and an old day goes whole.
 
+pub mod bare;
 pub mod baselines;
 mod beside;
 mod commit;
@@ -22,6 +23,7 @@ mod outbox;
 mod past;
 mod prune;
 mod session;
+pub mod upkeep;
 mod write;
 
 use std::collections::{BTreeSet, HashMap};
@@ -34,7 +36,8 @@ use sqlx::PgConnection;
 use tokio::sync::{Mutex, MutexGuard};
 
 use self::link::{Link, Purpose, Readers, is_alive, part, patiently, within};
-use self::session::{backend, end, known, lock, migrate, refuse_newer, tables};
+use self::session::{backend, end, known, lock, migrate, refuse_newer, refuse_unfinished, tables};
+use super::rows::without_nul;
 use super::{Claimed, Cutoffs, Gap, LastFacts, ResultRow, Resumed, Settled, Store, StoreError, Transition};
 use crate::model::database::Access;
 use crate::model::{CheckId, Incident};
@@ -134,6 +137,7 @@ impl Postgres {
             Mode::Reader => {
                 let mut reader = store.readers.take().await?;
                 refuse_newer(&store.link, &mut reader.connection).await?;
+                refuse_unfinished(&store.link, &mut reader.connection).await?;
                 reader.done(Ok(()))?;
             }
         }
@@ -144,6 +148,7 @@ impl Postgres {
         let mut seat = Seat { how: Some(how), ..Seat::default() };
         let mut connection = self.link.connect(how).await?;
         refuse_newer(&self.link, &mut connection).await?;
+        refuse_unfinished(&self.link, &mut connection).await?;
         lock(&self.link, &mut connection).await?;
         migrate(&self.link, &mut connection).await?;
         seat.tables = Some(patiently(tables(&mut connection)).await.map_err(|why| self.link.fault(&why))?);
@@ -190,6 +195,7 @@ impl Postgres {
         lock(&self.link, &mut connection).await?;
         // Whoever had the lock meanwhile may have been of a newer version.
         refuse_newer(&self.link, &mut connection).await?;
+        refuse_unfinished(&self.link, &mut connection).await?;
         let found = patiently(tables(&mut connection)).await.map_err(|why| self.link.fault(&why))?;
         if seat.tables != Some(found) {
             return Err(error::other(&self.link.access, "the database was replaced while it was in use"));
@@ -214,11 +220,6 @@ impl Postgres {
             part(writer.connection).await;
         }
     }
-}
-
-/// A text that PostgreSQL takes: one from another side may hold a NUL, which it refuses.
-fn without_nul(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
 }
 
 impl Store for Postgres {

@@ -123,3 +123,33 @@ impl Build<'_> {
         secret
     }
 }
+
+/// A database that is named outside a config.
+///
+/// # Errors
+/// What is wrong with the URL, without any password.
+pub fn database(
+    url: &str,
+    password: Option<Secret>,
+    ca_pem: Option<std::sync::Arc<str>>,
+) -> Result<Database, String> {
+    if let Some(path) = url.strip_prefix("sqlite://").filter(|path| !path.is_empty()) {
+        return match (password, ca_pem) {
+            (None, None) => Ok(Database::Sqlite(path.into())),
+            _ => Err("is a file, which takes no password and no authority".to_owned()),
+        };
+    }
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        return Err("must be sqlite://PATH or postgres://USER@HOST/DATABASE".to_owned());
+    }
+    let (mut access, way) = postgres::parse(url)?;
+    if way.is_verified(ca_pem.is_some()) {
+        access.encryption = Encryption::Verified { ca_pem };
+    } else if ca_pem.is_some() {
+        return Err("says sslmode=disable, and so needs no authority".to_owned());
+    }
+    if password.is_some() {
+        access.password = password;
+    }
+    Ok(Database::Postgres(Box::new(access)))
+}

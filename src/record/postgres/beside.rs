@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use tokio::time::Instant;
 
 use super::link::{Link, Purpose, part};
-use super::session::{LOCK_PATIENCE, known_schema, refuse_newer, schema};
+use super::session::{LOCK_PATIENCE, known_schema, refuse_newer, refuse_unfinished, schema};
 use super::{Mode, Postgres};
 use crate::record::{Store as _, StoreError};
 
@@ -18,6 +18,7 @@ const LOOK: Duration = Duration::from_millis(50);
 pub async fn promise(link: &Link) -> Result<PgConnection, StoreError> {
     let mut connection = link.connect(Purpose::Promise).await?;
     refuse_newer(link, &mut connection).await?;
+    refuse_unfinished(link, &mut connection).await?;
     Ok(connection)
 }
 
@@ -25,6 +26,7 @@ pub async fn promise(link: &Link) -> Result<PgConnection, StoreError> {
 pub async fn reader(link: &Link) -> Result<Option<PgConnection>, StoreError> {
     let mut connection = link.connect(Purpose::Read).await?;
     refuse_newer(link, &mut connection).await?;
+    refuse_unfinished(link, &mut connection).await?;
     if schema(link, &mut connection).await? < known_schema() {
         part(connection).await;
         return Ok(None);

@@ -87,7 +87,7 @@ impl Postgres {
     }
 }
 
-async fn make(connection: &mut PgConnection, day: i64) -> Result<(), sqlx::Error> {
+pub async fn make(connection: &mut PgConnection, day: i64) -> Result<(), sqlx::Error> {
     let (name, begin) = (name(day), day.saturating_mul(DAY));
     let end = begin.saturating_add(DAY);
     let mut transaction = connection.begin().await?;

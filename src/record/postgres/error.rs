@@ -53,6 +53,9 @@ pub fn way_out(fault: StoreError) -> (String, &'static str) {
             format!("it was written by a newer portalwatch (schema {found}, this version knows {known})"),
             "run that version, or point storage.url at another database",
         ),
+        StoreError::Unfinished { from, .. } => {
+            (format!("a migration from {from} is unfinished"), "finish it with portalwatch store migrate")
+        }
         StoreError::Full { why, .. } => (format!("the disk is full: {why}"), "make room on the server"),
         StoreError::ReadOnly { why, .. } => {
             (why, "let the role of storage.url own its tables, on a server that takes writes")

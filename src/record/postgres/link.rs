@@ -41,6 +41,8 @@ pub enum Purpose {
     Read,
     /// What has to be on disk when it returns, whatever the store does: the ledger, decisions.
     Promise,
+    /// Reading or writing all there is: takes the time it takes.
+    Copy,
     /// Dropping what is old: rather later than in anybody's way.
     Prune,
 }
@@ -62,6 +64,12 @@ impl Purpose {
             Self::Promise => {
                 &[("statement_timeout", "10s"), ("lock_timeout", "2s"), ("synchronous_commit", "on")]
             }
+            Self::Copy => &[
+                ("statement_timeout", "0"),
+                ("lock_timeout", "5s"),
+                ("idle_in_transaction_session_timeout", "0"),
+                ("synchronous_commit", "off"),
+            ],
             Self::Prune => &[("statement_timeout", "60s"), ("lock_timeout", "2s")],
         }
     }

@@ -10,6 +10,7 @@ use super::link::{Link, patiently};
 use super::{Backend, Known, Tables, error};
 use crate::model::CheckId;
 use crate::record::StoreError;
+use crate::record::copy::UNFINISHED;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
@@ -84,6 +85,40 @@ pub async fn refuse_newer(link: &Link, connection: &mut PgConnection) -> Result<
         return Err(StoreError::Newer { path: link.access.place(), found, known });
     }
     Ok(())
+}
+
+/// A database whose tables are not those of this version; a daemon brings it up to date.
+pub async fn refuse_older(link: &Link, connection: &mut PgConnection) -> Result<(), StoreError> {
+    match schema(link, connection).await? {
+        0 => Err(error::other(&link.access, "holds no store of portalwatch")),
+        found if found < known_schema() => Err(error::other(
+            &link.access,
+            &format!(
+                "was written by an older portalwatch (schema {found}); a daemon of this version brings it up to date"
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// From where the database is to be filled, if that began and did not end.
+pub async fn unfinished(link: &Link, connection: &mut PgConnection) -> Result<Option<String>, StoreError> {
+    let found = patiently(async {
+        let table = sqlx::query_scalar::<_, bool>("SELECT to_regclass($1) IS NOT NULL").bind(UNFINISHED);
+        if !table.fetch_one(&mut *connection).await? {
+            return Ok(None);
+        }
+        let sql = sqlx::AssertSqlSafe(format!("SELECT source FROM {UNFINISHED}"));
+        sqlx::query_scalar::<_, String>(sql).fetch_optional(connection).await
+    });
+    found.await.map_err(|why| link.fault(&why))
+}
+
+pub async fn refuse_unfinished(link: &Link, connection: &mut PgConnection) -> Result<(), StoreError> {
+    match unfinished(link, connection).await? {
+        Some(from) => Err(StoreError::Unfinished { path: link.access.place(), from }),
+        None => Ok(()),
+    }
 }
 
 /// The schema this version writes.

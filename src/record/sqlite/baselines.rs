@@ -42,6 +42,9 @@ impl SqliteBaselines {
                 format!("it was written by a newer portalwatch (schema {found}, this version knows {known})"),
                 "run that version",
             ),
+            StoreError::Unfinished { from, .. } => {
+                (format!("a migration from {from} is unfinished"), "finish it with portalwatch store migrate")
+            }
             StoreError::Full { why, .. } => (format!("the disk is full: {why}"), "make room on it"),
             StoreError::ReadOnly { why, .. } => {
                 (why, "let the user of this process write the file and its folder")
