@@ -41,7 +41,7 @@ pub const FINDINGS: &[FindingDoc] = &[
         broken: true,
         meaning: "The store cannot be written. Results, incidents and messages go on from memory.",
         why: "A restart would lose what was not written, and what does not fit in memory is a gap in coverage.",
-        fix: "Free space, make the file of storage.url writable, or stop the process that locks it. What is held in memory is then written.",
+        fix: "Free space, make the database of storage.url reachable and writable, or stop the process that locks it. What is held in memory is then written.",
         reference: None,
         confirm: Some(AT_ONCE),
     },

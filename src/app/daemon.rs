@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::figures::Keeper;
 use super::load;
 use super::reload::{Exposed, Fixed, Reload, Tell, credentials};
+use super::store::{self, StoreLedger};
 use super::system::{self, Asked, Signals, Watchdog};
 use super::wire::NetWire;
 use crate::alert::daemon::CHANNEL_FAILURES;
@@ -22,13 +23,9 @@ use crate::config::settings;
 use crate::config::watch::Fingerprint;
 use crate::expose::{self, Auth, Health, StoreState, Surface};
 use crate::formats::yaml::Fault;
-use crate::model::Ledger;
 use crate::notify::deliver::{ChannelEvent, Deliver};
 use crate::plan::Plan;
 use crate::record::resilient::{Health as StoreHealth, Opener, Resilient};
-use crate::record::sqlite::baselines::SqliteBaselines;
-use crate::record::sqlite::ledger::SqliteLedger;
-use crate::record::sqlite::{Mode, Sqlite};
 use crate::record::writer::Writer;
 use crate::record::{Cutoffs, Figures, Resumed, Store, StoreError};
 use crate::run::Surroundings;
@@ -125,7 +122,7 @@ async fn within(limit: Duration, what: &'static str, step: impl Future<Output = 
 struct Daemon {
     reload: Reload,
     store: Arc<Resilient>,
-    ledger: Arc<SqliteLedger>,
+    ledger: StoreLedger,
     desk: Arc<Desk>,
     /// Ends the scheduler.
     stop_scheduler: CancellationToken,
@@ -147,7 +144,7 @@ impl Daemon {
     ) -> Result<Self, RunError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         system::tell_service_manager(&[NotifyState::ExtendTimeoutUsec(MIGRATION_MICROS)]);
-        let ledger = Arc::new(SqliteLedger::of_daemon(&load::database(storage)));
+        let ledger = StoreLedger::of_daemon(&storage.database);
         let store = Arc::new(Resilient::open(opener(storage, &ledger)).await?);
         store.begin(clock.now()).await?;
         store.drop_leases().await?;
@@ -162,8 +159,8 @@ impl Daemon {
             own_network: OwnNetwork::new(Arc::clone(&plan.reference), Arc::clone(&net)),
             net: Arc::clone(&net),
             clock: Arc::clone(&clock),
-            ledger: Some(Arc::clone(&ledger) as Arc<dyn Ledger>),
-            baselines: Some(Arc::new(SqliteBaselines::new(&load::database(storage)))),
+            ledger: Some(ledger.shared()),
+            baselines: Some(store::baselines(&storage.database)),
             writes: true,
         });
         let monitor = Monitor::new(store.health(), &plan);
@@ -293,15 +290,16 @@ impl Daemon {
     }
 }
 
-/// Opens the store's file, now and whenever it went away. From then on writes can be entered there.
-fn opener(storage: &settings::Storage, ledger: &Arc<SqliteLedger>) -> Opener {
-    let (path, full_sync, ledger) = (load::database(storage), storage.synchronous_full, Arc::clone(ledger));
+/// Opens the store, now and whenever it went away. From then on writes can be entered there.
+fn opener(storage: &settings::Storage, ledger: &StoreLedger) -> Opener {
+    let mode = store::Mode::Daemon { full_sync: storage.synchronous_full };
+    let (database, ledger) = (storage.database.clone(), ledger.clone());
     Box::new(move || {
-        let (path, ledger) = (path.clone(), Arc::clone(&ledger));
+        let (database, ledger) = (database.clone(), ledger.clone());
         async move {
-            let store = Sqlite::open(&path, Mode::Daemon { full_sync }).await?;
+            let store = store::open(&database, mode).await?;
             ledger.allow().await;
-            Ok(Arc::new(store) as Arc<dyn Figures>)
+            Ok(store)
         }
         .boxed()
     })

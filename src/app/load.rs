@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::store::{self, StoreLedger};
 use super::user_agent;
 use super::wire::NetWire;
 use crate::alert::Policy;
@@ -21,10 +22,7 @@ use crate::net::{Net, NetOptions, TlsOptions};
 use crate::notify::{deliver, notifiers};
 use crate::plan::{self, Plan, PlannedCheck};
 use crate::probe::{Memory, PortalScope, Probe, Scope, kinds};
-use crate::record::sqlite::baselines::SqliteBaselines;
-use crate::record::sqlite::ledger::SqliteLedger;
-use crate::record::sqlite::{Mode, Sqlite};
-use crate::record::{Figures, Ran, Store as _, StoreError};
+use crate::record::{Figures, Ran, StoreError};
 use crate::run::Surroundings;
 use crate::run::guard::OwnNetwork;
 use crate::stats::objective::Objective;
@@ -49,10 +47,10 @@ fn with_vocabulary<R>(read: impl FnOnce(&Vocabulary<'_>) -> R) -> R {
     read(&Vocabulary { kinds: &kinds, channels: &channels })
 }
 
-/// The file of the database.
-pub fn database(storage: &settings::Storage) -> PathBuf {
-    let path = storage.url.strip_prefix("sqlite://").unwrap_or(&storage.url);
-    PathBuf::from(path)
+/// The database of a config, with its secrets, whatever else they are needed for.
+pub(super) fn database(path: &Path) -> Result<settings::Database, Vec<Fault>> {
+    let storage = settings(path, SecretPolicy::Leave)?.storage;
+    if storage.faults.is_empty() { Ok(storage.database) } else { Err(storage.faults) }
 }
 
 /// The whole plan of a config, and the settings that are the daemon's own.
@@ -199,10 +197,8 @@ pub fn lone_check(probe: Arc<dyn Probe>, target: Target) -> PlannedCheck {
 /// What the store of a config remembers for each check's kind; nothing where there is no store yet
 /// or it cannot be read, which `check` gets along without.
 pub async fn memories(path: &Path) -> Memories {
-    let Ok(settings) = settings(path, SecretPolicy::Leave) else { return Memories::new() };
-    let Ok(store) = Sqlite::open(&database(&settings.storage), Mode::Reader).await else {
-        return Memories::new();
-    };
+    let Ok(database) = database(path) else { return Memories::new() };
+    let Ok(store) = store::open(&database, store::Mode::Reader).await else { return Memories::new() };
     let resumed = store.resume().await.unwrap_or_default();
     resumed.into_iter().map(|resumed| (resumed.check, resumed.memory)).collect()
 }
@@ -215,8 +211,8 @@ pub async fn pasts(path: &Path, checks: &[Arc<PlannedCheck>], now: Timestamp) ->
     if checks.iter().all(|check| longest(check).is_none()) {
         return pasts;
     }
-    let Ok(settings) = settings(path, SecretPolicy::Leave) else { return pasts };
-    let Ok(store) = Sqlite::open(&database(&settings.storage), Mode::Reader).await else { return pasts };
+    let Ok(database) = database(path) else { return pasts };
+    let Ok(store) = store::open(&database, store::Mode::Reader).await else { return pasts };
     for check in checks {
         let Some(window) = longest(check) else { continue };
         let from = now.saturating_sub(window).unwrap_or(Timestamp::MIN);
@@ -228,23 +224,21 @@ pub async fn pasts(path: &Path, checks: &[Arc<PlannedCheck>], now: Timestamp) ->
     pasts
 }
 
-/// The ledger of writes in a config's store, for a command that writes. The file is made or opened
+/// The ledger of writes in a config's store, for a command that writes. The database is made or opened
 /// once something is entered.
 ///
 /// # Errors
 /// Everything that is wrong with the config.
-pub fn ledger(path: &Path) -> Result<Arc<SqliteLedger>, Vec<Fault>> {
-    let settings = settings(path, SecretPolicy::Leave)?;
-    Ok(Arc::new(SqliteLedger::of_command(&database(&settings.storage))))
+pub fn ledger(path: &Path) -> Result<StoreLedger, Vec<Fault>> {
+    Ok(StoreLedger::of_command(&database(path)?))
 }
 
 /// What people decided, in a config's store.
 ///
 /// # Errors
 /// Everything that is wrong with the config.
-pub fn baselines(path: &Path) -> Result<Arc<SqliteBaselines>, Vec<Fault>> {
-    let settings = settings(path, SecretPolicy::Leave)?;
-    Ok(Arc::new(SqliteBaselines::new(&database(&settings.storage))))
+pub fn baselines(path: &Path) -> Result<Arc<dyn Baselines>, Vec<Fault>> {
+    Ok(store::baselines(&database(path)?))
 }
 
 /// The checks of a config, for judging what is recorded of them: needs no secrets.
@@ -294,7 +288,10 @@ pub enum RecordedError {
 /// A bad config, or a store that cannot be read.
 pub async fn recorded(path: &Path) -> Result<Recorded, RecordedError> {
     let settings = settings(path, SecretPolicy::Leave).map_err(RecordedError::Config)?;
-    let store = Sqlite::open(&database(&settings.storage), Mode::Reader).await?;
+    if !settings.storage.faults.is_empty() {
+        return Err(RecordedError::Config(settings.storage.faults));
+    }
+    let store = store::open(&settings.storage.database, store::Mode::Reader).await?;
     let counts = |kind: &str| kinds().iter().any(|entry| entry.name == kind && entry.counts);
     let check = |portal: &settings::Portal, check: &settings::Check| ConfiguredCheck {
         id: CheckId::new(&portal.name, &check.name),
@@ -305,7 +302,7 @@ pub async fn recorded(path: &Path) -> Result<Recorded, RecordedError> {
         settings.portals.iter().flat_map(|portal| portal.checks.iter().map(move |one| (portal, one)));
     let checks = checks.map(|(portal, one)| check(portal, one)).collect();
     let objectives = plan::objectives_of(&settings);
-    Ok(Recorded { store: Arc::new(store), timezone: settings.notify.timezone, checks, objectives })
+    Ok(Recorded { store, timezone: settings.notify.timezone, checks, objectives })
 }
 
 /// Why no test message was sent.
@@ -340,6 +337,8 @@ pub async fn notify_test(path: &Path, channel: &str) -> Result<Delivery, TestErr
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
     use crate::model::ledger::{Budget, Entry};
 
@@ -381,9 +380,10 @@ mod tests {
         assert!(!database.exists());
         let (now, check) = (SystemClock.now(), CheckId::new("a", "c"));
         let budget = Budget { limit: 1, since: now };
-        assert_eq!(ledger.enter(&check, "r1", now, now, budget).await.unwrap(), Entry::Entered);
+        assert_eq!(ledger.shared().enter(&check, "r1", now, now, budget).await.unwrap(), Entry::Entered);
         ledger.close().await;
-        let store = Sqlite::open(&database, Mode::Daemon { full_sync: true }).await.unwrap();
+        let database = settings::Database::Sqlite(database);
+        let store = store::open(&database, store::Mode::Daemon { full_sync: true }).await.unwrap();
         assert!(store.resume().await.unwrap().is_empty(), "the daemon can start on it");
     }
 

@@ -5,7 +5,9 @@ mod daemon;
 mod figures;
 mod load;
 mod reload;
+mod store;
 mod system;
+mod upkeep;
 mod wire;
 
 pub use daemon::{RunError, run};
@@ -14,6 +16,7 @@ pub use load::{
     lone_check, lone_surroundings, memories, notify_test, pasts, plain_net, plan, plan_for_check,
     plan_for_replay, recorded, schema, show, show_checks, show_json, surroundings,
 };
+pub use upkeep::{UpkeepError, back_up, check_store, database, migrate, place, vacuum_store};
 
 /// How our traffic names itself: the program, and where its operator can be found if that is public.
 fn user_agent(external_url: Option<&url::Url>) -> String {

@@ -1,5 +1,6 @@
 //! Going over to a changed config: the new plan is built whole or not at all.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -58,7 +59,8 @@ impl Fixed {
         let keys = vec![
             ("server.listen", server.listen.to_string()),
             ("server.external_url", plan.external_url.to_string()),
-            ("storage.url", storage.url.clone()),
+            ("storage.url", storage.database.place()),
+            ("storage.password or storage.tls", protection(&storage.database)),
             ("storage.retention", format!("{:?}", storage.retention)),
             ("storage.synchronous", storage.synchronous_full.to_string()),
             ("defaults.limits", format!("{:?}", plan.limits)),
@@ -72,6 +74,14 @@ impl Fixed {
     fn changed(&self, new: &Self) -> Vec<&'static str> {
         self.keys.iter().zip(&new.keys).filter(|(old, new)| old != new).map(|(old, _)| old.0).collect()
     }
+}
+
+/// What a connection to the database is protected by, told apart and not told: this is compared.
+fn protection(database: &settings::Database) -> String {
+    let settings::Database::Postgres(access) = database else { return String::new() };
+    let mut hasher = DefaultHasher::new();
+    access.password.as_ref().map(Secret::expose).hash(&mut hasher);
+    format!("{} {:?} {:?}", hasher.finish(), access.encryption, access.schema)
 }
 
 /// Who may see our pages: the tokens, the user, and whether everyone may without either. `listen` is

@@ -194,7 +194,7 @@ async fn compared(
     Ok(all)
 }
 
-fn store(config: &ConfigPath) -> Result<Arc<impl Baselines + use<>>, Failure> {
+fn store(config: &ConfigPath) -> Result<Arc<dyn Baselines>, Failure> {
     app::baselines(&config.config).map_err(|faults| Failure::config(&faults))
 }
 

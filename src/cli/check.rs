@@ -11,7 +11,7 @@ use super::print::{self, Explained};
 use super::{Answer, ConfigPath, Failure, Format, Overrides};
 use crate::app;
 use crate::model::glob::matches;
-use crate::model::{CheckId, Finding, FindingDoc, Ledger, Outcome, Verdict};
+use crate::model::{CheckId, Finding, FindingDoc, Outcome, Verdict};
 use crate::plan::{Plan, PlannedCheck};
 use crate::run::pace::judge_once;
 use crate::run::{Surroundings, pass};
@@ -55,7 +55,7 @@ pub async fn check(args: CheckArgs) -> Answer {
     let ledger = args.write.then(|| app::ledger(&args.config.config)).transpose();
     let ledger = ledger.map_err(|faults| Failure::config(&faults))?;
     let baselines = app::baselines(&args.config.config).map_err(|faults| Failure::config(&faults))?;
-    let around = app::surroundings(&plan, ledger.clone().map(|ledger| ledger as Arc<dyn Ledger>), baselines);
+    let around = app::surroundings(&plan, ledger.as_ref().map(|ledger| ledger.shared()), baselines);
     let mut pasts = app::pasts(&args.config.config, &plan.checks, around.clock.now()).await;
     let mut outcomes = run_all(&plan.checks, &around, &memories, args.explain).await;
     for outcome in &mut outcomes {

@@ -18,6 +18,7 @@ mod print;
 mod replay;
 mod report;
 mod run;
+mod store;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -80,6 +81,9 @@ enum Command {
     /// Judge what is recorded by other rules: what would have been told when, against what was
     #[command(after_help = DONE)]
     Replay(replay::ReplayArgs),
+    /// Look after the database: check it, make it smaller, copy or move it
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// Try the ways to tell people
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
@@ -206,6 +210,7 @@ fn dispatch(command: Command) -> Answer {
         Command::Import(command) => import::import(command),
         Command::Replay(args) => block_on(replay::replay(args)),
         Command::Report(args) => block_on(report::report(args)),
+        Command::Store(command) => block_on(store::store(command)),
         Command::Notify(command) => block_on(notify::notify(command)),
         Command::Healthcheck(args) => block_on(healthcheck::healthcheck(args)),
         Command::Completions(args) => completions::completions(&args),

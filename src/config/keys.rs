@@ -65,13 +65,24 @@ pub(super) struct BasicKeys {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StorageKeys {
-    /// sqlite://PATH
+    /// sqlite://PATH or postgres://USER@HOST:PORT/DATABASE
     pub url: Option<String>,
+    /// The password of the role, for postgres://.
+    pub password: Option<Secret>,
+    /// How the server is trusted, for postgres://.
+    pub tls: Option<StorageTlsKeys>,
     /// How long things are kept.
     #[serde(default)]
     pub retention: RetentionKeys,
     /// Whether a committed result survives power loss (full) or only a crash (normal).
     pub synchronous: Option<SynchronousKey>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StorageTlsKeys {
+    /// Trusted beside the usual authorities, PEM.
+    pub ca_file: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]

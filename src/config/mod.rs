@@ -20,6 +20,7 @@ pub mod watch;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use read::storage::database;
 pub use schema::schema;
 pub use secrets::{Environment, SecretPolicy, Secrets};
 pub use settings::Settings;

@@ -2,6 +2,7 @@
 
 mod notify;
 mod objectives;
+pub(super) mod storage;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use super::secrets::{SecretPolicy, Secrets};
 use super::settings::*;
 use super::{Vocabulary, identity};
 use crate::formats::yaml::{Entry, Fault, Node, Position, Reader, Value, unknown_key};
-use crate::model::{Secret, Span};
+use crate::model::Secret;
 
 const TOP: &[&str] = &["server", "storage", "defaults", "portals", "objectives", "notify", "metrics"];
 /// Keys and kinds of the language whose capability is not built.
@@ -176,43 +177,6 @@ impl Build<'_> {
             tokens: keys.auth.tokens.into_iter().map(token).collect(),
             basic: keys.auth.basic.map(|b| Basic { username: b.username, password: b.password }),
             insecure_public: keys.insecure_public,
-        })
-    }
-
-    fn storage(&mut self, node: Node) -> Option<Storage> {
-        let keys: StorageKeys = self.read(&node, "storage")?;
-        let url = keys.url.unwrap_or_else(|| "sqlite://portalwatch.db".into());
-        let at = node.get("url").map_or(&node.at, |url| &url.at).clone();
-        let url = match url.strip_prefix("sqlite://") {
-            Some("") => {
-                self.say(&at, "storage.url", "names no file; write sqlite://portalwatch.db");
-                url
-            }
-            Some(path) => format!("sqlite://{}", self.secrets.path(path).display()),
-            None if url.starts_with("postgres") => {
-                self.say(
-                    &at,
-                    "storage.url",
-                    "postgres is not supported in this version; write sqlite://PATH",
-                );
-                url
-            }
-            None => {
-                self.say(&at, "storage.url", "must be sqlite://PATH");
-                url
-            }
-        };
-        let span =
-            |span: Option<Span>, days: u64| span.map_or(Duration::from_secs(days * DAY), |span| span.0);
-        Some(Storage {
-            url,
-            retention: Retention {
-                results: span(keys.retention.results, 35),
-                hours: span(keys.retention.hours, 400),
-                days: span(keys.retention.days, 5 * 365),
-                incidents: span(keys.retention.incidents, 5 * 365),
-            },
-            synchronous_full: keys.synchronous != Some(SynchronousKey::Normal),
         })
     }
 

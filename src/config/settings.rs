@@ -1,9 +1,11 @@
 //! The typed settings. Defaults of the language stand here, and nowhere else.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::formats::yaml::{Fault, Node, Position};
+use crate::model::database::Access;
 use crate::model::{Host, Labels, LatencyKeys, Matcher, Part, Secret};
 
 /// The whole config.
@@ -101,13 +103,34 @@ pub struct Basic {
 /// `storage`
 #[derive(Debug)]
 pub struct Storage {
-    /// `url`: `sqlite://PATH`; relative paths are resolved already. `postgres://` is refused as not
-    /// supported in this version.
-    pub url: String,
+    /// `url`, `password` and `tls`.
+    pub database: Database,
     /// `retention`
     pub retention: Retention,
     /// `synchronous`: `full` (default) or `normal`.
     pub synchronous_full: bool,
+    /// What keeps the database from being used, where secrets are needed for some checks only: faults
+    /// for whoever uses it.
+    pub faults: Vec<Fault>,
+}
+
+/// `storage.url`, with what belongs to it.
+#[derive(Clone, Debug)]
+pub enum Database {
+    /// `sqlite://PATH`, resolved already.
+    Sqlite(PathBuf),
+    /// `postgres://USER@HOST:PORT/DATABASE`.
+    Postgres(Box<Access>),
+}
+
+impl Database {
+    /// How messages name it; without the password.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Sqlite(path) => format!("sqlite://{}", path.display()),
+            Self::Postgres(access) => access.place(),
+        }
+    }
 }
 
 /// `storage.retention`

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::model::database::{Access, Encryption};
 
 const WORDS: Vocabulary<'_> = Vocabulary { kinds: &["http"], channels: &["email", "webhook"] };
 const PORTAL: &str = "portals: {acme: {url: https://a.example, checks: {home: {http: {}}}}}\n";
@@ -58,7 +59,18 @@ fn bad_input_has_a_clear_answer_with_its_line() {
 fn bad_settings_around_the_checks_are_refused() {
     let with = |text: &str| format!("{PORTAL}{text}");
     refused(&with("server: {listen: '0.0.0.0:80'}"), "listens beyond loopback");
-    refused(&with("storage: {url: 'postgres://x'}"), "not supported in this version");
+    refused(&with("storage: {url: 'postgres://x'}"), "storage.url: names no user");
+    refused(
+        &with("storage: {url: 'mysql://u@h/d'}"),
+        "must be sqlite://PATH or postgres://USER@HOST/DATABASE",
+    );
+    refused(&with("storage: {password: {insecure_literal: x}}"), "storage.password: belongs to postgres://");
+    let at = |more: &str| with(&format!("storage: {{url: 'postgres://u@h/d{more}}}"));
+    refused(&at("?sslmode=require'"), "write sslmode=verify-full");
+    refused(&at("', password: {env: NOPE}"), "NOPE is not set");
+    refused(&at("', tls: {ca_file: nope}"), "storage.tls.ca_file: cannot read");
+    refused(&at("?sslmode=disable', tls: {ca_file: nope}"), "storage.tls: has no effect");
+    refused(&at("', tls: {client: {cert: a, key: b}}"), "unknown key \"client\"");
     refused(&with("storage: {retention: {hours: 0d}}"), "storage.retention.hours: zero");
     refused(&with("defaults: {limits: {global: 0}}"), "defaults.limits.global");
     refused(&with("defaults: {reference: [{tcp: example.com}]}"), "defaults.reference[0].tcp");
@@ -142,4 +154,65 @@ fn the_shown_config_holds_no_secret_and_reads_again() {
     assert!(shown.contains("global: 512") && shown.contains("https://***@a.example/x"), "{shown}");
     let settings = load_with(shown.as_bytes(), &[]).unwrap();
     assert_eq!(settings.portals[0].checks[0].every.as_secs(), 90);
+}
+
+fn access(storage: &str, variables: &[(&str, &str)], policy: SecretPolicy) -> (Access, Settings) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("m.yaml");
+    std::fs::write(folder.path().join("ca.pem"), "-----BEGIN CERTIFICATE-----\n").unwrap();
+    std::fs::write(&file, format!("{PORTAL}storage: {storage}\n")).unwrap();
+    let environment = Environment(variables.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect());
+    let settings = load(&file, &WORDS, &environment, policy).unwrap();
+    match settings.storage.database.clone() {
+        settings::Database::Postgres(access) => (*access, settings),
+        settings::Database::Sqlite(path) => panic!("a file: {path:?}"),
+    }
+}
+
+#[test]
+fn the_way_to_another_host_is_verified_and_that_to_this_one_is_not_unless_said() {
+    let encryption = |storage: &str| access(storage, &[], SecretPolicy::Resolve).0.encryption;
+    let ca_pem = Some("-----BEGIN CERTIFICATE-----\n".into());
+    assert_eq!(encryption("{url: 'postgres://u@h/d'}"), Encryption::Verified { ca_pem: None });
+    assert_eq!(
+        encryption("{url: 'postgres://u@h/d', tls: {ca_file: ca.pem}}"),
+        Encryption::Verified { ca_pem: ca_pem.clone() }
+    );
+    assert_eq!(encryption("{url: 'postgres://u@localhost/d'}"), Encryption::Off);
+    assert_eq!(
+        encryption("{url: 'postgres://u@localhost/d', tls: {ca_file: ca.pem}}"),
+        Encryption::Verified { ca_pem }
+    );
+    assert_eq!(encryption("{url: 'postgres://u@h/d?sslmode=disable'}"), Encryption::Off);
+}
+
+#[test]
+fn a_command_has_the_password_of_the_database_although_it_leaves_other_secrets_alone() {
+    let storage = "{url: 'postgres://u@localhost/d', password: {env: DB}}";
+    for policy in [SecretPolicy::Resolve, SecretPolicy::Leave] {
+        let (found, settings) = access(storage, &[("DB", "hunter2")], policy);
+        assert_eq!(found.password.unwrap().expose(), "hunter2", "{policy:?}");
+        assert!(settings.secrets.iter().any(|secret| secret.expose() == "hunter2"), "it is masked");
+        assert!(!format!("{:?}", settings.storage).contains("hunter2"));
+    }
+    let (_, settings) = access(storage, &[], SecretPolicy::Leave);
+    assert_eq!(settings.storage.faults.len(), 1, "{:?}", settings.storage.faults);
+    assert!(settings.storage.faults[0].to_string().contains("DB is not set"));
+    let (found, settings) = access("{url: 'postgres://u:hunter2@localhost/d'}", &[], SecretPolicy::Leave);
+    assert_eq!(found.password.unwrap().expose(), "hunter2");
+    assert!(settings.secrets.iter().any(|secret| secret.expose() == "hunter2"), "it is masked");
+}
+
+#[test]
+fn the_effective_config_shows_no_password_of_the_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("m.yaml");
+    for storage in [
+        "{url: 'postgres://u:hunter2@localhost/d'}",
+        "{url: 'postgres://u@localhost/d', password: {insecure_literal: hunter2}}",
+    ] {
+        std::fs::write(&file, format!("{PORTAL}storage: {storage}\n")).unwrap();
+        let shown = show(&file, &WORDS, &Environment::default()).unwrap();
+        assert!(shown.contains("@localhost/d") && !shown.contains("hunter2"), "{shown}");
+    }
 }

@@ -6,6 +6,7 @@
 
 pub mod baseline;
 pub mod check;
+pub mod database;
 pub mod duration;
 pub mod finding;
 pub mod glob;

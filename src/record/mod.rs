@@ -1,18 +1,22 @@
 //! What is kept: results, states, incidents and the outbox, committed together.
 //!
-//! [`Store`] is the seam. [`sqlite`] keeps it on disk; [`memory`] keeps it in memory, bounded;
-//! [`resilient`] puts the second behind the first, so that a disk that refuses costs history and
-//! never a verdict or a message. [`live`] is the present: what the page and the metrics show.
+//! [`Store`] is the seam. [`sqlite`] keeps it in a file, [`postgres`] in a PostgreSQL; [`memory`] keeps it
+//! in memory, bounded; [`resilient`] puts memory behind either, so that a database that refuses costs
+//! history and never a verdict or a message. [`live`] is the present: what the page and the metrics show.
 
+mod canaries;
 #[cfg(test)]
 mod contract;
+pub mod copy;
 pub mod figures;
 pub mod live;
 pub mod memory;
 mod pack;
+pub mod postgres;
 pub mod reading;
 pub mod resilient;
 pub mod roll;
+mod rows;
 pub mod sqlite;
 pub mod writer;
 
@@ -204,44 +208,54 @@ pub enum Settled {
 pub enum StoreError {
     /// The database was written by a newer version.
     #[error(
-        "{path}: this database was written by a newer portalwatch (schema {found}, this version knows {known}); run that version, or point storage.url at another file"
+        "{path}: this database was written by a newer portalwatch (schema {found}, this version knows {known}); run that version, or point storage.url at another database"
     )]
     Newer {
-        /// The file.
+        /// The file, or the server and database.
         path: String,
         /// Its schema.
         found: i64,
         /// Ours.
         known: i64,
     },
+    /// It was to be filled from another database, and is not yet.
+    #[error(
+        "{path}: a migration from {from} is unfinished; finish it (portalwatch store migrate --from {from} --to {path}), or point storage.url at another database"
+    )]
+    Unfinished {
+        /// The file, or the server and database.
+        path: String,
+        /// The database it is filled from.
+        from: String,
+    },
     /// The disk is full.
     #[error("{path}: the disk is full: {why}")]
     Full {
-        /// The file.
+        /// The file, or the server and database.
         path: String,
         /// The library's words.
         why: String,
     },
-    /// The file or folder cannot be written.
+    /// The file or folder, or the tables, cannot be written.
     #[error("{path}: cannot be written: {why}")]
     ReadOnly {
-        /// The file.
+        /// The file, or the server and database.
         path: String,
         /// The library's words.
         why: String,
     },
-    /// Another process holds the database.
+    /// Another process holds the database, or a part of it.
     #[error("{path}: locked by another process: {why}")]
     Locked {
-        /// The file.
+        /// The file, or the server and database.
         path: String,
         /// The library's words.
         why: String,
     },
-    /// The file is damaged or no database.
-    #[error("{path}: damaged: {why}; move the file away to start a new one, or restore a backup")]
+    /// The database is damaged, or is none.
+    #[error("{path}: damaged: {why}; move it away to start a new one, or restore a backup")]
     Corrupt {
-        /// The file.
+        /// The file, or the server and database.
         path: String,
         /// The library's words.
         why: String,
@@ -249,7 +263,7 @@ pub enum StoreError {
     /// Anything else.
     #[error("{path}: {why}")]
     Other {
-        /// The file.
+        /// The file, or the server and database.
         path: String,
         /// The library's words.
         why: String,

@@ -257,8 +257,9 @@ impl<'s> Reading<'s> {
         if let Some(minutes) = self.minutes(check, piece).await? {
             return Ok(minutes);
         }
-        let hour = Grain::Hour.floor(piece.from);
-        let standings = self.store.standings(time(hour)).await?;
+        // What stands at the beginning is known up to the mark; from there on results say it.
+        let begins = Grain::Hour.floor(piece.from).min(self.marks.hours).max(self.first);
+        let standings = self.store.standings(time(begins)).await?;
         let begin = |check: &CheckId, standing: Option<Standing>| {
             Roll::new(standing, rules_of(&self.rules, check), piece.from, piece.to)
         };
@@ -267,8 +268,7 @@ impl<'s> Reading<'s> {
             .filter(|(of, _)| check.is_none_or(|check| of == check))
             .map(|(check, standing)| (check.clone(), begin(&check, Some(standing))))
             .collect();
-        // Before anything is rolled up, a long time may be read of which there is nothing.
-        let mut step = hour.max(self.first);
+        let mut step = begins;
         while step < piece.to {
             let next = (step + STEP).min(piece.to);
             for ran in self.store.ran(check, time(step), time(next)).await? {

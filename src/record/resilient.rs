@@ -6,7 +6,7 @@
 //! bounded backlog, in order; [`Resilient::try_recover`] writes it when the disk works again. What
 //! does not fit in the backlog is counted, its results become one gap per check, and states,
 //! incidents and messages are written as memory holds them. A fault is never passed on to who
-//! commits, claims or settles, except [`StoreError::Newer`] when opening.
+//! commits, claims or settles, except [`StoreError::Newer`] and [`StoreError::Unfinished`] when opening.
 //!
 //! A damaged file is left alone: when a person has moved it away, a new one is made.
 //!
@@ -104,7 +104,7 @@ impl Resilient {
     /// Opens the store, or begins in memory if the disk refuses.
     ///
     /// # Errors
-    /// [`StoreError::Newer`] alone: waiting does not help, and writing would do harm.
+    /// [`StoreError::Newer`] and [`StoreError::Unfinished`] alone: waiting does not help, and writing would do harm.
     pub async fn open(open: Opener) -> Result<Self, StoreError> {
         Self::open_bounded(open, Bounds::default(), BACKLOG).await
     }
@@ -138,7 +138,7 @@ impl Resilient {
         let mut core = store.core.lock().await;
         match opened {
             Ok(disk) => core.disk = Some(disk),
-            Err(why @ StoreError::Newer { .. }) => return Err(why),
+            Err(why @ (StoreError::Newer { .. } | StoreError::Unfinished { .. })) => return Err(why),
             Err(why) => {
                 core.anew = true;
                 store.degrade(&mut core, &why);

@@ -9,6 +9,7 @@
 //! The last result of each check is not written twice: [`Store::resume`] finds it among the newest
 //! results, or where the check's row points to.
 
+pub mod bare;
 pub mod baselines;
 mod beside;
 mod commit;
@@ -17,6 +18,7 @@ mod figures;
 pub mod ledger;
 mod outbox;
 mod past;
+pub mod upkeep;
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -34,6 +36,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection};
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
+use super::copy::UNFINISHED;
 use super::{
     Claimed, Cutoffs, Figures, Gap, KeptFacts, KnownCheck, LastFacts, Ran, ResultRow, Resumed, RolledRow,
     Settled, Store, StoreError, Transition, UptimeRow,
@@ -112,6 +115,7 @@ impl Sqlite {
     async fn open_reader(path: &Path) -> Result<Self, StoreError> {
         let mut connection = reading(path).connect().await.map_err(|why| error::of(path, &why))?;
         refuse_newer(path, &mut connection).await?;
+        refuse_unfinished(path, &mut connection).await?;
         let identity = identity(path).map_err(|why| error::io(path, &why))?;
         let readers = pool(path);
         Ok(Self { path: path.to_owned(), identity, writer: Mutex::new(None), readers })
@@ -120,15 +124,8 @@ impl Sqlite {
     async fn open_daemon(path: &Path, full_sync: bool) -> Result<Self, StoreError> {
         let lock = lock(path)?;
         create(path).map_err(|why| error::io(path, &why))?;
-        let sync = if full_sync { SqliteSynchronous::Full } else { SqliteSynchronous::Normal };
-        // The schema is looked at before anything is written, WAL mode included.
-        let plain = SqliteConnectOptions::new().filename(path).busy_timeout(BUSY).disable_statement_logging();
-        let mut first = plain.clone().connect().await.map_err(|why| error::of(path, &why))?;
-        refuse_newer(path, &mut first).await?;
-        first.close().await.map_err(|why| error::of(path, &why))?;
-        let options = plain.journal_mode(SqliteJournalMode::Wal).synchronous(sync);
-        let mut connection = options.connect().await.map_err(|why| error::of(path, &why))?;
-        MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(|why| error::migrate(path, why))?;
+        let (mut connection, options) = prepared(path, full_sync).await?;
+        refuse_unfinished(path, &mut connection).await?;
         let checks = known(&mut connection).await.map_err(|why| error::of(path, &why))?;
         let marks = Marks::read(&mut connection).await.map_err(|why| error::of(path, &why))?;
         let identity = identity(path).map_err(|why| error::io(path, &why))?;
@@ -171,6 +168,23 @@ impl Sqlite {
             Err(why) => Err(error::other(&self.path, &format!("the file is gone: {why}"))),
         }
     }
+}
+
+/// A connection that writes, to a file with the schema of this version.
+async fn prepared(
+    path: &Path,
+    full_sync: bool,
+) -> Result<(SqliteConnection, SqliteConnectOptions), StoreError> {
+    let sync = if full_sync { SqliteSynchronous::Full } else { SqliteSynchronous::Normal };
+    // The schema is looked at before anything is written, WAL mode included.
+    let plain = SqliteConnectOptions::new().filename(path).busy_timeout(BUSY).disable_statement_logging();
+    let mut first = plain.clone().connect().await.map_err(|why| error::of(path, &why))?;
+    refuse_newer(path, &mut first).await?;
+    first.close().await.map_err(|why| error::of(path, &why))?;
+    let options = plain.journal_mode(SqliteJournalMode::Wal).synchronous(sync);
+    let mut connection = options.connect().await.map_err(|why| error::of(path, &why))?;
+    MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(|why| error::migrate(path, why))?;
+    Ok((connection, options))
 }
 
 fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
@@ -226,6 +240,40 @@ async fn refuse_newer(path: &Path, connection: &mut SqliteConnection) -> Result<
         return Err(StoreError::Newer { path: path.display().to_string(), found, known });
     }
     Ok(())
+}
+
+/// A file whose tables are not those of this version; a daemon brings it up to date.
+async fn refuse_older(path: &Path, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    match schema(path, connection).await? {
+        0 => Err(error::other(path, "holds no store of portalwatch")),
+        found if found < known_schema() => Err(error::other(
+            path,
+            &format!(
+                "was written by an older portalwatch (schema {found}); a daemon of this version brings it up to date"
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// From where the file is to be filled, if that began and did not end.
+async fn unfinished(path: &Path, connection: &mut SqliteConnection) -> Result<Option<String>, StoreError> {
+    let found = async {
+        let table = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM sqlite_schema WHERE name = ?");
+        if table.bind(UNFINISHED).fetch_one(&mut *connection).await? == 0 {
+            return Ok(None);
+        }
+        let sql = sqlx::AssertSqlSafe(format!("SELECT source FROM {UNFINISHED}"));
+        sqlx::query_scalar::<_, String>(sql).fetch_optional(connection).await
+    };
+    found.await.map_err(|why| error::of(path, &why))
+}
+
+async fn refuse_unfinished(path: &Path, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    match unfinished(path, connection).await? {
+        Some(from) => Err(StoreError::Unfinished { path: format!("sqlite://{}", path.display()), from }),
+        None => Ok(()),
+    }
 }
 
 /// The schema this version writes.

@@ -368,8 +368,8 @@ fn what_is_not_built_is_refused_and_not_ignored() {
         "escalate",
     );
     refused(
-        &beside("storage: {url: 'postgres://u:p@h/d'}"),
-        &["monitor.yaml:6: storage.url: postgres is not supported in this version"],
+        &beside("storage: {url: 'postgres://u:p@h/d?sslmode=require'}"),
+        &["monitor.yaml:6: storage.url: sslmode=require encrypts without making sure of the server"],
     );
 }
 

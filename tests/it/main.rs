@@ -32,6 +32,7 @@ mod metrics;
 mod peers;
 mod plans;
 mod portals;
+mod postgres;
 mod reload;
 mod resume;
 mod secrets;

@@ -29,6 +29,11 @@ pub fn nothing_old() -> Cutoffs {
     Cutoffs { results: never, hours: never, days: never, incidents: never }
 }
 
+/// Forgets results of before a time.
+pub fn before(results: Timestamp) -> Cutoffs {
+    Cutoffs { results, ..nothing_old() }
+}
+
 async fn results_of_all_checks_come_in_order(store: &dyn Figures) {
     let recheck = Outcome { recheck: true, verdict: Verdict::Fail, ..outcome("f/one", 7_000_020_000) };
     let batch = [ran(outcome("f/two", 7_000_010_000)), ran(recheck), ran(outcome("f/one", 7_000_000_000))];

@@ -6,7 +6,6 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use futures_util::future::BoxFuture;
-use jiff::Timestamp;
 use sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::Mutex;
 
@@ -15,11 +14,7 @@ use super::error;
 use crate::model::baseline::holding;
 use crate::model::{Baseline, BaselineError, Baselines, CheckId};
 use crate::record::StoreError;
-
-/// The most bytes of one decision's values, as JSON.
-const MOST_BYTES: usize = 64 * 1024;
-/// The most decisions of one check that are read.
-const MOST: i64 = 100_000;
+use crate::record::rows::{Decided, MOST_BYTES, MOST_DECISIONS as MOST, baseline};
 
 /// The decisions on disk.
 pub struct SqliteBaselines {
@@ -33,20 +28,7 @@ impl fmt::Debug for SqliteBaselines {
     }
 }
 
-type Columns = (String, String, String, String, i64, String);
-
 const COLUMNS: &str = "key, entries, decision, decided_by, at, why";
-
-fn baseline((key, entries, decision, by, at, why): Columns) -> Result<Baseline, sqlx::Error> {
-    Ok(Baseline {
-        key,
-        values: serde_json::from_str(&entries).map_err(|why| sqlx::Error::Decode(why.into()))?,
-        decision: decision.parse().map_err(|why: String| sqlx::Error::Decode(why.into()))?,
-        by,
-        at: Timestamp::from_millisecond(at).unwrap_or(Timestamp::UNIX_EPOCH),
-        why,
-    })
-}
 
 impl SqliteBaselines {
     /// Those of this file. It is made at the first decision if there is none.
@@ -60,6 +42,9 @@ impl SqliteBaselines {
                 format!("it was written by a newer portalwatch (schema {found}, this version knows {known})"),
                 "run that version",
             ),
+            StoreError::Unfinished { from, .. } => {
+                (format!("a migration from {from} is unfinished"), "finish it with portalwatch store migrate")
+            }
             StoreError::Full { why, .. } => (format!("the disk is full: {why}"), "make room on it"),
             StoreError::ReadOnly { why, .. } => {
                 (why, "let the user of this process write the file and its folder")
@@ -121,7 +106,7 @@ async fn select(
     check: &CheckId,
     most: i64,
 ) -> Result<Vec<Baseline>, sqlx::Error> {
-    let rows = sqlx::query_as::<_, Columns>(sqlx::AssertSqlSafe(format!(
+    let rows = sqlx::query_as::<_, Decided>(sqlx::AssertSqlSafe(format!(
         "SELECT {COLUMNS} FROM decisions WHERE check_name = ? ORDER BY id DESC LIMIT ?"
     )));
     let rows = rows.bind(check.as_str()).bind(most).fetch_all(connection).await?;

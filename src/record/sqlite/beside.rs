@@ -8,7 +8,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{ConnectOptions, Connection};
 use tokio::time::Instant;
 
-use super::{BUSY, Mode, Sqlite, error, identity, known_schema, reading, refuse_newer, schema};
+use super::{
+    BUSY, Mode, Sqlite, error, identity, known_schema, reading, refuse_newer, refuse_unfinished, schema,
+};
 use crate::record::{Store as _, StoreError};
 
 /// How often a file that another process is about to prepare is looked at.
@@ -42,6 +44,7 @@ impl Seat {
 
     async fn of(path: &Path, mut connection: SqliteConnection) -> Result<Self, StoreError> {
         refuse_newer(path, &mut connection).await?;
+        refuse_unfinished(path, &mut connection).await?;
         let identity = identity(path).map_err(|why| error::io(path, &why))?;
         Ok(Self { connection, identity, failed: false })
     }

@@ -8,12 +8,9 @@ use sqlx::{Connection, SqliteConnection};
 
 use super::{Known, Sqlite, Writer};
 use crate::model::{CheckId, Incident, Outcome, Verdict};
+use crate::record::rows::{FACTS_AGE, SIGN_OF_LIFE, json};
 use crate::record::{Gap, Recorded, StoreError, Transition, pack};
 
-/// How old the facts on disk may be while nothing happens.
-const FACTS_AGE: u64 = 10 * 60 * 1000;
-/// How far apart the daemon's signs of life are.
-const SIGN_OF_LIFE: i64 = 10 * 1000;
 /// Rows per statement. Each execution is a round trip to the connection's thread, which costs more
 /// than the row.
 const CHUNKS: [usize; 3] = [128, 8, 1];
@@ -278,8 +275,4 @@ async fn write_gap(
     let sql = "INSERT OR REPLACE INTO gaps (at, check_id, until, why) VALUES (?, ?, ?, ?)";
     sqlx::query(sql).bind(from).bind(check).bind(to).bind(why).execute(connection).await?;
     Ok(())
-}
-
-pub(super) fn json<T: serde::Serialize>(value: &T) -> Result<String, sqlx::Error> {
-    serde_json::to_string(value).map_err(|why| sqlx::Error::Encode(why.into()))
 }

@@ -1,39 +1,24 @@
 //! Figures over time: rows of hours and days, and the results they are made of.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
-use serde_json::value::RawValue;
 use sqlx::SqliteConnection;
 
-use super::past::time;
 use super::{Sqlite, Writer};
 use crate::model::CheckId;
-use crate::record::{KeptFacts, KnownCheck, Ran, RolledRow, StoreError, UptimeRow, pack};
-use crate::stats::rollup::{Grain, Latencies, Rolled};
+use crate::record::rows::figures::{
+    KnownColumns, RolledColumns, StandingColumns, SumColumns, kept, known, millis, ran, rolled, span,
+    standing, stored, sum,
+};
+use crate::record::rows::time;
+use crate::record::{KeptFacts, KnownCheck, Ran, RolledRow, StoreError, UptimeRow};
+use crate::stats::rollup::{Grain, Rolled};
 use crate::stats::samples::Rules;
-use crate::stats::uptime::{Standing, Uptime};
+use crate::stats::uptime::Standing;
 
 type RanColumns = (i64, i64, i64, Vec<u8>);
-type UptimeColumns = (i64, i64, i64, i64, i64, i64, Option<i64>, Option<i64>, Option<Vec<u8>>);
-
-fn span(grain: Grain) -> i64 {
-    grain.millis() / 1_000
-}
-
-fn count(stored: i64) -> u64 {
-    u64::try_from(stored).unwrap_or(0)
-}
-
-fn stored(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
 
 /// Until when everything is rolled up, by grain; minutes go with their hours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -188,16 +173,8 @@ impl Sqlite {
     }
 
     pub(super) async fn read_known_checks(&self) -> Result<Vec<KnownCheck>, StoreError> {
-        type Columns = (String, Option<i64>, Option<i64>, Option<i64>, bool);
         let sql = "SELECT name, since, every, timeout, removed FROM checks ORDER BY name";
-        let rows = sqlx::query_as::<_, Columns>(sql).fetch_all(&self.readers).await;
-        let known = |(name, since, every, timeout, removed): Columns| {
-            let rules = every.zip(timeout).map(|(every, timeout)| Rules {
-                every: Duration::from_millis(count(every)),
-                timeout: Duration::from_millis(count(timeout)),
-            });
-            KnownCheck { check: CheckId::from(name.as_str()), since: since.map(time), rules, removed }
-        };
+        let rows = sqlx::query_as::<_, KnownColumns>(sql).fetch_all(&self.readers).await;
         Ok(rows.map_err(|why| self.fault(&why))?.into_iter().map(known).collect())
     }
 
@@ -237,9 +214,7 @@ impl Sqlite {
         let mut all = Vec::new();
         while let Some((at, id, packed, times)) = rows.try_next().await? {
             let Some(check) = names.get(&id) else { continue };
-            let (verdict, _, recheck) = pack::unpack_verdict(packed);
-            let (took, timings, steps) = pack::unpack_times(&times);
-            all.push(Ran { check: check.clone(), at: time(at), verdict, took, timings, steps, recheck });
+            all.push(ran(check, at, packed, &times));
         }
         Ok(all)
     }
@@ -254,15 +229,12 @@ impl Sqlite {
         &self,
         before: Timestamp,
     ) -> Result<Vec<(CheckId, Standing)>, StoreError> {
-        type Columns = (String, i64, Option<i64>);
         let sql = "SELECT c.name, u.standing_at, u.standing FROM checks c JOIN uptimes u \
                    ON u.span = ?1 AND u.check_id = c.id AND u.at = (SELECT max(at) FROM uptimes \
                    WHERE span = ?1 AND check_id = c.id AND at < ?2 AND standing_at IS NOT NULL)";
-        let rows = sqlx::query_as::<_, Columns>(sql).bind(span(Grain::Hour)).bind(before.as_millisecond());
+        let rows =
+            sqlx::query_as::<_, StandingColumns>(sql).bind(span(Grain::Hour)).bind(before.as_millisecond());
         let rows = rows.fetch_all(&self.readers).await.map_err(|why| self.fault(&why))?;
-        let standing = |(name, at, up): Columns| {
-            (CheckId::from(name.as_str()), Standing { at, up: up.map(|up| up == 1) })
-        };
         Ok(rows.into_iter().map(standing).collect())
     }
 
@@ -278,7 +250,7 @@ impl Sqlite {
                    ON l.span = u.span AND l.check_id = u.check_id AND l.at = u.at \
                    WHERE u.span = ? AND u.check_id = (SELECT id FROM checks WHERE name = ?) \
                    AND u.at >= ? AND u.at < ? ORDER BY u.at";
-        let rows = sqlx::query_as::<_, UptimeColumns>(sql)
+        let rows = sqlx::query_as::<_, RolledColumns>(sql)
             .bind(span(grain))
             .bind(check.as_str())
             .bind(from.as_millisecond())
@@ -286,7 +258,7 @@ impl Sqlite {
             .fetch_all(&self.readers)
             .await
             .map_err(|why| self.fault(&why))?;
-        rows.into_iter().map(|row| rolled_row(grain, check, row).map_err(|why| self.fault(&why))).collect()
+        rows.into_iter().map(|row| rolled(grain, check, row).map_err(|why| self.fault(&why))).collect()
     }
 
     pub(super) async fn read_uptimes(
@@ -295,19 +267,12 @@ impl Sqlite {
         from: Timestamp,
         to: Timestamp,
     ) -> Result<Vec<UptimeRow>, StoreError> {
-        type Columns = (String, i64, i64, i64, i64, i64);
         let sql = "SELECT c.name, sum(u.up), sum(u.down), sum(u.planned), sum(u.runs), sum(u.failed) \
                    FROM checks c JOIN uptimes u ON u.span = ?1 AND u.check_id = c.id \
                    AND u.at >= ?2 AND u.at < ?3 GROUP BY c.id ORDER BY c.name";
-        let rows = sqlx::query_as::<_, Columns>(sql).bind(span(grain)).bind(from.as_millisecond());
+        let rows = sqlx::query_as::<_, SumColumns>(sql).bind(span(grain)).bind(from.as_millisecond());
         let rows = rows.bind(to.as_millisecond()).fetch_all(&self.readers).await;
-        let row = |(name, up, down, planned, runs, failed): Columns| UptimeRow {
-            check: CheckId::from(name.as_str()),
-            uptime: Uptime { up: count(up), down: count(down), planned: count(planned) },
-            runs: count(runs),
-            failed: count(failed),
-        };
-        Ok(rows.map_err(|why| self.fault(&why))?.into_iter().map(row).collect())
+        Ok(rows.map_err(|why| self.fault(&why))?.into_iter().map(sum).collect())
     }
 
     pub(super) async fn read_kept_facts(
@@ -327,9 +292,6 @@ impl Sqlite {
             .fetch_all(&self.readers)
             .await
             .map_err(|why| self.fault(&why))?;
-        let kept = |(at, facts): (i64, Vec<u8>)| {
-            Some((time(at), RawValue::from_string(pack::unpack_text(&facts)?).ok()?))
-        };
         Ok(rows.into_iter().filter_map(kept).collect())
     }
 
@@ -346,17 +308,4 @@ impl Sqlite {
         }
         Ok(dropped)
     }
-}
-
-fn rolled_row(grain: Grain, check: &CheckId, row: UptimeColumns) -> Result<RolledRow, sqlx::Error> {
-    let (at, up, down, planned, runs, failed, standing_at, standing, sketches) = row;
-    let latencies = sketches.map(|bytes| Latencies::from_bytes(&bytes)).transpose();
-    let rolled = Rolled {
-        uptime: Uptime { up: count(up), down: count(down), planned: count(planned) },
-        runs: count(runs),
-        failed: count(failed),
-        standing: standing_at.map(|at| Standing { at, up: standing.map(|up| up == 1) }),
-        latencies: latencies.map_err(|why| sqlx::Error::Decode(why.into()))?.unwrap_or_default(),
-    };
-    Ok(RolledRow { check: check.clone(), grain, at, rolled })
 }

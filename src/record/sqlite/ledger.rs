@@ -22,35 +22,13 @@ use serde_json::{Map, Value};
 use sqlx::Connection as _;
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
-use self::batch::{Done, Job, Waiting};
-use self::entries::{Kept, Outcome};
 use super::beside::{self, Seat};
 use super::error;
 use crate::model::CheckId;
 use crate::model::ledger::{Budget, Canary, CanaryState, Entry, Ledger, LedgerError, Tally};
 use crate::record::StoreError;
+use crate::record::canaries::{Done, Holder, Job, KEPT, Kept, Outcome, Waiting};
 use crate::telemetry::telemetry;
-
-/// How large the kept captures of one run may be, as JSON.
-const KEPT: usize = 64 * 1024;
-
-/// Who uses the ledger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Holder {
-    /// The daemon, which is alone on its store.
-    Daemon,
-    /// A command, beside the daemon or without one.
-    Command,
-}
-
-impl Holder {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Daemon => "daemon",
-            Self::Command => "command",
-        }
-    }
-}
 
 /// The ledger on disk.
 pub struct SqliteLedger {

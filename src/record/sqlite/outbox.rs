@@ -7,6 +7,7 @@ use sqlx::{Connection, SqliteConnection};
 
 use super::{Sqlite, Writer};
 use crate::model::OutboxRow;
+use crate::record::rows::{Waiting, json};
 use crate::record::{Claimed, Settled, StoreError};
 
 const COLUMNS: &str = "SELECT o.seq, o.not_before, o.attempts, o.batch, o.unsure, o.body, g.at, \
@@ -29,7 +30,7 @@ pub(super) async fn insert(connection: &mut SqliteConnection, row: &OutboxRow) -
         .bind(row.attempts)
         .bind(&row.batch)
         .bind(row.unsure)
-        .bind(super::commit::json(row)?)
+        .bind(json(row)?)
         .execute(connection)
         .await?;
     Ok(())
@@ -166,12 +167,5 @@ async fn end(
 fn claimed(
     (_, not_before, attempts, batch, unsure, body, sent, root): Columns,
 ) -> Result<Claimed, sqlx::Error> {
-    let mut row: OutboxRow = serde_json::from_str(&body).map_err(|why| sqlx::Error::Decode(why.into()))?;
-    row.not_before = Timestamp::from_millisecond(not_before).unwrap_or(row.not_before);
-    row.attempts = attempts;
-    row.batch = batch;
-    row.unsure = unsure;
-    row.root = root;
-    let group_sent = sent.and_then(|sent| Timestamp::from_millisecond(sent).ok());
-    Ok(Claimed { row, group_sent })
+    Waiting { not_before, attempts, batch, unsure, body, sent, root }.claimed()
 }

@@ -2,43 +2,22 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
-use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::Sqlite;
 use crate::alert;
 use crate::model::{CheckId, Incident};
-use crate::record::{Cutoffs, Gap, LastFacts, ResultRow, Resumed, StoreError, pack};
-
-/// Rows per transaction of a pruning, so that commits slip in between.
-const PRUNE: i64 = 5_000;
-/// How long settled outbox rows stay, for looking back and against repeated keys. Those of an open
-/// incident stay as long as it is open: its next message replies to the first one.
-const SETTLED: Duration = Duration::from_hours(7 * 24);
-/// How far back a budget of writes may reach ([`Budget::since`](crate::model::ledger::Budget)).
-const BUDGET: Duration = Duration::from_hours(48);
+use crate::record::rows::{self, BUDGET, PRUNE, SETTLED, parsed, time};
+use crate::record::{Cutoffs, Gap, LastFacts, ResultRow, Resumed, StoreError};
 
 type Columns = (i64, i64, i64, Option<u16>, Vec<u8>, Option<String>);
 type CheckColumns = (i64, String, Option<String>, Option<String>, Option<i64>);
 
-pub(super) fn time(milliseconds: i64) -> Timestamp {
-    Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::UNIX_EPOCH)
-}
-
-fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, sqlx::Error> {
-    serde_json::from_str(text).map_err(|why| sqlx::Error::Decode(why.into()))
-}
-
-fn result(row: Columns) -> Result<ResultRow, sqlx::Error> {
-    let (at, _, packed, status, times, findings) = row;
-    let (verdict, cause, recheck) = pack::unpack_verdict(packed);
-    let (took, timings, steps) = pack::unpack_times(&times);
-    let findings = findings.as_deref().map(parsed).transpose()?.unwrap_or_default();
-    Ok(ResultRow { at: time(at), verdict, cause, status, took, timings, steps, findings, recheck })
+fn result((at, _, packed, status, times, findings): Columns) -> Result<ResultRow, sqlx::Error> {
+    rows::result(at, packed, status, &times, findings.as_deref())
 }
 
 impl Sqlite {

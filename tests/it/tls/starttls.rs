@@ -1,8 +1,6 @@
 //! Real servers that begin in the clear.
 
-use std::os::unix::fs::chown;
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use portalwatch::formats::starttls::Protocol;
@@ -13,7 +11,7 @@ use tempfile::TempDir;
 
 use super::s_server::{RSA, SServer};
 use super::{net, target};
-use crate::peers::{PATIENCE, Process, SmtpServer, free_port, poll};
+use crate::peers::{PATIENCE, Postgres, Process, SmtpServer, free_port, poll};
 
 fn spoken(port: u16, protocol: Protocol) -> TlsTarget {
     TlsTarget { starttls: Some(protocol), ..target(port) }
@@ -48,87 +46,23 @@ async fn a_server_of_tls_is_no_server_of_mail() {
     assert!(error.to_string().contains("before TLS, in smtp"), "{error}");
 }
 
-/// Where Debian keeps PostgreSQL's programs, newest first.
-fn postgres_programs() -> Option<PathBuf> {
-    let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
-        .ok()?
-        .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
-        .filter(|bin| bin.join("initdb").is_file())
-        .collect();
-    found.sort();
-    found.pop()
-}
-
-/// `nobody`, since PostgreSQL refuses root.
-const NOBODY: u32 = 65534;
-
-/// A command that PostgreSQL runs, in the folder and as its owner.
-fn command(program: &Path, dir: &TempDir) -> Command {
-    let mut command = Command::new(program);
-    command.current_dir(dir.path()).env_clear().env("LANG", "C").env("PATH", "/usr/bin:/bin");
-    if rustix::process::geteuid().is_root() {
-        command.uid(NOBODY).gid(NOBODY);
-    }
-    command
-}
-
-fn write(dir: &TempDir, name: &str, content: &str) {
-    use std::os::unix::fs::PermissionsExt as _;
-    let path = dir.path().join(name);
-    std::fs::write(&path, content).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-    if rustix::process::geteuid().is_root() {
-        chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
-    }
-}
-
-fn postgres(bin: &Path, ssl: &str) -> (Process, TempDir, u16) {
-    let dir = TempDir::new().unwrap();
-    if rustix::process::geteuid().is_root() {
-        chown(dir.path(), Some(NOBODY), Some(NOBODY)).unwrap();
-    }
-    let made = command(&bin.join("initdb"), &dir).args(["-D", "data", "-N", "-A", "trust"]).output().unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    write(&dir, "data/server.crt", &RSA.certificate);
-    write(&dir, "data/server.key", &RSA.key);
-    let port = free_port();
-    let mut server = command(&bin.join("postgres"), &dir);
-    server.args([
-        "-D",
-        "data",
-        "-p",
-        &port.to_string(),
-        "-h",
-        "127.0.0.1",
-        "-k",
-        "",
-        "-c",
-        &format!("ssl={ssl}"),
-    ]);
-    let mut process = Process::start(&mut server, &dir.path().join("log"));
-    let up = poll(PATIENCE, || {
-        let ended = process.ended().is_some().then_some(false);
-        ended.or_else(|| process.log().contains("ready to accept").then_some(true))
-    });
-    assert_eq!(up, Some(true), "PostgreSQL does not start: {}", process.log());
-    (process, dir, port)
+fn postgres(ssl: &str) -> Postgres {
+    let files = [("data/server.crt", &*RSA.certificate), ("data/server.key", &*RSA.key)];
+    Postgres::start(&[&format!("ssl={ssl}")], &files)
 }
 
 #[tokio::test]
 async fn postgresql_is_talked_into_tls_and_quoted_when_it_will_not() {
-    let Some(bin) = postgres_programs() else {
-        println!("skipped: PostgreSQL is not installed");
-        return;
-    };
-    let (_server, _dir, port) = postgres(&bin, "on");
-    let wanted = spoken(port, Protocol::Postgres);
+    let server = postgres("on");
+    let wanted = spoken(server.port(), Protocol::Postgres);
     let seen = net().handshake(&Handshake::with(wanted.clone())).await.unwrap();
     assert_eq!((seen.chain.ders, seen.signature), (vec![RSA.der()], Signature::Verified));
     let clear = net().hello_in_clear(&wanted).await.unwrap();
     assert_eq!(clear.answer.certificates.unwrap().ders, [RSA.der()]);
 
-    let (_server, _dir, port) = postgres(&bin, "off");
-    let error = net().handshake(&Handshake::with(spoken(port, Protocol::Postgres))).await.unwrap_err();
+    let server = postgres("off");
+    let error =
+        net().handshake(&Handshake::with(spoken(server.port(), Protocol::Postgres))).await.unwrap_err();
     assert!(matches!(error.reason, FailReason::NoStartTls(_)), "{error}");
 }
 

@@ -3,56 +3,29 @@
 
 use std::sync::{MutexGuard, PoisonError};
 
-use jiff::Timestamp;
-use serde_json::{Map, Value};
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::oneshot;
 
-use super::entries::{self, Kept, Outcome, Write};
-use super::{KEPT, Seat, SqliteLedger};
-use crate::model::CheckId;
-use crate::model::ledger::{Budget, Canary, CanaryState, Entry, LedgerError};
+use super::{Seat, SqliteLedger, entries};
+use crate::model::ledger::LedgerError;
+use crate::record::canaries::{Done, Job, KEPT, Waiting, Write};
 
-/// What a run wants.
-pub enum Job {
-    Enter { check: CheckId, run: String, now: Timestamp, held_until: Timestamp, budget: Budget },
-    Keep { run: String, kept: Map<String, Value> },
-    Settle { run: String, state: CanaryState, at: Timestamp },
-    Open { check: CheckId },
-}
-
-/// What became of it.
-pub enum Done {
-    Entered(Entry),
-    Kept(Kept),
-    Settled(Outcome),
-    Open(Vec<Canary>),
-}
-
-/// A job, and who waits for it.
-pub type Waiting = (Job, oneshot::Sender<Result<Done, LedgerError>>);
-
-impl Job {
-    async fn work(
-        &self,
-        connection: &mut SqliteConnection,
-        holder: &'static str,
-    ) -> Result<Done, sqlx::Error> {
-        match self {
-            Self::Enter { check, run, now, held_until, budget } => {
-                let write = Write { check, run, now: *now, held_until: *held_until, holder, budget: *budget };
-                entries::enter(connection, &write).await.map(Done::Entered)
-            }
-            Self::Keep { run, kept } => entries::keep(connection, run, kept, KEPT).await.map(Done::Kept),
-            Self::Settle { run, state, at } => {
-                entries::settle(connection, run, *state, *at).await.map(Done::Settled)
-            }
-            Self::Open { check } => entries::open(connection, check).await.map(Done::Open),
+/// Does one job.
+async fn work(
+    job: &Job,
+    connection: &mut SqliteConnection,
+    holder: &'static str,
+) -> Result<Done, sqlx::Error> {
+    match job {
+        Job::Enter { check, run, now, held_until, budget } => {
+            let write = Write { check, run, now: *now, held_until: *held_until, holder, budget: *budget };
+            entries::enter(connection, &write).await.map(Done::Entered)
         }
-    }
-
-    const fn only_reads(&self) -> bool {
-        matches!(self, Self::Open { .. })
+        Job::Keep { run, kept } => entries::keep(connection, run, kept, KEPT).await.map(Done::Kept),
+        Job::Settle { run, state, at } => {
+            entries::settle(connection, run, *state, *at).await.map(Done::Settled)
+        }
+        Job::Open { check } => entries::open(connection, check).await.map(Done::Open),
     }
 }
 
@@ -124,13 +97,13 @@ async fn commit(
     let mut done = Vec::with_capacity(jobs.len());
     if jobs.iter().all(|(job, _)| job.only_reads()) {
         for (job, _) in jobs {
-            done.push(job.work(connection, holder).await?);
+            done.push(work(job, connection, holder).await?);
         }
         return Ok(done);
     }
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     for (job, _) in jobs {
-        done.push(job.work(&mut transaction, holder).await?);
+        done.push(work(job, &mut transaction, holder).await?);
     }
     transaction.commit().await?;
     Ok(done)

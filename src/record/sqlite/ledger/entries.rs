@@ -5,67 +5,11 @@ use serde_json::{Map, Value};
 use sqlx::{Connection, SqliteConnection};
 
 use crate::model::CheckId;
-use crate::model::ledger::{Budget, Canary, CanaryState, Entry, LONGEST_WAIT, Tally};
-
-/// [`LONGEST_WAIT`] in milliseconds.
-const LONGEST: i64 = LONGEST_WAIT.as_secs().cast_signed() * 1_000;
-
-/// Canaries handed out at once.
-const MOST: i64 = 100;
-
-/// A write that wants to be entered.
-pub struct Write<'a> {
-    pub check: &'a CheckId,
-    pub run: &'a str,
-    pub now: Timestamp,
-    pub held_until: Timestamp,
-    pub holder: &'static str,
-    pub budget: Budget,
-}
-
-/// What became of a canary that was to end or to be let go of.
-pub enum Outcome {
-    /// It did.
-    Changed,
-    /// It had ended before.
-    Over,
-    /// There is none.
-    Unknown,
-}
-
-/// What became of captures to keep.
-pub enum Kept {
-    Done,
-    NotEntered,
-    /// They would take so many bytes.
-    TooLarge(usize),
-}
+use crate::model::ledger::{Canary, CanaryState, Entry, Tally};
+use crate::record::canaries::{self, COLUMNS, Kept, LONGEST, MOST, Outcome, Write, canary, captures};
+use crate::record::rows::{json, time};
 
 type Columns = (String, String, i64, u32, u32, Option<i64>, Option<String>);
-
-const COLUMNS: &str = "run, check_name, entered, writes, attempts, not_before, kept";
-
-fn time(milliseconds: i64) -> Timestamp {
-    Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::UNIX_EPOCH)
-}
-
-fn parsed(kept: Option<String>) -> Result<Map<String, Value>, sqlx::Error> {
-    let Some(kept) = kept else { return Ok(Map::new()) };
-    serde_json::from_str(&kept).map_err(|why| sqlx::Error::Decode(why.into()))
-}
-
-fn canary(row: Columns) -> Result<Canary, sqlx::Error> {
-    let (run, check, entered, writes, attempts, not_before, kept) = row;
-    Ok(Canary {
-        run,
-        check: CheckId::from(check.as_str()),
-        entered: time(entered),
-        writes,
-        attempts,
-        not_before: not_before.map(time),
-        kept: parsed(kept)?,
-    })
-}
 
 /// Enters a write, or says why not and changes nothing. The caller has begun a transaction.
 pub async fn enter(connection: &mut SqliteConnection, write: &Write<'_>) -> Result<Entry, sqlx::Error> {
@@ -111,12 +55,7 @@ async fn own(connection: &mut SqliteConnection, write: &Write<'_>) -> Result<Opt
     let sql = "SELECT entered, taken, attempts > 0 AND ended IS NULL FROM canaries WHERE run = ?";
     let found = sqlx::query_as::<_, (i64, bool, bool)>(sql).bind(write.run);
     let Some((entered, taken, failed)) = found.fetch_optional(connection).await? else { return Ok(None) };
-    let run = write.run.to_owned();
-    Ok(match (taken, failed) {
-        (true, _) => Some(Entry::Busy { run }),
-        (_, true) => Some(Entry::Unswept { run, entered: time(entered) }),
-        _ => None,
-    })
+    Ok(canaries::own(write.run, entered, taken, failed))
 }
 
 async fn another(connection: &mut SqliteConnection, write: &Write<'_>) -> Result<Option<Entry>, sqlx::Error> {
@@ -176,9 +115,9 @@ pub async fn keep(
     let Some(found) = found.bind(run).fetch_optional(&mut *connection).await? else {
         return Ok(Kept::NotEntered);
     };
-    let mut all = parsed(found)?;
+    let mut all = captures(found)?;
     all.extend(kept.clone());
-    let text = super::super::commit::json(&all)?;
+    let text = json(&all)?;
     if text.len() > limit {
         return Ok(Kept::TooLarge(text.len()));
     }
@@ -267,16 +206,7 @@ pub async fn tally(connection: &mut SqliteConnection, check: &CheckId) -> Result
     let sql =
         "SELECT iif(ended IS NULL, '', outcome), count(*) FROM canaries WHERE check_name = ? GROUP BY 1";
     let rows = sqlx::query_as::<_, (String, i64)>(sql).bind(check.as_str()).fetch_all(connection).await?;
-    let count = |state: &str| {
-        let found = rows.iter().find(|(found, _)| found == state);
-        found.map_or(0, |(_, count)| u64::try_from(*count).unwrap_or(0))
-    };
-    Ok(Tally {
-        open: count(""),
-        cleaned: count(CanaryState::Cleaned.as_str()),
-        swept: count(CanaryState::Swept.as_str()),
-        absent: count(CanaryState::Absent.as_str()),
-    })
+    Ok(canaries::tally(&rows))
 }
 
 /// Lets go of what a dead process held.

@@ -12,6 +12,9 @@ pub fn of(path: &Path, fault: StoreError) -> LedgerError {
             format!("it was written by a newer portalwatch (schema {found}, this version knows {known})"),
             "run that version, or point storage.url at another file",
         ),
+        StoreError::Unfinished { from, .. } => {
+            (format!("a migration from {from} is unfinished"), "finish it with portalwatch store migrate")
+        }
         StoreError::Full { why, .. } => (format!("the disk is full: {why}"), "make room on it"),
         StoreError::ReadOnly { why, .. } => {
             (why, "let the user of this process write the file and its folder, or change storage.url")

@@ -1,0 +1,236 @@
+//! Connections: how they are made, what limits they have, and a few that read.
+//!
+//! A connection is taken out of its place while it is used and put back when all went well. Whatever
+//! else happens (a fault, a time limit, a caller that goes away in the middle) closes it, so that
+//! nothing ever begins on a connection whose state nobody knows.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::{ConnectOptions, Connection, PgConnection};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
+
+use super::{StoreError, error};
+use crate::model::database::{Access, Encryption, Server};
+
+/// How long making a connection may take, authentication included.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long anything may take that the server is asked for, before the connection is given up.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a page or report waits for what it reads, which may be a lot.
+const READING: Duration = Duration::from_secs(35);
+/// How long a farewell may take.
+pub const FAREWELL: Duration = Duration::from_secs(1);
+/// Connections that read for pages and reports.
+const READERS: usize = 3;
+/// The oldest server that can let go of a partition without locking out readers.
+const OLDEST: u32 = 14;
+
+/// What a connection is for, which sets its limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The store's commits.
+    Write {
+        /// Wait for the disk at every commit.
+        full_sync: bool,
+    },
+    /// Pages and reports.
+    Read,
+    /// What has to be on disk when it returns, whatever the store does: the ledger, decisions.
+    Promise,
+    /// Reading or writing all there is: takes the time it takes.
+    Copy,
+    /// Dropping what is old: rather later than in anybody's way.
+    Prune,
+}
+
+impl Purpose {
+    fn limits(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Write { full_sync: true } => {
+                &[("statement_timeout", "30s"), ("lock_timeout", "5s"), ("synchronous_commit", "on")]
+            }
+            Self::Write { full_sync: false } => {
+                &[("statement_timeout", "30s"), ("lock_timeout", "5s"), ("synchronous_commit", "off")]
+            }
+            Self::Read => &[
+                ("statement_timeout", "30s"),
+                ("lock_timeout", "5s"),
+                ("default_transaction_read_only", "on"),
+            ],
+            Self::Promise => {
+                &[("statement_timeout", "10s"), ("lock_timeout", "2s"), ("synchronous_commit", "on")]
+            }
+            Self::Copy => &[
+                ("statement_timeout", "0"),
+                ("lock_timeout", "5s"),
+                ("idle_in_transaction_session_timeout", "0"),
+                ("synchronous_commit", "off"),
+            ],
+            Self::Prune => &[("statement_timeout", "60s"), ("lock_timeout", "2s")],
+        }
+    }
+}
+
+/// The way to one database.
+pub struct Link {
+    pub access: Access,
+    options: PgConnectOptions,
+}
+
+impl fmt::Debug for Link {
+    // The library's options show the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Link({})", self.access.place())
+    }
+}
+
+impl Link {
+    pub fn new(access: Access) -> Self {
+        // What the library would take from the environment is set here instead.
+        let options = PgConnectOptions::new_without_pgpass()
+            .username(&access.user)
+            .password(access.password.as_ref().map_or("", |password| password.expose()))
+            .database(&access.database)
+            .application_name("portalwatch");
+        let options = match &access.server {
+            Server::Tcp { host, port } => options.host(host).port(*port),
+            Server::Socket { folder, port } => options.socket(folder).port(*port),
+        };
+        let options = match &access.encryption {
+            Encryption::Off => options.ssl_mode(PgSslMode::Disable),
+            Encryption::Verified { ca_pem } => {
+                let ca_pem = ca_pem.as_deref().unwrap_or_default();
+                options.ssl_mode(PgSslMode::VerifyFull).ssl_root_cert_from_pem(ca_pem.into())
+            }
+        };
+        // So that a server notices within half a minute that nobody is there any more.
+        let options = options.options([
+            ("tcp_keepalives_idle", "10"),
+            ("tcp_keepalives_interval", "5"),
+            ("tcp_keepalives_count", "3"),
+            ("tcp_user_timeout", "25s"),
+            ("idle_in_transaction_session_timeout", "60s"),
+        ]);
+        let options = match &access.schema {
+            Some(schema) => options.options([("search_path", schema)]),
+            None => options,
+        };
+        Self { options: options.disable_statement_logging(), access }
+    }
+
+    /// A connection, made directly: a pool would say of every fault that it timed out.
+    pub async fn connect(&self, purpose: Purpose) -> Result<PgConnection, StoreError> {
+        let options = self.options.clone().options(purpose.limits().iter().copied());
+        let connection = within(CONNECT, options.connect()).await;
+        let connection = connection.map_err(|why| error::connecting(&self.access, &why))?;
+        let version = connection.server_version_num().map_or(OLDEST, |version| version / 10_000);
+        if version < OLDEST {
+            let why = format!("PostgreSQL {version} is too old; {OLDEST} or newer is needed");
+            return Err(error::other(&self.access, &why));
+        }
+        Ok(connection)
+    }
+
+    pub fn fault(&self, why: &sqlx::Error) -> StoreError {
+        error::of(&self.access, why)
+    }
+}
+
+/// Bounds what may wait for the network.
+pub async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    let late = || sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+    timeout(limit, work).await.unwrap_or_else(|_| Err(late()))
+}
+
+/// Bounds a few statements.
+pub async fn patiently<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    within(PATIENCE, work).await
+}
+
+/// Bounds what is read for a page or a report.
+pub async fn reading<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    within(READING, work).await
+}
+
+/// Whether a connection that lay unused still leads anywhere.
+pub async fn is_alive(connection: &mut PgConnection) -> bool {
+    within(CONNECT, connection.ping()).await.is_ok()
+}
+
+/// Says goodbye, if there is still somebody.
+pub async fn part(connection: PgConnection) {
+    timeout(FAREWELL, connection.close()).await.ok();
+}
+
+/// The connections that read.
+#[derive(Debug)]
+pub struct Readers {
+    link: Arc<Link>,
+    permits: Semaphore,
+    idle: Mutex<Vec<PgConnection>>,
+}
+
+/// One that was taken out.
+pub struct Reader<'r> {
+    pub connection: PgConnection,
+    home: &'r Readers,
+    _permit: SemaphorePermit<'r>,
+}
+
+impl Readers {
+    pub fn new(link: Arc<Link>) -> Self {
+        Self { link, permits: Semaphore::new(READERS), idle: Mutex::default() }
+    }
+
+    pub async fn take(&self) -> Result<Reader<'_>, StoreError> {
+        let permit = match timeout(PATIENCE, self.permits.acquire()).await {
+            Ok(Ok(permit)) => permit,
+            Ok(Err(_)) => return Err(error::other(&self.link.access, "closed")),
+            Err(_) => return Err(error::other(&self.link.access, "every connection that reads is in use")),
+        };
+        while let Some(mut connection) = self.pop() {
+            if is_alive(&mut connection).await {
+                return Ok(Reader { connection, home: self, _permit: permit });
+            }
+        }
+        let connection = self.link.connect(Purpose::Read).await?;
+        Ok(Reader { connection, home: self, _permit: permit })
+    }
+
+    pub async fn close(&self) {
+        self.permits.close();
+        while let Some(connection) = self.pop() {
+            part(connection).await;
+        }
+    }
+
+    fn pop(&self) -> Option<PgConnection> {
+        self.idle().pop()
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<PgConnection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reader<'_> {
+    /// Puts the connection back if all went well.
+    pub fn done<T>(self, read: Result<T, sqlx::Error>) -> Result<T, StoreError> {
+        match read {
+            Ok(read) => {
+                if !self.home.permits.is_closed() {
+                    self.home.idle().push(self.connection);
+                }
+                Ok(read)
+            }
+            Err(why) => Err(self.home.link.fault(&why)),
+        }
+    }
+}

@@ -1,0 +1,4 @@
+mod faults;
+mod figures;
+mod kept;
+mod refused;
