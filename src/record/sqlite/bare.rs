@@ -134,8 +134,8 @@ impl Bare {
         let order: Vec<String> = names.iter().map(|name| format!("{name} DESC")).collect();
         let sql =
             format!("SELECT {} FROM {} ORDER BY {} LIMIT 1", names.join(", "), table.name, order.join(", "));
-        let row = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_optional(&mut self.connection).await?;
-        row.map(|row| cells(&row, &columns)).transpose()
+        let mut rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&mut self.connection).await?;
+        rows.pop().map(|row| cells(&row, &columns)).transpose()
     }
 
     async fn examine(&mut self) -> Result<Integrity, StoreError> {
@@ -206,8 +206,9 @@ impl Side for Bare {
     fn count(&mut self, table: &'static Table) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(async {
             let sql = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {}", table.name));
-            let count = sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut self.connection).await;
-            count.map(|count| u64::try_from(count).unwrap_or(0)).map_err(|why| error::of(&self.path, &why))
+            let count = sqlx::query_scalar::<_, i64>(sql).fetch_all(&mut self.connection).await;
+            let count = count.map(|count| count.first().and_then(|count| u64::try_from(*count).ok()));
+            count.map(Option::unwrap_or_default).map_err(|why| error::of(&self.path, &why))
         })
     }
 
