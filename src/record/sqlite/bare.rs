@@ -4,10 +4,10 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use futures_util::future::BoxFuture;
-use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
+use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteRow, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
-use super::{error, lock, prepared, reading, refuse_newer, refuse_unfinished, unfinished};
+use super::{BUSY, error, lock, prepared, reading, refuse_newer, refuse_unfinished, unfinished};
 use crate::record::StoreError;
 use crate::record::copy::tables::{Column, Kind, Table};
 use crate::record::copy::{Cell, Integrity, Row, Side, UNFINISHED};
@@ -236,14 +236,16 @@ impl Side for Bare {
 
     fn end_filling(&mut self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async {
-            if self.connection.is_in_transaction() {
-                self.run("COMMIT").await?;
-            }
+            // A connection that begins nothing but this: no table goes while a statement of its own
+            // connection is in the middle of anything.
+            let options = SqliteConnectOptions::new().filename(&self.path).busy_timeout(BUSY);
+            let options = options.synchronous(SqliteSynchronous::Full).disable_statement_logging();
+            let fresh = options.connect().await.map_err(|why| error::of(&self.path, &why))?;
+            std::mem::replace(&mut self.connection, fresh).close().await.ok();
+            self.open = None;
             // All of it is on the disk before it says so.
             self.run("PRAGMA wal_checkpoint(FULL)").await?;
-            self.run("PRAGMA synchronous = FULL").await?;
-            self.run("DROP TABLE unfinished_migration").await?;
-            self.run("PRAGMA optimize").await
+            self.run("DROP TABLE unfinished_migration").await
         })
     }
 
