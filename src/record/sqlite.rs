@@ -260,11 +260,12 @@ async fn refuse_older(path: &Path, connection: &mut SqliteConnection) -> Result<
 async fn unfinished(path: &Path, connection: &mut SqliteConnection) -> Result<Option<String>, StoreError> {
     let found = async {
         let table = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM sqlite_schema WHERE name = ?");
-        if table.bind(UNFINISHED).fetch_one(&mut *connection).await? == 0 {
+        if table.bind(UNFINISHED).fetch_all(&mut *connection).await? == [0] {
             return Ok(None);
         }
         let sql = sqlx::AssertSqlSafe(format!("SELECT source FROM {UNFINISHED}"));
-        sqlx::query_scalar::<_, String>(sql).fetch_optional(connection).await
+        // Read to its end: a statement in the middle of a table would keep it from going.
+        Ok(sqlx::query_scalar::<_, String>(sql).fetch_all(connection).await?.pop())
     };
     found.await.map_err(|why| error::of(path, &why))
 }

@@ -37,6 +37,7 @@ mod reload;
 mod resume;
 mod secrets;
 mod spf_oracle;
+mod store;
 mod telling;
 mod tls;
 mod vectors;

@@ -57,8 +57,12 @@ struct Known {
 /// A database that cannot be read at all. What cannot be read of it is a finding.
 pub async fn check(side: &mut dyn Side, now: Timestamp) -> Result<Found, StoreError> {
     let Integrity { wrong, left_out } = side.integrity().await?;
-    let whole = |what| Wrong { table: None, what, rows: 1, first: String::new() };
+    let whole = |what: String| Wrong { table: None, what, rows: 1, first: String::new() };
     let mut found = Found { wrong: wrong.into_iter().map(whole).collect(), left_out, ..Found::default() };
+    // What cannot be read of it is said by the tables.
+    if let Ok(Some(from)) = side.unfinished().await {
+        found.wrong.push(whole(format!("a migration from {from} is unfinished")));
+    }
     match side.freeze().await {
         // Said already, or else by the tables.
         Ok(()) | Err(StoreError::Corrupt { .. }) => {}

@@ -4,10 +4,10 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use futures_util::future::BoxFuture;
-use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
+use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteRow, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
-use super::{error, lock, prepared, reading, refuse_newer, refuse_unfinished, unfinished};
+use super::{BUSY, error, lock, prepared, reading, refuse_newer, refuse_unfinished, unfinished};
 use crate::record::StoreError;
 use crate::record::copy::tables::{Column, Kind, Table};
 use crate::record::copy::{Cell, Integrity, Row, Side, UNFINISHED};
@@ -134,8 +134,8 @@ impl Bare {
         let order: Vec<String> = names.iter().map(|name| format!("{name} DESC")).collect();
         let sql =
             format!("SELECT {} FROM {} ORDER BY {} LIMIT 1", names.join(", "), table.name, order.join(", "));
-        let row = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_optional(&mut self.connection).await?;
-        row.map(|row| cells(&row, &columns)).transpose()
+        let mut rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&mut self.connection).await?;
+        rows.pop().map(|row| cells(&row, &columns)).transpose()
     }
 
     async fn examine(&mut self) -> Result<Integrity, StoreError> {
@@ -206,8 +206,9 @@ impl Side for Bare {
     fn count(&mut self, table: &'static Table) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(async {
             let sql = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {}", table.name));
-            let count = sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut self.connection).await;
-            count.map(|count| u64::try_from(count).unwrap_or(0)).map_err(|why| error::of(&self.path, &why))
+            let count = sqlx::query_scalar::<_, i64>(sql).fetch_all(&mut self.connection).await;
+            let count = count.map(|count| count.first().and_then(|count| u64::try_from(*count).ok()));
+            count.map(Option::unwrap_or_default).map_err(|why| error::of(&self.path, &why))
         })
     }
 
@@ -235,14 +236,16 @@ impl Side for Bare {
 
     fn end_filling(&mut self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async {
-            if self.connection.is_in_transaction() {
-                self.run("COMMIT").await?;
-            }
+            // A connection that begins nothing but this: no table goes while a statement of its own
+            // connection is in the middle of anything.
+            let options = SqliteConnectOptions::new().filename(&self.path).busy_timeout(BUSY);
+            let options = options.synchronous(SqliteSynchronous::Full).disable_statement_logging();
+            let fresh = options.connect().await.map_err(|why| error::of(&self.path, &why))?;
+            std::mem::replace(&mut self.connection, fresh).close().await.ok();
+            self.open = None;
             // All of it is on the disk before it says so.
             self.run("PRAGMA wal_checkpoint(FULL)").await?;
-            self.run("PRAGMA synchronous = FULL").await?;
-            self.run("DROP TABLE unfinished_migration").await?;
-            self.run("PRAGMA optimize").await
+            self.run("DROP TABLE unfinished_migration").await
         })
     }
 

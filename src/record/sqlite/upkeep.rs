@@ -139,3 +139,97 @@ async fn counts(path: &Path) -> Result<Counts, StoreError> {
     Box::new(side).close().await;
     Ok(counts)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::record::Store as _;
+    use crate::record::contract::{outcome, ran, time};
+    use crate::record::sqlite::{Mode, Sqlite};
+
+    const DAEMON: Mode = Mode::Daemon { full_sync: false };
+    const MINUTE: i64 = 60_000;
+
+    #[tokio::test]
+    async fn a_backup_beside_a_daemon_is_everything_up_to_some_commit() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, copy) = (folder.path().join("s.db"), folder.path().join("copy.db"));
+        let store = Arc::new(Sqlite::open(&path, DAEMON).await.unwrap());
+        let writing = Arc::clone(&store);
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let writer = tokio::spawn(async move {
+            let mut stopped = stopped;
+            let mut minute = 0;
+            while stopped.try_recv().is_err() {
+                let batch: Vec<_> =
+                    (0..20).map(|check| ran(outcome(&format!("p/c{check}"), minute * MINUTE))).collect();
+                writing.commit(&batch).await.unwrap();
+                minute += 1;
+            }
+            minute
+        });
+        let mut before = 0;
+        for round in 0..8 {
+            backup(&path, &copy, round > 0).await.unwrap();
+            let kept = Sqlite::open(&copy, Mode::Reader).await.unwrap();
+            let mut batches: BTreeMap<i64, u32> = BTreeMap::new();
+            for check in 0..20 {
+                let check = format!("p/c{check}").as_str().into();
+                for row in kept.history(&check, time(0), time(1 << 47), 1_000_000).await.unwrap() {
+                    *batches.entry(row.at.as_millisecond() / MINUTE).or_default() += 1;
+                }
+            }
+            let count = i64::try_from(batches.len()).unwrap();
+            assert!(batches.keys().copied().eq(0..count), "no commit is missing in the middle");
+            assert!(batches.values().all(|rows| *rows == 20), "no commit is there by half");
+            assert!(count >= before);
+            before = count;
+            kept.close().await;
+        }
+        stop.send(()).unwrap();
+        assert!(writer.await.unwrap() >= before && before > 0);
+        let mode = std::fs::metadata(&copy).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let names = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name());
+        let left: Vec<_> = names.filter(|name| name.to_string_lossy().contains(".part")).collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+
+    #[tokio::test]
+    async fn a_backup_replaces_nothing_unless_it_is_told_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, copy) = (folder.path().join("s.db"), folder.path().join("copy.db"));
+        Sqlite::open(&path, DAEMON).await.unwrap().close().await;
+        std::fs::write(&copy, "precious").unwrap();
+        let said = backup(&path, &copy, false).await.unwrap_err().to_string();
+        assert!(said.contains("is there already; --force replaces it"), "{said}");
+        assert_eq!(std::fs::read_to_string(&copy).unwrap(), "precious");
+        let draft = Draft::new(&folder.path().join("late.db"), false).unwrap();
+        std::fs::write(folder.path().join("late.db"), "precious").unwrap();
+        assert!(draft.finish().is_err(), "neither what came to be there meanwhile");
+        assert_eq!(std::fs::read_to_string(folder.path().join("late.db")).unwrap(), "precious");
+        backup(&path, &copy, true).await.unwrap();
+        Sqlite::open(&copy, DAEMON).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_file_that_a_daemon_uses_is_not_written_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.db");
+        let store = Sqlite::open(&path, DAEMON).await.unwrap();
+        let said = vacuum(&path).await.unwrap_err().to_string();
+        assert!(said.contains("another portalwatch daemon holds"), "{said}");
+        let batch: Vec<_> = (0..20_000).map(|at| ran(outcome("a/b", at))).collect();
+        store.commit(&batch).await.unwrap();
+        store.prune(&crate::record::contract::figures::before(time(19_000))).await.unwrap();
+        store.close().await;
+        let (before, after) = vacuum(&path).await.unwrap();
+        assert!(after < before / 2, "{before} {after}");
+        let none = folder.path().join("none.db");
+        assert!(vacuum(&none).await.is_err() && !none.exists());
+    }
+}
