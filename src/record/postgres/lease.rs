@@ -130,6 +130,16 @@ impl Lease {
         self.done(connection, released)
     }
 
+    /// Leaves for good without having led, so that nobody reckons with this daemon.
+    pub async fn forget(&mut self) {
+        if let Some(mut connection) = self.connection.take() {
+            let gone = sqlx::query("DELETE FROM daemons WHERE name = $1").bind(&self.holder);
+            // Else it is forgotten within a minute.
+            within(PATIENCE, gone.execute(&mut connection)).await.ok();
+            part(connection).await;
+        }
+    }
+
     /// Closes its connection; the next use makes another one.
     pub async fn close(&mut self) {
         if let Some(connection) = self.connection.take() {
@@ -208,6 +218,9 @@ pub async fn begin(connection: &mut PgConnection, token: i64) -> Result<Transact
 
 /// Refuses whoever has not this token, and keeps it from being taken until the transaction ends.
 pub async fn fence(connection: &mut PgConnection, token: i64) -> Result<(), sqlx::Error> {
+    if token == 0 {
+        return Err(sqlx::Error::Protocol("the lead is not taken yet".into()));
+    }
     let (found, by) = current(connection).await?;
     if found > token {
         return Err(error::fenced(by));
