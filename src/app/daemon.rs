@@ -12,11 +12,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::figures::Keeper;
-use super::{lead, load};
 use super::reload::{Exposed, Fixed, Reload, Tell, credentials};
 use super::store::{self, StoreLedger};
 use super::system::{self, Asked, Signals, Watchdog};
 use super::wire::NetWire;
+use super::{lead, load};
 use crate::alert::daemon::CHANNEL_FAILURES;
 use crate::clock::{Clock, SystemClock};
 use crate::config::settings::{self, Database};
@@ -128,8 +128,7 @@ impl House {
         let health = Arc::new(Health::new(clock.now()));
         let (tokens, basic, open) = credentials(&server, server.listen);
         let auth = Auth::new(tokens, basic, open);
-        let listener =
-            listener.into_std().map_err(|why| RunError::Listen { address: server.listen, why })?;
+        let listener = listener.into_std().map_err(|why| RunError::Listen { address: server.listen, why })?;
         let (path, infos) = (path.to_owned(), Arc::default());
         Ok(Self { path, server, storage, clock, health, infos, auth, listener })
     }
@@ -156,11 +155,7 @@ impl House {
     }
 
     /// Serves our pages until `stop`.
-    pub fn serve(
-        &self,
-        surface: Surface,
-        stop: CancellationToken,
-    ) -> Result<JoinHandle<()>, RunError> {
+    pub fn serve(&self, surface: Surface, stop: CancellationToken) -> Result<JoinHandle<()>, RunError> {
         Ok(tokio::spawn(expose::serve(self.listener()?, expose::router(surface), stop)))
     }
 
@@ -170,11 +165,7 @@ impl House {
     }
 
     pub fn exposed(&self) -> Exposed {
-        Exposed {
-            infos: Arc::clone(&self.infos),
-            health: Arc::clone(&self.health),
-            auth: self.auth.clone(),
-        }
+        Exposed { infos: Arc::clone(&self.infos), health: Arc::clone(&self.health), auth: self.auth.clone() }
     }
 
     /// Tells that the daemon is at work.

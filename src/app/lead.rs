@@ -76,7 +76,10 @@ pub async fn run(
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
         if !matches!(led, Ok(Led::Lost)) {
-            if !tenure.is_lost() && tenure.token() != 0 && let Err(why) = lease.release(tenure.token()).await {
+            if !tenure.is_lost()
+                && tenure.token() != 0
+                && let Err(why) = lease.release(tenure.token()).await
+            {
                 tracing::warn!(%why, "the lead was not given back: another daemon takes over once it has run out");
             }
             lease.close().await;
@@ -93,7 +96,11 @@ enum Led {
     Lost,
 }
 
-async fn lead(standby: &mut Standby<'_>, tenure: &Arc<Tenure>, signals: &mut Signals) -> Result<Led, RunError> {
+async fn lead(
+    standby: &mut Standby<'_>,
+    tenure: &Arc<Tenure>,
+    signals: &mut Signals,
+) -> Result<Led, RunError> {
     let house = standby.house;
     let daemon = match Daemon::start(house, Arc::clone(&standby.plan), Some(Arc::clone(tenure))).await {
         Ok(daemon) => daemon,

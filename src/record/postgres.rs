@@ -33,8 +33,8 @@ use jiff::Timestamp;
 use sqlx::{PgConnection, Transaction};
 use tokio::sync::{Mutex, MutexGuard};
 
-use self::link::{Link, Purpose, Readers, is_alive, part, patiently};
 use self::lease::Lease;
+use self::link::{Link, Purpose, Readers, is_alive, part, patiently};
 use self::session::{backend, end, known, migrate, refuse_newer, tables};
 use super::tenure::{Tenure, running};
 use super::{Claimed, Cutoffs, Gap, LastFacts, ResultRow, Resumed, Settled, Store, StoreError, Transition};

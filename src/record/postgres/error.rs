@@ -78,10 +78,9 @@ pub fn way_out(fault: StoreError) -> (String, &'static str) {
             format!("locked by another process: {why}"),
             "try again; if a daemon of an older version holds it, restart that with this version",
         ),
-        StoreError::Fenced { by, .. } => (
-            format!("another daemon took over: {by}"),
-            "nothing is to be done: this one stands by",
-        ),
+        StoreError::Fenced { by, .. } => {
+            (format!("another daemon took over: {by}"), "nothing is to be done: this one stands by")
+        }
         StoreError::Corrupt { why, .. } => (format!("the database is damaged: {why}"), "restore a backup"),
         StoreError::Other { why, .. } => (why, "check storage.url and its server"),
     }

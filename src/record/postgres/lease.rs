@@ -164,7 +164,8 @@ impl Lease {
 }
 
 async fn look(connection: &mut PgConnection, holder: &str) -> Result<Standing, sqlx::Error> {
-    let alive = "INSERT INTO daemons (name, seen) VALUES ($1, now()) ON CONFLICT (name) DO UPDATE SET seen = now()";
+    let alive =
+        "INSERT INTO daemons (name, seen) VALUES ($1, now()) ON CONFLICT (name) DO UPDATE SET seen = now()";
     sqlx::query(alive).bind(holder).execute(&mut *connection).await?;
     let found = sqlx::query_as::<_, (Option<String>, bool)>("SELECT holder, until < now() FROM lease");
     let (by, expired) = found.fetch_one(connection).await?;
@@ -184,7 +185,8 @@ async fn renew(connection: &mut PgConnection, holder: &str, token: i64) -> Resul
         return Ok(Renewal::Taken(by));
     }
     let mut transaction = connection.begin().await?;
-    let alive = "INSERT INTO daemons (name, seen) VALUES ($1, now()) ON CONFLICT (name) DO UPDATE SET seen = now()";
+    let alive =
+        "INSERT INTO daemons (name, seen) VALUES ($1, now()) ON CONFLICT (name) DO UPDATE SET seen = now()";
     sqlx::query(alive).bind(holder).execute(&mut *transaction).await?;
     let old = "DELETE FROM daemons WHERE seen < now() - interval '1 hour'";
     sqlx::query(old).execute(&mut *transaction).await?;

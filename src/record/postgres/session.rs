@@ -31,9 +31,10 @@ async fn lock(link: &Link, connection: &mut PgConnection) -> Result<(), StoreErr
     });
     match taken.await.map_err(|why| link.fault(&why)) {
         Ok(_) => Ok(()),
-        Err(StoreError::Locked { path, .. }) => {
-            Err(StoreError::Locked { path, why: "a daemon of an older version uses this database, or another one migrates it".into() })
-        }
+        Err(StoreError::Locked { path, .. }) => Err(StoreError::Locked {
+            path,
+            why: "a daemon of an older version uses this database, or another one migrates it".into(),
+        }),
         Err(why) => Err(why),
     }
 }
