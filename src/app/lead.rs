@@ -178,6 +178,8 @@ async fn keep(mut lease: Lease, tenure: Arc<Tenure>, stop: CancellationToken) ->
 async fn prove(lease: &mut Lease, tenure: &Tenure, begun: Duration, expired: &mut Option<Duration>) {
     let free = match lease.look().await {
         Ok(Standing::Held(by)) => return tenure.lose(by),
+        // Somebody is at work there, and knows no lease.
+        Err(why @ StoreError::Locked { .. }) => return tenure.lose(why.to_string()),
         Ok(Standing::Free) => true,
         // Less patient than those that stand by: what happened meanwhile is known here alone.
         Ok(Standing::Expired) => running() >= *expired.get_or_insert(begun) + GRACE / 2,
@@ -273,6 +275,16 @@ impl Standby<'_> {
                 }
             }
             Err(why @ StoreError::Newer { .. }) => return Err(why.into()),
+            // Somebody is at work there, and knows no lease.
+            Err(why @ StoreError::Locked { .. }) => {
+                if !std::mem::replace(&mut self.reached, true) {
+                    tracing::error!(%why, "the lease cannot be seen");
+                }
+                self.expired = None;
+                health.set_role(Role::StandsBy(None));
+                health.set_store(StoreState::Degraded { why: why.to_string() });
+                false
+            }
             Err(why) if !self.reached => {
                 tracing::error!(%why, "nobody knows whether another daemon leads: this one does");
                 self.reached = true;
