@@ -31,6 +31,8 @@ pub struct Telemetry {
     pub config_reload_timestamp: IntGauge,
     /// What checks wrote in portals, by how it ended: see [`CANARY_OUTCOMES`].
     pub canaries: IntCounterVec,
+    /// Whether this daemon leads; see [`Telemetry::show_leader`].
+    pub leader: IntGauge,
     /// Work that was dropped, late or skipped, by reason.
     pub dropped: IntCounterVec,
 }
@@ -69,6 +71,12 @@ impl Telemetry {
                 self.notifications.with_label_values(&[channel, outcome]);
             }
         }
+    }
+
+    /// Makes the series of the lead exist: only where daemons share a database there is one.
+    pub fn show_leader(&self) {
+        // Registered already is as good.
+        let _ = self.registry.register(Box::new(self.leader.clone()));
     }
 
     fn new() -> Self {
@@ -144,6 +152,8 @@ impl Telemetry {
                 ),
                 &["outcome"],
             )),
+            leader: IntGauge::new("portalwatch_leader", "Whether this daemon leads, and does not stand by.")
+                .expect("a valid instrument"),
             dropped: register!(IntCounterVec::new(
                 Opts::new("portalwatch_dropped_total", "Work that was dropped, by what and why."),
                 &["what", "reason"],

@@ -1,6 +1,6 @@
 //! The daemon, from the first line of the config to the last commit.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,20 +12,24 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::figures::Keeper;
-use super::load;
 use super::reload::{Exposed, Fixed, Reload, Tell, credentials};
 use super::store::{self, StoreLedger};
 use super::system::{self, Asked, Signals, Watchdog};
 use super::wire::NetWire;
+use super::{lead, load};
 use crate::alert::daemon::CHANNEL_FAILURES;
 use crate::clock::{Clock, SystemClock};
-use crate::config::settings;
+use crate::config::settings::{self, Database};
 use crate::config::watch::Fingerprint;
-use crate::expose::{self, Auth, Health, StoreState, Surface};
+use crate::expose::{self, Auth, Health, Infos, StoreState, Surface};
 use crate::formats::yaml::Fault;
 use crate::notify::deliver::{ChannelEvent, Deliver};
 use crate::plan::Plan;
+use crate::record::live::Live;
+use crate::record::memory::Memory;
+use crate::record::postgres::lease::Lease;
 use crate::record::resilient::{Health as StoreHealth, Opener, Resilient};
+use crate::record::tenure::Tenure;
 use crate::record::writer::Writer;
 use crate::record::{Cutoffs, Figures, Resumed, Store, StoreError};
 use crate::run::Surroundings;
@@ -89,20 +93,89 @@ pub async fn run(path: &Path) -> Result<(), RunError> {
     let listener = TcpListener::bind(server.listen)
         .await
         .map_err(|why| RunError::Listen { address: server.listen, why })?;
-    let daemon = Daemon::start(path, plan, &server, &storage, listener).await?;
-    tracing::info!(listen = %server.listen, version = env!("CARGO_PKG_VERSION"), "started");
-    system::tell_service_manager(&[NotifyState::Ready]);
-    let signal = daemon.serve(&mut signals, &read).await;
-    tracing::info!(signal, "stopping");
-    system::tell_service_manager(&[NotifyState::Stopping]);
-    tokio::select! {
-        () = daemon.stop() => tracing::info!("stopped"),
-        signal = asked_to_stop(&mut signals) => tracing::warn!(signal, "stopping at once"),
+    let house = House::new(path, server, storage, listener)?;
+    if let Database::Postgres(access) = &house.storage.database {
+        let lease = Lease::new((**access).clone(), lead::name());
+        return lead::run(&house, Arc::new(plan), lease, &mut signals, read).await;
     }
+    let daemon = Daemon::start(&house, Arc::new(plan), None).await?;
+    house.started();
+    let signal = daemon.serve(&mut signals, &read).await;
+    daemon.stop_at(signal, &mut signals).await;
     Ok(())
 }
 
-async fn asked_to_stop(signals: &mut Signals) -> &'static str {
+/// What lasts from the first line of the config to the end, whether the daemon leads or stands by.
+pub(super) struct House {
+    pub path: PathBuf,
+    pub server: settings::Server,
+    pub storage: settings::Storage,
+    pub clock: Arc<dyn Clock>,
+    pub health: Arc<Health>,
+    pub infos: Arc<Infos>,
+    pub auth: Auth,
+    listener: std::net::TcpListener,
+}
+
+impl House {
+    fn new(
+        path: &Path,
+        server: settings::Server,
+        storage: settings::Storage,
+        listener: TcpListener,
+    ) -> Result<Self, RunError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let health = Arc::new(Health::new(clock.now()));
+        let (tokens, basic, open) = credentials(&server, server.listen);
+        let auth = Auth::new(tokens, basic, open);
+        let listener = listener.into_std().map_err(|why| RunError::Listen { address: server.listen, why })?;
+        let (path, infos) = (path.to_owned(), Arc::default());
+        Ok(Self { path, server, storage, clock, health, infos, auth, listener })
+    }
+
+    /// The listener, for as long as one thing is served.
+    fn listener(&self) -> Result<TcpListener, RunError> {
+        let listener = self.listener.try_clone().and_then(TcpListener::from_std);
+        listener.map_err(|why| RunError::Listen { address: self.server.listen, why })
+    }
+
+    /// What our pages show.
+    fn surface(&self, plan: &Plan, live: Arc<Live>, store: Arc<dyn Store>) -> Surface {
+        Surface {
+            live,
+            store,
+            clock: Arc::clone(&self.clock),
+            auth: self.auth.clone(),
+            external_url: plan.external_url.clone(),
+            per_check_metrics: plan.per_check_metrics,
+            timezone: plan.timezone.clone(),
+            health: Arc::clone(&self.health),
+            infos: Arc::clone(&self.infos),
+        }
+    }
+
+    /// Serves our pages until `stop`.
+    pub fn serve(&self, surface: Surface, stop: CancellationToken) -> Result<JoinHandle<()>, RunError> {
+        Ok(tokio::spawn(expose::serve(self.listener()?, expose::router(surface), stop)))
+    }
+
+    /// Serves our pages until `stop`, with no check on them.
+    pub fn serve_standby(&self, plan: &Plan, stop: CancellationToken) -> Result<JoinHandle<()>, RunError> {
+        self.serve(self.surface(plan, Arc::default(), Arc::new(Memory::default())), stop)
+    }
+
+    pub fn exposed(&self) -> Exposed {
+        Exposed { infos: Arc::clone(&self.infos), health: Arc::clone(&self.health), auth: self.auth.clone() }
+    }
+
+    /// Tells that the daemon is at work.
+    pub fn started(&self) {
+        tracing::info!(listen = %self.server.listen, version = env!("CARGO_PKG_VERSION"), "started");
+        system::tell_service_manager(&[NotifyState::Ready]);
+    }
+}
+
+pub(super) async fn asked_to_stop(signals: &mut Signals) -> &'static str {
     loop {
         if let Asked::Stop(signal) = signals.asked().await {
             return signal;
@@ -119,7 +192,7 @@ async fn within(limit: Duration, what: &'static str, step: impl Future<Output = 
 }
 
 /// Everything that runs.
-struct Daemon {
+pub(super) struct Daemon {
     reload: Reload,
     store: Arc<Resilient>,
     ledger: StoreLedger,
@@ -135,17 +208,21 @@ struct Daemon {
 }
 
 impl Daemon {
-    async fn start(
-        path: &Path,
-        plan: Plan,
-        server: &settings::Server,
-        storage: &settings::Storage,
-        listener: TcpListener,
+    /// Starts everything from what the store holds; where daemons share it, as the one that leads.
+    pub async fn start(
+        house: &House,
+        plan: Arc<Plan>,
+        tenure: Option<Arc<Tenure>>,
     ) -> Result<Self, RunError> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let House { path, server, storage, .. } = house;
+        let clock = Arc::clone(&house.clock);
         system::tell_service_manager(&[NotifyState::ExtendTimeoutUsec(MIGRATION_MICROS)]);
         let ledger = StoreLedger::of_daemon(&storage.database);
-        let store = Arc::new(Resilient::open(opener(storage, &ledger)).await?);
+        let opener = opener(storage, &ledger, tenure.clone());
+        let store = Arc::new(match tenure {
+            Some(tenure) => Resilient::lead(opener, tenure).await?,
+            None => Resilient::open(opener).await?,
+        });
         store.begin(clock.now()).await?;
         store.drop_leases().await?;
         let resumed = store.resume().await?;
@@ -183,28 +260,13 @@ impl Daemon {
             wake: desk.writer.outbox(),
             events,
         };
-        let health = Arc::new(Health::new(clock.now()));
-        let (tokens, basic, open) = credentials(server, server.listen);
-        let surface = Surface {
-            live: Arc::clone(&desk.live),
-            store: Arc::clone(&shared),
-            clock: Arc::clone(&clock),
-            auth: Auth::new(tokens, basic, open),
-            external_url: plan.external_url.clone(),
-            per_check_metrics: plan.per_check_metrics,
-            timezone: plan.timezone.clone(),
-            health: Arc::clone(&health),
-            infos: Arc::default(),
-        };
-        let exposed = Exposed {
-            infos: Arc::clone(&surface.infos),
-            health: Arc::clone(&health),
-            auth: surface.auth.clone(),
-        };
+        let health = Arc::clone(&house.health);
+        let surface = house.surface(&plan, Arc::clone(&desk.live), Arc::clone(&shared));
+        let exposed = house.exposed();
         exposed.take_up(&plan, clock.now());
         let fixed = Fixed::of(&plan, server, storage);
         let watched = plan.watched.clone();
-        let (current, plan) = watch::channel(Arc::new(plan));
+        let (current, plan) = watch::channel(plan);
         let tell = Tell { plans, current, channels };
         let reload = Reload::new(path, watched, fixed, exposed, around, tell);
 
@@ -217,11 +279,11 @@ impl Daemon {
         };
         let turned = turned(scheduler.pulse(), Arc::clone(&health));
         let vitals = watch_vitals(Arc::clone(&store), health, Arc::clone(&clock), stop_rest.clone());
-        let pages = expose::serve(listener, expose::router(surface), stop_rest.clone());
+        let pages = house.serve(surface, stop_rest.clone())?;
         let scheduler = tokio::spawn(scheduler.run(new_plans, heard, stop_scheduler.clone(), turned));
         let rest = vec![
             tokio::spawn(deliver.run(stop_rest.clone())),
-            tokio::spawn(pages),
+            pages,
             tokio::spawn(pass_on(told, signals)),
             tokio::spawn(tell_found(Arc::clone(&store), late, stop_rest.clone())),
             tokio::spawn(vitals),
@@ -245,7 +307,7 @@ impl Daemon {
 
     /// Reloads when asked or when a file changed, until a signal asks to stop. `read` is what the
     /// running plan was read from.
-    async fn serve(&self, signals: &mut Signals, read: &Fingerprint) -> &'static str {
+    pub async fn serve(&self, signals: &mut Signals, read: &Fingerprint) -> &'static str {
         let mut look = tokio::time::interval(super::reload::LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut seen = self.reload.fingerprint().as_seen_before(read);
@@ -264,6 +326,43 @@ impl Daemon {
                 seen = self.reload.fingerprint().as_seen_before(&now);
             }
         }
+    }
+
+    /// The plan that holds.
+    pub fn plan(&self) -> Arc<Plan> {
+        self.reload.plan()
+    }
+
+    /// Stops in order, or at once if asked again.
+    pub async fn stop_at(self, signal: &'static str, signals: &mut Signals) {
+        tracing::info!(signal, "stopping");
+        system::tell_service_manager(&[NotifyState::Stopping]);
+        tokio::select! {
+            () = self.stop() => tracing::info!("stopped"),
+            signal = asked_to_stop(signals) => tracing::warn!(signal, "stopping at once"),
+        }
+    }
+
+    /// Another daemon leads: nothing more is probed, written or sent.
+    pub async fn abandon(self) {
+        self.stop_scheduler.cancel();
+        self.stop_rest.cancel();
+        // What is in the air is cut off: it is the other daemon's to do.
+        for task in self.rest.iter().chain([&self.scheduler, &self.recovery]) {
+            task.abort();
+        }
+        let _ = self.scheduler.await;
+        for task in self.rest {
+            let _ = task.await;
+        }
+        within(LAST_STEP, "closing the store", async {
+            // What was decided and not committed is dropped, and counted.
+            self.desk.writer.stop().await;
+            let _ = self.writing.await;
+            self.ledger.close().await;
+            self.store.close().await;
+        })
+        .await;
     }
 
     /// No new runs, what is in flight ends, what is decided is committed.
@@ -291,14 +390,14 @@ impl Daemon {
 }
 
 /// Opens the store, now and whenever it went away. From then on writes can be entered there.
-fn opener(storage: &settings::Storage, ledger: &StoreLedger) -> Opener {
+fn opener(storage: &settings::Storage, ledger: &StoreLedger, tenure: Option<Arc<Tenure>>) -> Opener {
     let mode = store::Mode::Daemon { full_sync: storage.synchronous_full };
     let (database, ledger) = (storage.database.clone(), ledger.clone());
     Box::new(move || {
-        let (database, ledger) = (database.clone(), ledger.clone());
+        let (database, ledger, tenure) = (database.clone(), ledger.clone(), tenure.clone());
         async move {
-            let store = store::open(&database, mode).await?;
-            ledger.allow().await;
+            let store = store::open(&database, mode, tenure.clone()).await?;
+            ledger.allow(tenure).await;
             Ok(store)
         }
         .boxed()

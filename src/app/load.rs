@@ -198,7 +198,7 @@ pub fn lone_check(probe: Arc<dyn Probe>, target: Target) -> PlannedCheck {
 /// or it cannot be read, which `check` gets along without.
 pub async fn memories(path: &Path) -> Memories {
     let Ok(database) = database(path) else { return Memories::new() };
-    let Ok(store) = store::open(&database, store::Mode::Reader).await else { return Memories::new() };
+    let Ok(store) = store::open(&database, store::Mode::Reader, None).await else { return Memories::new() };
     let resumed = store.resume().await.unwrap_or_default();
     resumed.into_iter().map(|resumed| (resumed.check, resumed.memory)).collect()
 }
@@ -212,7 +212,7 @@ pub async fn pasts(path: &Path, checks: &[Arc<PlannedCheck>], now: Timestamp) ->
         return pasts;
     }
     let Ok(database) = database(path) else { return pasts };
-    let Ok(store) = store::open(&database, store::Mode::Reader).await else { return pasts };
+    let Ok(store) = store::open(&database, store::Mode::Reader, None).await else { return pasts };
     for check in checks {
         let Some(window) = longest(check) else { continue };
         let from = now.saturating_sub(window).unwrap_or(Timestamp::MIN);
@@ -291,7 +291,7 @@ pub async fn recorded(path: &Path) -> Result<Recorded, RecordedError> {
     if !settings.storage.faults.is_empty() {
         return Err(RecordedError::Config(settings.storage.faults));
     }
-    let store = store::open(&settings.storage.database, store::Mode::Reader).await?;
+    let store = store::open(&settings.storage.database, store::Mode::Reader, None).await?;
     let counts = |kind: &str| kinds().iter().any(|entry| entry.name == kind && entry.counts);
     let check = |portal: &settings::Portal, check: &settings::Check| ConfiguredCheck {
         id: CheckId::new(&portal.name, &check.name),
@@ -383,7 +383,7 @@ mod tests {
         assert_eq!(ledger.shared().enter(&check, "r1", now, now, budget).await.unwrap(), Entry::Entered);
         ledger.close().await;
         let database = settings::Database::Sqlite(database);
-        let store = store::open(&database, store::Mode::Daemon { full_sync: true }).await.unwrap();
+        let store = store::open(&database, store::Mode::Daemon { full_sync: true }, None).await.unwrap();
         assert!(store.resume().await.unwrap().is_empty(), "the daemon can start on it");
     }
 

@@ -3,6 +3,7 @@
 
 mod daemon;
 mod figures;
+mod lead;
 mod load;
 mod reload;
 mod store;

@@ -71,7 +71,7 @@ impl Fixed {
     }
 
     /// The keys that are another in `new`.
-    fn changed(&self, new: &Self) -> Vec<&'static str> {
+    pub fn changed(&self, new: &Self) -> Vec<&'static str> {
         self.keys.iter().zip(&new.keys).filter(|(old, new)| old != new).map(|(old, _)| old.0).collect()
     }
 }
@@ -142,6 +142,11 @@ impl Reload {
         let Tell { plans, current, channels } = tell;
         let (path, watched) = (path.to_owned(), Mutex::new(watched));
         Self { path, watched, fixed, exposed, around, plans, current, channels }
+    }
+
+    /// The plan that holds.
+    pub fn plan(&self) -> Arc<Plan> {
+        Arc::clone(&self.current.borrow())
     }
 
     /// The content of everything the plan rests on.

@@ -10,6 +10,7 @@ use crate::record::postgres::{self, Postgres};
 use crate::record::sqlite::baselines::SqliteBaselines;
 use crate::record::sqlite::ledger::SqliteLedger;
 use crate::record::sqlite::{self, Sqlite};
+use crate::record::tenure::Tenure;
 use crate::record::{Figures, StoreError};
 
 /// What the store is opened for.
@@ -28,7 +29,13 @@ pub enum Mode {
 ///
 /// # Errors
 /// Whatever the database says.
-pub async fn open(database: &Database, mode: Mode) -> Result<Arc<dyn Figures>, StoreError> {
+///
+/// Of a database that several daemons share the one that writes has a tenure.
+pub async fn open(
+    database: &Database,
+    mode: Mode,
+    tenure: Option<Arc<Tenure>>,
+) -> Result<Arc<dyn Figures>, StoreError> {
     Ok(match database {
         Database::Sqlite(path) => {
             let mode = match mode {
@@ -38,11 +45,16 @@ pub async fn open(database: &Database, mode: Mode) -> Result<Arc<dyn Figures>, S
             Arc::new(Sqlite::open(path, mode).await?)
         }
         Database::Postgres(access) => {
-            let mode = match mode {
-                Mode::Daemon { full_sync } => postgres::Mode::Daemon { full_sync },
-                Mode::Reader => postgres::Mode::Reader,
-            };
-            Arc::new(Postgres::open((**access).clone(), mode).await?)
+            let access = (**access).clone();
+            match (mode, tenure) {
+                (Mode::Daemon { full_sync }, Some(tenure)) => {
+                    Arc::new(Postgres::lead(access, full_sync, tenure).await?)
+                }
+                (Mode::Daemon { full_sync }, None) => {
+                    Arc::new(Postgres::open(access, postgres::Mode::Daemon { full_sync }).await?)
+                }
+                (Mode::Reader, _) => Arc::new(Postgres::open(access, postgres::Mode::Reader).await?),
+            }
         }
     })
 }
@@ -93,11 +105,15 @@ impl StoreLedger {
         }
     }
 
-    /// The store is open.
-    pub async fn allow(&self) {
+    /// The store is open; with a PostgreSQL, under this tenure.
+    pub async fn allow(&self, tenure: Option<Arc<Tenure>>) {
         match self {
             Self::Sqlite(ledger) => ledger.allow().await,
-            Self::Postgres(ledger) => ledger.allow().await,
+            Self::Postgres(ledger) => {
+                if let Some(tenure) = tenure {
+                    ledger.allow(tenure).await;
+                }
+            }
         }
     }
 

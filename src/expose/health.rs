@@ -37,6 +37,18 @@ impl StoreState {
     }
 }
 
+/// What a daemon is among those that share its database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// The database is its own.
+    #[default]
+    Alone,
+    /// It leads; its name.
+    Leads(String),
+    /// Another one leads, if its name is known.
+    StandsBy(Option<String>),
+}
+
 /// What became of the last attempt to load the config.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reload {
@@ -55,6 +67,8 @@ pub struct Vitals {
     pub plan_loaded: bool,
     /// The state of the store.
     pub store: StoreState,
+    /// What it is among several daemons.
+    pub role: Role,
     /// How late the last run started.
     pub lateness: Option<Duration>,
     /// Messages that wait to be sent.
@@ -77,6 +91,7 @@ impl Health {
             started_at,
             plan_loaded: false,
             store: StoreState::Opening,
+            role: Role::Alone,
             lateness: None,
             outbox_pending: 0,
             outbox_oldest: None,
@@ -107,6 +122,12 @@ impl Health {
     /// The store opened, refuses or recovered.
     pub fn set_store(&self, state: StoreState) {
         self.lock().store = state;
+    }
+
+    /// It leads, or stands by; sets the gauge too.
+    pub fn set_role(&self, role: Role) {
+        telemetry().leader.set(i64::from(!matches!(role, Role::StandsBy(_))));
+        self.lock().role = role;
     }
 
     /// What waits in the outbox; sets the gauges too.
@@ -144,7 +165,12 @@ impl Vitals {
     /// Whether there is a plan and a store. A degraded store is ready: verdicts and messages go on,
     /// and a restart by whoever asks would lose the results held in memory.
     pub fn ready(&self) -> bool {
-        self.plan_loaded && self.store != StoreState::Opening
+        self.plan_loaded && !self.stands_by() && self.store != StoreState::Opening
+    }
+
+    /// Whether another daemon leads.
+    pub fn stands_by(&self) -> bool {
+        matches!(self.role, Role::StandsBy(_))
     }
 
     /// How long the oldest message has waited.
@@ -161,7 +187,16 @@ impl Vitals {
     /// The answer of `/readyz`.
     pub fn readyz(&self, now: Timestamp) -> Readyz {
         Readyz {
-            status: if self.ready() { "ready" } else { "not_ready" },
+            status: match self.ready() {
+                true => "ready",
+                false if self.stands_by() => "standby",
+                false => "not_ready",
+            },
+            leader: match &self.role {
+                Role::Alone => None,
+                Role::Leads(name) => Some(Some(name.clone())),
+                Role::StandsBy(leader) => Some(leader.clone()),
+            },
             plan_loaded: self.plan_loaded,
             store: self.store.as_str(),
             scheduler_lateness_seconds: self.lateness.map(|lateness| lateness.as_secs_f64()),

@@ -27,7 +27,7 @@ use axum::{Router, middleware};
 use jiff::tz::TimeZone;
 
 pub use auth::{Auth, Scope};
-pub use health::{Health, StoreState};
+pub use health::{Health, Role, StoreState};
 pub use metrics::PER_CHECK_LIMIT;
 pub use serve::serve;
 

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::health::{StoreState, Vitals};
+use super::health::{Role, StoreState, Vitals};
 use crate::model::{CheckId, Finding, Incident, Severity, StepTime, Verdict};
 use crate::record::live::Present;
 
@@ -255,6 +255,19 @@ fn monitor(view: &View<'_>) -> Markup {
                     @if vitals.alive() { span class="pass" { "✓ running" } } @else { span class="fail" { "✗ stalled" } }
                     @if let Some(lateness) = vitals.lateness { ", last run " (milliseconds(lateness)) " late" }
                 } }
+                @match &vitals.role {
+                    Role::Alone => {},
+                    Role::Leads(name) => tr { th scope="row" { "Daemons" } td {
+                        span class="pass" { "✓ leads" } " as " (cut(name))
+                    } },
+                    Role::StandsBy(leader) => tr { th scope="row" { "Daemons" } td {
+                        span class="unknown" { "? stands by" } ": "
+                        @match leader {
+                            Some(name) => { "checks are run, and shown, by " (cut(name)) },
+                            None => "nobody is known to lead",
+                        }
+                    } },
+                }
                 tr { th scope="row" { "Store" } td {
                     @match &vitals.store {
                         StoreState::Open => span class="pass" { "✓ open" },

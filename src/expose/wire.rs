@@ -12,8 +12,12 @@ pub struct Healthz {
 /// The answer of `/readyz`.
 #[derive(Debug, Serialize)]
 pub struct Readyz {
-    /// `ready` or `not_ready`.
+    /// `ready`, `not_ready`, or `standby`: another daemon leads.
     pub status: &'static str,
+    /// Which of the daemons that share a database leads; null while nobody knows. Left out where the
+    /// database is not shared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leader: Option<Option<String>>,
     /// Whether a plan is loaded.
     pub plan_loaded: bool,
     /// `opening`, `open`, or `degraded`: results are kept in memory only.

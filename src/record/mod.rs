@@ -18,6 +18,7 @@ pub mod resilient;
 pub mod roll;
 mod rows;
 pub mod sqlite;
+pub mod tenure;
 pub mod writer;
 
 use std::time::Duration;
@@ -251,6 +252,14 @@ pub enum StoreError {
         path: String,
         /// The library's words.
         why: String,
+    },
+    /// Another daemon leads on the database, and this one may not write any more.
+    #[error("{path}: another daemon took over: {by}; this one stands by")]
+    Fenced {
+        /// The server and database.
+        path: String,
+        /// Which, and since when.
+        by: String,
     },
     /// The database is damaged, or is none.
     #[error("{path}: damaged: {why}; move it away to start a new one, or restore a backup")]

@@ -1,8 +1,7 @@
 //! In a PostgreSQL: one writer, a few read-only readers.
 //!
-//! The writer's session holds an advisory lock, so that a second daemon is refused. Since the lock
-//! lives and dies with the session that writes, nothing is ever written by a daemon that has lost it.
-//! A connection that broke is made again at the next use, behind what is left of the one before.
+//! Of the daemons on one database one leads (`lease`); each transaction of the writer makes sure of
+//! that. A connection that broke is made again at the next use, behind what is left of the one before.
 //!
 //! Nobody may know whether a commit took effect whose connection was cut. It is repeated, and each of
 //! its rows has a key under which the repetition finds what is there.
@@ -17,6 +16,7 @@ mod commit;
 mod days;
 mod error;
 mod figures;
+pub mod lease;
 pub mod ledger;
 mod link;
 mod outbox;
@@ -32,12 +32,14 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Transaction};
 use tokio::sync::{Mutex, MutexGuard};
 
-use self::link::{Link, Purpose, Readers, is_alive, part, patiently, within};
-use self::session::{backend, end, known, lock, migrate, refuse_newer, refuse_unfinished, tables};
+use self::lease::Lease;
+use self::link::{Link, Purpose, Readers, is_alive, part, patiently};
+use self::session::{backend, end, known, migrate, refuse_newer, refuse_unfinished, tables};
 use super::rows::without_nul;
+use super::tenure::{Tenure, running};
 use super::{Claimed, Cutoffs, Gap, LastFacts, ResultRow, Resumed, Settled, Store, StoreError, Transition};
 use crate::model::database::Access;
 use crate::model::{CheckId, Incident};
@@ -45,7 +47,7 @@ use crate::model::{CheckId, Incident};
 /// What the database is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Writes: migrates it, and holds a lock so that no second daemon does the same.
+    /// Writes: migrates it and takes the lease, unless another daemon has it. It does not renew it.
     Daemon {
         /// Wait for the disk at every commit (`storage.synchronous: full`), or leave the last commits
         /// to the system's mercy in a power cut (`normal`).
@@ -61,6 +63,10 @@ pub struct Postgres {
     link: Arc<Link>,
     seat: Mutex<Seat>,
     readers: Readers,
+    /// Who writes leads.
+    tenure: Arc<Tenure>,
+    /// The lease, where the store took it itself.
+    lease: Mutex<Option<Lease>>,
     /// The days that have a partition, as far as is known.
     days: StdMutex<BTreeSet<i64>>,
 }
@@ -83,6 +89,7 @@ struct Seat {
 #[derive(Debug)]
 struct Writer {
     connection: PgConnection,
+    tenure: Arc<Tenure>,
     checks: HashMap<CheckId, Known>,
     run: Option<(i64, i64)>,
 }
@@ -122,6 +129,13 @@ impl Sitting<'_> {
     }
 }
 
+impl Writer {
+    /// Begins a transaction, unless another daemon leads.
+    async fn begin(&mut self) -> Result<Transaction<'_, sqlx::Postgres>, sqlx::Error> {
+        lease::begin(&mut self.connection, self.tenure.token()).await
+    }
+}
+
 impl Postgres {
     /// Opens the database.
     ///
@@ -129,19 +143,45 @@ impl Postgres {
     /// [`StoreError::Newer`] for a schema this version does not know, [`StoreError::Locked`] while
     /// another daemon uses the database, and whatever the server refuses.
     pub async fn open(access: Access, mode: Mode) -> Result<Self, StoreError> {
-        let link = Arc::new(Link::new(access));
-        let readers = Readers::new(Arc::clone(&link));
-        let mut store = Self { link, seat: Mutex::default(), readers, days: StdMutex::default() };
         match mode {
-            Mode::Daemon { full_sync } => store.begin_writing(Purpose::Write { full_sync }).await?,
+            Mode::Daemon { full_sync } => {
+                let mut lease = Lease::new(access.clone(), format!("process {}", std::process::id()));
+                lease.look().await?;
+                let Some(token) = lease.take().await? else {
+                    let why = "another portalwatch daemon uses this database".into();
+                    return Err(StoreError::Locked { path: access.place(), why });
+                };
+                let tenure = Arc::new(Tenure::new(token, running() + lease::LEASE));
+                let mut store = Self::lead(access, full_sync, tenure).await?;
+                *store.lease.get_mut() = Some(lease);
+                Ok(store)
+            }
             Mode::Reader => {
+                let store = Self::at(access, Arc::new(Tenure::new(0, Duration::ZERO)));
                 let mut reader = store.readers.take().await?;
                 refuse_newer(&store.link, &mut reader.connection).await?;
                 refuse_unfinished(&store.link, &mut reader.connection).await?;
                 reader.done(Ok(()))?;
+                Ok(store)
             }
         }
+    }
+
+    /// Opens it for the daemon that leads.
+    ///
+    /// # Errors
+    /// As [`Postgres::open`], and [`StoreError::Fenced`] if it does not lead any more.
+    pub async fn lead(access: Access, full_sync: bool, tenure: Arc<Tenure>) -> Result<Self, StoreError> {
+        let mut store = Self::at(access, tenure);
+        store.begin_writing(Purpose::Write { full_sync }).await?;
         Ok(store)
+    }
+
+    fn at(access: Access, tenure: Arc<Tenure>) -> Self {
+        let link = Arc::new(Link::new(access));
+        let readers = Readers::new(Arc::clone(&link));
+        let (seat, lease, days) = (Mutex::default(), Mutex::default(), StdMutex::default());
+        Self { link, seat, readers, tenure, lease, days }
     }
 
     async fn begin_writing(&mut self, how: Purpose) -> Result<(), StoreError> {
@@ -149,8 +189,12 @@ impl Postgres {
         let mut connection = self.link.connect(how).await?;
         refuse_newer(&self.link, &mut connection).await?;
         refuse_unfinished(&self.link, &mut connection).await?;
-        lock(&self.link, &mut connection).await?;
         migrate(&self.link, &mut connection).await?;
+        let fenced = patiently(async {
+            let transaction = lease::begin(&mut connection, self.tenure.token()).await?;
+            transaction.rollback().await
+        });
+        fenced.await.map_err(|why| self.link.fault(&why))?;
         seat.tables = Some(patiently(tables(&mut connection)).await.map_err(|why| self.link.fault(&why))?);
         seat.writer = Some(self.settle_in(&mut seat.last, connection, None).await?);
         *self.seat.get_mut() = seat;
@@ -171,7 +215,7 @@ impl Postgres {
         let (backend, checks, days) = learned.await.map_err(|why| self.link.fault(&why))?;
         *self.days() = days;
         *last = Some(backend);
-        Ok(Writer { connection, checks, run })
+        Ok(Writer { connection, tenure: Arc::clone(&self.tenure), checks, run })
     }
 
     /// The writer's seat, taken for one transaction at a time.
@@ -192,8 +236,7 @@ impl Postgres {
         if let Some(last) = &seat.last {
             patiently(end(&mut connection, last)).await.map_err(|why| self.link.fault(&why))?;
         }
-        lock(&self.link, &mut connection).await?;
-        // Whoever had the lock meanwhile may have been of a newer version.
+        // Whoever led meanwhile may have been of a newer version.
         refuse_newer(&self.link, &mut connection).await?;
         refuse_unfinished(&self.link, &mut connection).await?;
         let found = patiently(tables(&mut connection)).await.map_err(|why| self.link.fault(&why))?;
@@ -213,11 +256,13 @@ impl Postgres {
         self.readers.close().await;
         let mut seat = self.seat.lock().await;
         seat.how = None;
-        if let Some(mut writer) = seat.writer.take() {
-            // The next daemon need not wait until the server has seen this session end.
-            let unlock = sqlx::query("SELECT pg_advisory_unlock_all()").execute(&mut writer.connection);
-            within(link::FAREWELL, unlock).await.ok();
+        if let Some(writer) = seat.writer.take() {
             part(writer.connection).await;
+        }
+        if let Some(mut lease) = self.lease.lock().await.take() {
+            // Else it runs out.
+            lease.release(self.tenure.token()).await.ok();
+            lease.close().await;
         }
     }
 }

@@ -8,6 +8,10 @@
 //! incidents and messages are written as memory holds them. A fault is never passed on to who
 //! commits, claims or settles, except [`StoreError::Newer`] and [`StoreError::Unfinished`] when opening.
 //!
+//! Where several daemons share a database ([`Tenure`]), one of them leads. That another one took over is no
+//! fault of the disk: it is passed on, what was held back is dropped and counted, and nothing is written,
+//! claimed or marked from then on. While nobody knows, nothing is claimed from memory.
+//!
 //! A damaged file is left alone: when a person has moved it away, a new one is made.
 //!
 //! A daemon that began without the disk learns late what its predecessor left there:
@@ -26,6 +30,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::memory::{Bounds, Memory};
+use super::tenure::Tenure;
 use super::{Figures, Gap, Recorded, Resumed, Settled, StoreError, Transition};
 use crate::model::CheckId;
 use crate::telemetry::telemetry;
@@ -64,6 +69,8 @@ pub struct Resilient {
     memory: Memory,
     health: watch::Sender<Health>,
     limit: usize,
+    /// Where several daemons share the disk.
+    tenure: Option<Arc<Tenure>>,
 }
 
 struct Core {
@@ -106,7 +113,15 @@ impl Resilient {
     /// # Errors
     /// [`StoreError::Newer`] and [`StoreError::Unfinished`] alone: waiting does not help, and writing would do harm.
     pub async fn open(open: Opener) -> Result<Self, StoreError> {
-        Self::open_bounded(open, Bounds::default(), BACKLOG).await
+        Self::open_with(open, Bounds::default(), BACKLOG, None).await
+    }
+
+    /// As [`Resilient::open`], for the one of several daemons that leads.
+    ///
+    /// # Errors
+    /// As [`Resilient::open`], and [`StoreError::Fenced`] if it does not lead any more.
+    pub async fn lead(open: Opener, tenure: Arc<Tenure>) -> Result<Self, StoreError> {
+        Self::open_with(open, Bounds::default(), BACKLOG, Some(tenure)).await
     }
 
     /// As [`Resilient::open`], with the bounds of the memory and of the backlog.
@@ -114,6 +129,15 @@ impl Resilient {
     /// # Errors
     /// As [`Resilient::open`].
     pub async fn open_bounded(open: Opener, bounds: Bounds, backlog: usize) -> Result<Self, StoreError> {
+        Self::open_with(open, bounds, backlog, None).await
+    }
+
+    async fn open_with(
+        open: Opener,
+        bounds: Bounds,
+        backlog: usize,
+        tenure: Option<Arc<Tenure>>,
+    ) -> Result<Self, StoreError> {
         let store = Self {
             core: Mutex::new(Core {
                 disk: None,
@@ -129,6 +153,7 @@ impl Resilient {
             memory: Memory::new(bounds),
             health: watch::Sender::new(Health::Ok),
             limit: backlog,
+            tenure,
             open,
         };
         let opened = match (store.open)().await {
@@ -139,6 +164,7 @@ impl Resilient {
         match opened {
             Ok(disk) => core.disk = Some(disk),
             Err(why @ (StoreError::Newer { .. } | StoreError::Unfinished { .. })) => return Err(why),
+            Err(why @ StoreError::Fenced { .. }) => return Err(store.fenced(&mut core, why)),
             Err(why) => {
                 core.anew = true;
                 store.degrade(&mut core, &why);
@@ -181,8 +207,16 @@ impl Resilient {
         if !core.degraded {
             return Ok(());
         }
-        let disk = self.reach(&mut core).await?;
+        self.leads()?;
+        let disk = match self.reach(&mut core).await {
+            Ok(disk) => disk,
+            Err(why @ StoreError::Fenced { .. }) => return Err(self.fenced(&mut core, why)),
+            Err(why) => return Err(why),
+        };
         let recovered = self.catch_up(core, &*disk).await;
+        if let Err(why @ StoreError::Fenced { .. }) = recovered {
+            return Err(self.fenced(&mut *self.core.lock().await, why));
+        }
         if let Err(why) = &recovered {
             self.let_go_if_unusable(why).await;
         }
@@ -266,6 +300,73 @@ impl Resilient {
         if let Some(disk) = core.disk.take() {
             disk.close().await;
         }
+    }
+
+    /// Refuses who does not lead any more.
+    fn leads(&self) -> Result<(), StoreError> {
+        match &self.tenure {
+            Some(tenure) if tenure.is_lost() => Err(self.replaced(tenure)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses who may not lead any more, as far as can be known without the disk.
+    fn surely_leads(&self) -> Result<(), StoreError> {
+        match &self.tenure {
+            Some(tenure) if !tenure.is_sure() => Err(self.replaced(tenure)),
+            _ => Ok(()),
+        }
+    }
+
+    fn replaced(&self, tenure: &Tenure) -> StoreError {
+        StoreError::Fenced { path: "memory".into(), by: tenure.why() }
+    }
+
+    /// What the disk refuses: what is passed on, once it is dealt with, or nothing.
+    fn refused(&self, core: &mut Core, why: StoreError) -> Result<(), StoreError> {
+        if let StoreError::Fenced { .. } = why {
+            return Err(self.fenced(core, why));
+        }
+        self.degrade(core, &why);
+        Ok(())
+    }
+
+    /// Another daemon leads: what was held back is not this one's to write.
+    fn fenced(&self, core: &mut Core, why: StoreError) -> StoreError {
+        if let (Some(tenure), StoreError::Fenced { by, .. }) = (&self.tenure, &why) {
+            tenure.lose(by.clone());
+        }
+        self.drop_held(core);
+        why
+    }
+
+    /// Drops what was held back, and counts it.
+    fn drop_held(&self, core: &mut Core) {
+        let (mut results, mut messages) = (0, 0);
+        for late in core.backlog.drain(..) {
+            match late {
+                Late::Transition(one) => {
+                    results += u64::from(one.result.is_some());
+                    messages += u64::try_from(one.outbox.len()).unwrap_or(u64::MAX);
+                }
+                Late::Marked(_) | Late::Settled(_) | Late::Gap(_) => {}
+            }
+        }
+        core.lost.clear();
+        (core.overflowed, core.anew, core.begun) = (false, false, None);
+        if results + messages > 0 {
+            tracing::warn!(results, messages, "held back in memory, and dropped: another daemon leads");
+            telemetry().dropped.with_label_values(&["result", "fenced"]).inc_by(results);
+            telemetry().dropped.with_label_values(&["message", "fenced"]).inc_by(messages);
+        }
+    }
+
+    /// What the disk said beside commits, where a take-over is noticed too.
+    fn noticed<T>(&self, said: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let (Some(tenure), Err(StoreError::Fenced { by, .. })) = (&self.tenure, &said) {
+            tenure.lose(by.clone());
+        }
+        said
     }
 
     fn degrade(&self, core: &mut Core, why: &StoreError) {

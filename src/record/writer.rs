@@ -12,7 +12,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use super::{Store, Transition};
+use super::{Store, StoreError, Transition};
 use crate::telemetry::telemetry;
 
 /// How long a quiet batch gathers.
@@ -181,7 +181,8 @@ async fn commit(store: &dyn Store, shared: &Shared, batch: &[Transition]) {
     telemetry().store_commit_duration.observe(started.elapsed().as_secs_f64());
     if let Err(why) = committed {
         let lost = u64::try_from(batch.len()).unwrap_or(u64::MAX);
-        telemetry().dropped.with_label_values(&["transition", "store"]).inc_by(lost);
+        let reason = if matches!(why, StoreError::Fenced { .. }) { "fenced" } else { "store" };
+        telemetry().dropped.with_label_values(&["transition", reason]).inc_by(lost);
         tracing::error!(%why, lost, "not recorded");
     }
     if batch.iter().any(|transition| !transition.outbox.is_empty()) {

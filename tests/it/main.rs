@@ -25,6 +25,7 @@ mod journeys_docs;
 mod journeys_secrets;
 mod journeys_writes;
 mod layers;
+mod leaders;
 mod limbo;
 mod mail;
 mod mail_loop;

@@ -13,7 +13,7 @@ use super::{Channel, Channels, SEND_TIMEOUT, count, send};
 use crate::alert::outbox::{Batch, backoff, given_up};
 use crate::clock::Clock;
 use crate::model::{Delivery, IncidentId, Masker, Notice, Notification, OutboxRow};
-use crate::record::{Settled, Store};
+use crate::record::{Settled, Store, StoreError};
 use crate::telemetry::telemetry;
 
 /// The stretch in which messages are counted against a channel's rate.
@@ -78,7 +78,8 @@ impl Job {
             if not_before.is_none() && !overtakes && !late && !self.stop.is_cancelled() {
                 match budget.take(self.channel.per_minute, Instant::now()) {
                     Ok(()) => {
-                        let outcome = self.attempt(&batch).await;
+                        // What another daemon sends is no failure of the channel.
+                        let Some(outcome) = self.attempt(&batch).await else { break };
                         if outcome.is_err() {
                             held.extend(batch.rows.iter().map(|row| row.incident.clone()));
                         }
@@ -97,14 +98,18 @@ impl Job {
         Report { channel: self.channel.name, budget, attempts }
     }
 
-    /// Sends one message and settles its rows.
-    async fn attempt(&self, batch: &Batch) -> Result<(), Failure> {
+    /// Sends one message and settles its rows; none if another daemon sends it.
+    async fn attempt(&self, batch: &Batch) -> Option<Result<(), Failure>> {
         let keys: Vec<_> = batch.rows.iter().map(|row| row.key.clone()).collect();
         if let Err(error) = self.store.mark(&batch.key, &keys).await {
+            if let StoreError::Fenced { .. } = error {
+                tracing::warn!(%error, key = batch.key, "not sent: it is not this daemon's any more");
+                return None;
+            }
             tracing::warn!(%error, key = batch.key, "the outbox cannot be written; the message goes out all the same");
         }
         let now = self.clock.now();
-        let Some(notification) = self.notification(batch, now) else { return Ok(()) };
+        let Some(notification) = self.notification(batch, now) else { return Some(Ok(())) };
         let outgoing = self.channel.notifier.render(&notification);
         let masker = &self.channels.masker;
         let delivery = send(&*self.wire, &self.channel, &outgoing, &batch.key, now, masker).await;
@@ -120,11 +125,11 @@ impl Job {
         match delivery {
             Delivery::Sent { answer } => {
                 tracing::info!(channel = self.channel.name, key = batch.key, answer, "sent");
-                Ok(())
+                Some(Ok(()))
             }
             Delivery::Retry { why, .. } | Delivery::Dead { why } => {
                 tracing::warn!(channel = self.channel.name, key = batch.key, why, "not sent");
-                Err(Failure { why, lost })
+                Some(Err(Failure { why, lost }))
             }
         }
     }

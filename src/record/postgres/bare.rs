@@ -39,7 +39,6 @@ impl Bare {
     /// As for a daemon, and if it holds no store.
     pub async fn source(access: Access) -> Result<Self, StoreError> {
         let mut bare = Self::connected(access).await?;
-        lock(&bare.link, &mut bare.connection).await?;
         refuse_unfinished(&bare.link, &mut bare.connection).await?;
         if schema(&bare.link, &mut bare.connection).await? == 0 {
             return Err(error::other(&bare.link.access, "holds no store of portalwatch"));
@@ -52,9 +51,7 @@ impl Bare {
     /// # Errors
     /// As for a daemon.
     pub async fn target(access: Access) -> Result<Self, StoreError> {
-        let mut bare = Self::connected(access).await?;
-        lock(&bare.link, &mut bare.connection).await?;
-        bare.prepared().await
+        Self::connected(access).await?.prepared().await
     }
 
     /// A database as it is, beside whoever uses it.
@@ -76,10 +73,27 @@ impl Bare {
 
     async fn prepared(mut self) -> Result<Self, StoreError> {
         migrate(&self.link, &mut self.connection).await?;
+        lock(&self.link, &mut self.connection).await?;
+        self.refuse_daemon().await?;
         // What a migration sets back is the limit of the session.
         self.days =
             within(STEP, days::attached(&mut self.connection)).await.map_err(|why| self.link.fault(&why))?;
         Ok(self)
+    }
+
+    /// Refuses a database in which a daemon leads. One that starts later finds a target unfinished, and what
+    /// it writes to a source is noticed in the end.
+    async fn refuse_daemon(&mut self) -> Result<(), StoreError> {
+        let leads =
+            sqlx::query_scalar::<_, String>("SELECT holder FROM lease WHERE id = 1 AND until > now()");
+        let leads = within(STEP, leads.fetch_optional(&mut self.connection)).await;
+        match leads.map_err(|why| self.link.fault(&why))? {
+            None => Ok(()),
+            Some(holder) => Err(StoreError::Locked {
+                path: self.link.access.place(),
+                why: format!("another portalwatch daemon uses this database ({holder}); stop it first"),
+            }),
+        }
     }
 
     async fn run(&mut self, sql: String) -> Result<(), StoreError> {

@@ -1,18 +1,11 @@
 //! Connections beside the store's own, for what is written before the store's next commit, or by a
 //! command while a daemon has the store.
 
-use std::time::Duration;
-
 use sqlx::PgConnection;
-use tokio::time::Instant;
 
 use super::link::{Link, Purpose, part};
-use super::session::{LOCK_PATIENCE, known_schema, refuse_newer, refuse_unfinished, schema};
-use super::{Mode, Postgres};
-use crate::record::{Store as _, StoreError};
-
-/// How often a database that another process is about to prepare is looked at.
-const LOOK: Duration = Duration::from_millis(50);
+use super::session::{known_schema, migrate, refuse_newer, refuse_unfinished, schema};
+use crate::record::StoreError;
 
 /// A connection that waits for the disk at every commit, to a prepared database.
 pub async fn promise(link: &Link) -> Result<PgConnection, StoreError> {
@@ -34,31 +27,16 @@ pub async fn reader(link: &Link) -> Result<Option<PgConnection>, StoreError> {
     Ok(Some(connection))
 }
 
-/// Brings the database up to date, as the daemon would: under its lock.
+/// Brings the database up to date, as the daemon would.
 pub async fn prepare(link: &Link) -> Result<(), StoreError> {
     if is_prepared(link).await? {
         return Ok(());
     }
-    let patience = Instant::now() + LOCK_PATIENCE;
-    loop {
-        match Postgres::open(link.access.clone(), Mode::Daemon { full_sync: true }).await {
-            Ok(store) => {
-                store.close().await;
-                return Ok(());
-            }
-            // Another command, or a daemon that starts, may be doing the same.
-            Err(StoreError::Locked { path, why }) => {
-                if is_prepared(link).await? {
-                    return Ok(());
-                }
-                if Instant::now() >= patience {
-                    return Err(StoreError::Locked { path, why });
-                }
-                tokio::time::sleep(LOOK).await;
-            }
-            Err(why) => return Err(why),
-        }
-    }
+    let mut connection = link.connect(Purpose::Write { full_sync: true }).await?;
+    refuse_newer(link, &mut connection).await?;
+    migrate(link, &mut connection).await?;
+    part(connection).await;
+    Ok(())
 }
 
 /// Whether the database has the schema of this version.

@@ -3,10 +3,10 @@
 use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 
 use super::link::patiently;
-use super::{Known, Postgres, Writer, days, figures, write};
+use super::{Known, Postgres, Writer, days, figures, lease, write};
 use crate::model::{CheckId, Incident, OutboxRow, Outcome, Verdict};
 use crate::record::rows::{FACTS_AGE, SIGN_OF_LIFE, json};
 use crate::record::{Gap, Recorded, StoreError, Transition, pack};
@@ -97,7 +97,7 @@ impl Postgres {
 
 impl Writer {
     async fn write(&mut self, batch: &[Transition], going: &BTreeSet<i64>) -> Result<(), sqlx::Error> {
-        let mut transaction = self.connection.begin().await?;
+        let mut transaction = lease::begin(&mut self.connection, self.tenure.token()).await?;
         let wanted = batch.iter().map(|transition| &transition.check);
         let mut parts =
             Parts { learned: make(&mut transaction, &self.checks, wanted).await?, ..Parts::default() };
@@ -130,7 +130,7 @@ impl Writer {
     }
 
     async fn write_gaps(&mut self, gaps: &[Gap]) -> Result<(), sqlx::Error> {
-        let mut transaction = self.connection.begin().await?;
+        let mut transaction = lease::begin(&mut self.connection, self.tenure.token()).await?;
         let wanted = gaps.iter().filter_map(|gap| gap.check.as_ref());
         let learned = make(&mut transaction, &self.checks, wanted).await?;
         let row = |gap: &Gap| GapRow {
@@ -149,7 +149,7 @@ impl Writer {
 
     async fn note_start(&mut self, now: Timestamp) -> Result<Option<Gap>, sqlx::Error> {
         let started = now.as_millisecond();
-        let mut transaction = self.connection.begin().await?;
+        let mut transaction = lease::begin(&mut self.connection, self.tenure.token()).await?;
         let before = sqlx::query_scalar::<_, Option<i64>>("SELECT max(seen) FROM runs");
         let before = before.fetch_one(&mut *transaction).await?.filter(|before| *before < started);
         if let Some(before) = before {

@@ -7,9 +7,26 @@ use sqlx::migrate::MigrateError;
 use super::StoreError;
 use crate::model::database::{Access, Encryption};
 
+/// A transaction of who does not lead any more; `by` leads now.
+#[derive(Debug, thiserror::Error)]
+#[error("another daemon took over: {by}")]
+struct Fenced {
+    by: String,
+}
+
+/// The fault of a transaction of who does not lead any more.
+pub fn fenced(by: String) -> sqlx::Error {
+    sqlx::Error::AnyDriverError(Box::new(Fenced { by }))
+}
+
 /// Names the fault of a statement.
 pub fn of(access: &Access, fault: &sqlx::Error) -> StoreError {
     let path = access.place();
+    if let sqlx::Error::AnyDriverError(why) = fault
+        && let Some(Fenced { by }) = why.downcast_ref::<Fenced>()
+    {
+        return StoreError::Fenced { path, by: by.clone() };
+    }
     let code = fault.as_database_error().and_then(sqlx::error::DatabaseError::code);
     let why = words(fault);
     match code.as_deref() {
@@ -64,6 +81,9 @@ pub fn way_out(fault: StoreError) -> (String, &'static str) {
             format!("locked by another process: {why}"),
             "try again; if a daemon of an older version holds it, restart that with this version",
         ),
+        StoreError::Fenced { by, .. } => {
+            (format!("another daemon took over: {by}"), "nothing is to be done: this one stands by")
+        }
         StoreError::Corrupt { why, .. } => (format!("the database is damaged: {why}"), "restore a backup"),
         StoreError::Other { why, .. } => (why, "check storage.url and its server"),
     }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use futures_util::TryStreamExt as _;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
-use sqlx::{Connection as _, PgConnection};
+use sqlx::PgConnection;
 
 use super::link::{patiently, reading};
 use super::{Postgres, Writer};
@@ -108,6 +108,21 @@ async fn put(connection: &mut PgConnection, rows: &[RolledRow]) -> Result<(), sq
 }
 
 impl Writer {
+    async fn note_rules(&mut self, rules: &[(CheckId, Rules)]) -> Result<(), sqlx::Error> {
+        let rules: BTreeMap<&CheckId, &Rules> = rules.iter().map(|(check, rules)| (check, rules)).collect();
+        let name: Vec<&str> = rules.keys().map(|check| check.as_str()).collect();
+        let every: Vec<i64> = rules.values().map(|rules| millis(rules.every)).collect();
+        let timeout: Vec<i64> = rules.values().map(|rules| millis(rules.timeout)).collect();
+        // Of checks without a row nothing was ever recorded.
+        let sql = "UPDATE checks c SET every = n.every, timeout = n.timeout \
+                   FROM UNNEST($1::text[], $2::bigint[], $3::bigint[]) AS n (name, every, timeout) \
+                   WHERE c.name = n.name AND (c.every, c.timeout) IS DISTINCT FROM (n.every, n.timeout)";
+        let noted = sqlx::query(sql).bind(name).bind(every).bind(timeout);
+        let mut transaction = self.begin().await?;
+        noted.execute(&mut *transaction).await?;
+        transaction.commit().await
+    }
+
     async fn put_rolled(
         &mut self,
         grain: Grain,
@@ -115,7 +130,7 @@ impl Writer {
         expected: Option<i64>,
         until: i64,
     ) -> Result<bool, sqlx::Error> {
-        let mut transaction = self.connection.begin().await?;
+        let mut transaction = self.begin().await?;
         // First, so that whoever takes it back at the same time waits for this.
         if !advance(&mut transaction, grain, expected, until).await? {
             transaction.rollback().await?;
@@ -143,17 +158,8 @@ impl Postgres {
 
     async fn write_rules(&self, rules: &[(CheckId, Rules)]) -> Result<(), StoreError> {
         let mut sitting = self.sit().await?;
-        let rules: BTreeMap<&CheckId, &Rules> = rules.iter().map(|(check, rules)| (check, rules)).collect();
-        let name: Vec<&str> = rules.keys().map(|check| check.as_str()).collect();
-        let every: Vec<i64> = rules.values().map(|rules| millis(rules.every)).collect();
-        let timeout: Vec<i64> = rules.values().map(|rules| millis(rules.timeout)).collect();
-        // Of checks without a row nothing was ever recorded.
-        let sql = "UPDATE checks c SET every = n.every, timeout = n.timeout \
-                   FROM UNNEST($1::text[], $2::bigint[], $3::bigint[]) AS n (name, every, timeout) \
-                   WHERE c.name = n.name AND (c.every, c.timeout) IS DISTINCT FROM (n.every, n.timeout)";
-        let noted = sqlx::query(sql).bind(name).bind(every).bind(timeout);
-        let done = patiently(noted.execute(&mut sitting.writer.connection)).await;
-        sitting.done(done.map(drop))
+        let done = patiently(sitting.writer.note_rules(rules)).await;
+        sitting.done(done)
     }
 
     async fn read_known_checks(&self) -> Result<Vec<KnownCheck>, StoreError> {

@@ -12,20 +12,22 @@ mod batch;
 mod entries;
 
 use std::fmt;
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection, Postgres, Transaction};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::link::{Link, is_alive, part, patiently};
-use super::{beside, error};
+use super::{beside, error, lease};
 use crate::model::CheckId;
 use crate::model::database::Access;
 use crate::model::ledger::{Budget, Canary, CanaryState, Entry, Ledger, LedgerError, Tally};
 use crate::record::StoreError;
 use crate::record::canaries::{Done, Holder, Job, KEPT, Kept, Outcome, Waiting};
+use crate::record::tenure::Tenure;
 use crate::telemetry::telemetry;
 
 /// The ledger in a database.
@@ -49,6 +51,8 @@ struct Desk {
     allowed: bool,
     /// What a daemon before this one held is free.
     released: bool,
+    /// What the daemon leads by; a command needs none.
+    tenure: Option<Arc<Tenure>>,
     connection: Option<PgConnection>,
 }
 
@@ -56,6 +60,23 @@ struct Desk {
 struct Sitting<'d> {
     desk: MutexGuard<'d, Desk>,
     connection: PgConnection,
+}
+
+impl Sitting<'_> {
+    async fn begin(&mut self) -> Result<Transaction<'_, Postgres>, sqlx::Error> {
+        begin(&mut self.connection, self.desk.tenure.as_deref()).await
+    }
+}
+
+/// Begins a transaction; a daemon's only while it leads.
+async fn begin<'c>(
+    connection: &'c mut PgConnection,
+    tenure: Option<&Tenure>,
+) -> Result<Transaction<'c, Postgres>, sqlx::Error> {
+    match tenure {
+        Some(tenure) => lease::begin(connection, tenure.token()).await,
+        None => connection.begin().await,
+    }
 }
 
 impl PostgresLedger {
@@ -66,17 +87,19 @@ impl PostgresLedger {
 
     /// A command's. Prepares the database at the first use if it is not.
     pub fn of_command(access: Access) -> Self {
-        Self::new(access, Holder::Command, Desk { allowed: true, released: true, connection: None })
+        Self::new(access, Holder::Command, Desk { allowed: true, released: true, ..Desk::default() })
     }
 
     fn new(access: Access, holder: Holder, desk: Desk) -> Self {
         Self { link: Link::new(access), holder, desk: Mutex::new(desk), waiting: Default::default() }
     }
 
-    /// The daemon has opened the store, so that the database is prepared and no other daemon uses it.
+    /// The daemon has opened the store, so that the database is prepared, and leads there.
     /// What an earlier daemon held is let go of before the first use.
-    pub async fn allow(&self) {
-        self.desk.lock().await.allowed = true;
+    pub async fn allow(&self, tenure: Arc<Tenure>) {
+        let mut desk = self.desk.lock().await;
+        desk.allowed = true;
+        desk.tenure = Some(tenure);
     }
 
     /// Closes the connection. The next use opens it again.
@@ -103,7 +126,12 @@ impl PostgresLedger {
         }
         let mut connection = self.connect().await.map_err(|why| self.unusable(why))?;
         if !desk.released {
-            let released = patiently(entries::release(&mut connection, self.holder.as_str())).await;
+            let released = patiently(async {
+                let mut transaction = begin(&mut connection, desk.tenure.as_deref()).await?;
+                entries::release(&mut transaction, self.holder.as_str()).await?;
+                transaction.commit().await
+            });
+            let released = released.await;
             released.map_err(|why| self.fault(&why))?;
             desk.released = true;
         }
@@ -219,7 +247,13 @@ impl Ledger for PostgresLedger {
         Box::pin(async move {
             let mut sitting = self.sit().await?;
             let holder = self.holder.as_str();
-            let taken = patiently(entries::take(&mut sitting.connection, check, now, until, holder)).await;
+            let taken = patiently(async {
+                let mut transaction = sitting.begin().await?;
+                let taken = entries::take(&mut transaction, check, now, until, holder).await?;
+                transaction.commit().await?;
+                Ok(taken)
+            });
+            let taken = taken.await;
             self.done(sitting, taken)
         })
     }
@@ -227,7 +261,13 @@ impl Ledger for PostgresLedger {
     fn failed<'a>(&'a self, run: &'a str, not_before: Timestamp) -> BoxFuture<'a, Result<(), LedgerError>> {
         Box::pin(async move {
             let mut sitting = self.sit().await?;
-            let done = patiently(entries::failed(&mut sitting.connection, run, not_before)).await;
+            let done = patiently(async {
+                let mut transaction = sitting.begin().await?;
+                let done = entries::failed(&mut transaction, run, not_before).await?;
+                transaction.commit().await?;
+                Ok(done)
+            });
+            let done = done.await;
             let outcome = self.done(sitting, done)?;
             self.counted(run, outcome, "failed")
         })
@@ -236,7 +276,13 @@ impl Ledger for PostgresLedger {
     fn release<'a>(&'a self, run: &'a str) -> BoxFuture<'a, Result<(), LedgerError>> {
         Box::pin(async move {
             let mut sitting = self.sit().await?;
-            let done = patiently(entries::let_go(&mut sitting.connection, run)).await;
+            let done = patiently(async {
+                let mut transaction = sitting.begin().await?;
+                let done = entries::let_go(&mut transaction, run).await?;
+                transaction.commit().await?;
+                Ok(done)
+            });
+            let done = done.await;
             match self.done(sitting, done)? {
                 Outcome::Unknown => Err(self.not_entered(run)),
                 Outcome::Changed | Outcome::Over => Ok(()),

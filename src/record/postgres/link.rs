@@ -113,7 +113,8 @@ impl Link {
             ("tcp_keepalives_interval", "5"),
             ("tcp_keepalives_count", "3"),
             ("tcp_user_timeout", "25s"),
-            ("idle_in_transaction_session_timeout", "60s"),
+            // Shorter than a lease: whoever is stopped in a transaction keeps nobody from taking over.
+            ("idle_in_transaction_session_timeout", "10s"),
         ]);
         let options = match &access.schema {
             Some(schema) => options.options([("search_path", schema)]),
@@ -124,8 +125,7 @@ impl Link {
 
     /// A connection, made directly: a pool would say of every fault that it timed out.
     pub async fn connect(&self, purpose: Purpose) -> Result<PgConnection, StoreError> {
-        let options = self.options.clone().options(purpose.limits().iter().copied());
-        let connection = within(CONNECT, options.connect()).await;
+        let connection = self.try_connect(purpose).await;
         let connection = connection.map_err(|why| error::connecting(&self.access, &why))?;
         let version = connection.server_version_num().map_or(OLDEST, |version| version / 10_000);
         if version < OLDEST {
@@ -135,8 +135,26 @@ impl Link {
         Ok(connection)
     }
 
+    /// As [`Link::connect`], with the fault as it is.
+    pub async fn try_connect(&self, purpose: Purpose) -> Result<PgConnection, sqlx::Error> {
+        let options = self.options.clone().options(purpose.limits().iter().copied());
+        within(CONNECT, options.connect()).await
+    }
+
     pub fn fault(&self, why: &sqlx::Error) -> StoreError {
         error::of(&self.access, why)
+    }
+}
+
+/// Whether a fault means that the server is down, so that nobody else uses it either.
+pub fn is_down(why: &sqlx::Error) -> bool {
+    match why {
+        sqlx::Error::Io(io) => {
+            matches!(io.kind(), std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound)
+        }
+        // It starts, or stops.
+        sqlx::Error::Database(said) => said.code().as_deref() == Some("57P03"),
+        _ => false,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 
 use super::link::patiently;
 use super::{Postgres, Writer, without_nul};
@@ -30,10 +30,8 @@ impl Postgres {
 
     pub(super) async fn write_marks(&self, batch: &str, keys: &[String]) -> Result<(), StoreError> {
         let mut sitting = self.sit().await?;
-        let sql = "UPDATE outbox SET batch = $1, unsure = TRUE WHERE key = ANY($2) AND settled_at IS NULL";
-        let mark = sqlx::query(sql).bind(batch).bind(keys).execute(&mut sitting.writer.connection);
-        let done = patiently(mark).await;
-        sitting.done(done.map(drop))
+        let done = patiently(sitting.writer.mark(batch, keys)).await;
+        sitting.done(done)
     }
 
     pub(super) async fn write_settled(&self, settled: &[Settled]) -> Result<(), StoreError> {
@@ -47,9 +45,8 @@ impl Postgres {
 
     pub(super) async fn forget_leases(&self) -> Result<(), StoreError> {
         let mut sitting = self.sit().await?;
-        let sql = "UPDATE outbox SET lease_until = NULL WHERE settled_at IS NULL AND lease_until IS NOT NULL";
-        let done = patiently(sqlx::query(sql).execute(&mut sitting.writer.connection)).await;
-        sitting.done(done.map(drop))
+        let done = patiently(sitting.writer.drop_leases()).await;
+        sitting.done(done)
     }
 
     pub(super) async fn count_waiting(&self) -> Result<(u64, Option<Timestamp>), StoreError> {
@@ -71,10 +68,24 @@ impl Postgres {
 }
 
 impl Writer {
+    async fn mark(&mut self, batch: &str, keys: &[String]) -> Result<(), sqlx::Error> {
+        let mut transaction = self.begin().await?;
+        let sql = "UPDATE outbox SET batch = $1, unsure = TRUE WHERE key = ANY($2) AND settled_at IS NULL";
+        sqlx::query(sql).bind(batch).bind(keys).execute(&mut *transaction).await?;
+        transaction.commit().await
+    }
+
+    async fn drop_leases(&mut self) -> Result<(), sqlx::Error> {
+        let mut transaction = self.begin().await?;
+        let sql = "UPDATE outbox SET lease_until = NULL WHERE settled_at IS NULL AND lease_until IS NOT NULL";
+        sqlx::query(sql).execute(&mut *transaction).await?;
+        transaction.commit().await
+    }
+
     async fn claim(&mut self, now: Timestamp, lease: Duration) -> Result<Vec<Claimed>, sqlx::Error> {
         let now = now.as_millisecond();
         let until = now.saturating_add(i64::try_from(lease.as_millis()).unwrap_or(i64::MAX));
-        let mut transaction = self.connection.begin().await?;
+        let mut transaction = self.begin().await?;
         let sql = sqlx::AssertSqlSafe(format!(
             "WITH free AS (SELECT incident, channel, min(not_before) <= $1 AS due, \
              bool_or(attempts > 0 OR batch IS NOT NULL) AS tried FROM outbox WHERE settled_at IS NULL \
@@ -98,7 +109,7 @@ impl Writer {
     }
 
     async fn settle(&mut self, settled: &[Settled]) -> Result<(), sqlx::Error> {
-        let mut transaction = self.connection.begin().await?;
+        let mut transaction = self.begin().await?;
         for settled in settled {
             match settled {
                 Settled::Sent { key, at, answer } => {

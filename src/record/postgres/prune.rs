@@ -13,7 +13,7 @@ use sqlx::PgConnection;
 
 use super::days::{self, DAY, Partition};
 use super::link::{Purpose, part, patiently, within};
-use super::{Postgres, StoreError};
+use super::{Postgres, StoreError, lease};
 use crate::record::Cutoffs;
 use crate::record::rows::{BUDGET, PRUNE, SETTLED};
 
@@ -47,6 +47,12 @@ impl Postgres {
         let results = cutoffs.results.as_millisecond();
         let mut connection = self.link.connect(Purpose::Prune).await?;
         let mut kept_back = None;
+        // Dropping what is old twice does no harm; who does not lead need not begin.
+        let leads = patiently(async {
+            let transaction = lease::begin(&mut connection, self.tenure.token()).await?;
+            transaction.rollback().await
+        });
+        leads.await.map_err(|why| self.link.fault(&why))?;
         let dropped = self.drop_results(&mut connection, results, &mut kept_back).await;
         let dropped = match dropped {
             Ok(dropped) => drop_rest(&mut connection, cutoffs).await.map(|more| dropped + more),

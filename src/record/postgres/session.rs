@@ -1,4 +1,4 @@
-//! What a session does before it writes: the lock of the one daemon, the schema, what is there already.
+//! What a session does before it writes: the schema, under a lock of whoever migrates; what is there already.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,27 +14,28 @@ use crate::record::copy::UNFINISHED;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
-/// The class of the lock that the one daemon of a schema holds.
-const DAEMON_LOCK: i32 = 0x706f_7274;
-/// How long a daemon waits for the lock: the session of the one before may be about to end.
-pub const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+/// The class of the lock of whoever migrates a schema. Daemons of older versions hold it while they run.
+const MIGRATION_LOCK: i32 = 0x706f_7274;
+/// How long the lock is waited for.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a migration may take.
 const MIGRATION: Duration = Duration::from_secs(10 * 60);
 
-/// Takes the lock of the one daemon.
+/// Takes the lock of whoever migrates, until the session ends or [`migrate`] has migrated.
 pub async fn lock(link: &Link, connection: &mut PgConnection) -> Result<(), StoreError> {
     let wait = sqlx::AssertSqlSafe(format!("SET lock_timeout = {}", LOCK_PATIENCE.as_millis()));
     let taken = patiently(async {
         sqlx::query(wait).execute(&mut *connection).await?;
         let lock = sqlx::query("SELECT pg_advisory_lock($1, hashtext(current_schema()))");
-        lock.bind(DAEMON_LOCK).execute(&mut *connection).await?;
+        lock.bind(MIGRATION_LOCK).execute(&mut *connection).await?;
         sqlx::query("RESET lock_timeout").execute(&mut *connection).await
     });
     match taken.await.map_err(|why| link.fault(&why)) {
         Ok(_) => Ok(()),
-        Err(StoreError::Locked { path, .. }) => {
-            Err(StoreError::Locked { path, why: "another portalwatch daemon uses this database".into() })
-        }
+        Err(StoreError::Locked { path, .. }) => Err(StoreError::Locked {
+            path,
+            why: "a daemon of an older version uses this database, or another one migrates it".into(),
+        }),
         Err(why) => Err(why),
     }
 }
@@ -63,6 +64,16 @@ pub async fn migrate(link: &Link, connection: &mut PgConnection) -> Result<(), S
     if schema(link, connection).await? == known_schema() {
         return Ok(());
     }
+    lock(link, connection).await?;
+    refuse_newer(link, connection).await?;
+    // Else somebody else migrated it meanwhile.
+    if schema(link, connection).await? < known_schema() {
+        run(link, connection).await?;
+    }
+    set(link, connection, "SELECT pg_advisory_unlock_all()").await
+}
+
+async fn run(link: &Link, connection: &mut PgConnection) -> Result<(), StoreError> {
     // A migration may rewrite a table.
     set(link, connection, "SET statement_timeout = 0").await?;
     let migrated = MIGRATIONS.run_direct(None, &mut *connection, false);

@@ -1,4 +1,5 @@
 mod faults;
 mod figures;
 mod kept;
+mod lease;
 mod refused;

@@ -51,6 +51,7 @@ impl Store for Resilient {
     fn commit<'a>(&'a self, batch: &'a [Transition]) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             let mut core = self.core.lock().await;
+            self.leads()?;
             if !core.degraded
                 && let Some(disk) = core.disk.clone()
             {
@@ -59,7 +60,7 @@ impl Store for Resilient {
                         self.memory.follow(batch);
                         return Ok(());
                     }
-                    Err(why) => self.degrade(&mut core, &why),
+                    Err(why) => self.refused(&mut core, why)?,
                 }
             }
             self.hold(&mut core, batch);
@@ -92,6 +93,7 @@ impl Store for Resilient {
     fn claim(&self, now: Timestamp, lease: Duration) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
         Box::pin(async move {
             let mut core = self.core.lock().await;
+            self.leads()?;
             if !core.degraded
                 && let Some(disk) = core.disk.clone()
             {
@@ -102,9 +104,10 @@ impl Store for Resilient {
                         self.memory.lease(&claimed, now.saturating_add(lease).unwrap_or(Timestamp::MAX));
                         return Ok(claimed);
                     }
-                    Err(why) => self.degrade(&mut core, &why),
+                    Err(why) => self.refused(&mut core, why)?,
                 }
             }
+            self.surely_leads()?;
             self.memory.claim(now, lease).await
         })
     }
@@ -112,15 +115,17 @@ impl Store for Resilient {
     fn mark<'a>(&'a self, batch: &'a str, keys: &'a [String]) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             let mut core = self.core.lock().await;
+            self.leads()?;
             self.memory.mark(batch, keys).await?;
             if !core.degraded
                 && let Some(disk) = core.disk.clone()
             {
                 match disk.mark(batch, keys).await {
                     Ok(()) => return Ok(()),
-                    Err(why) => self.degrade(&mut core, &why),
+                    Err(why) => self.refused(&mut core, why)?,
                 }
             }
+            self.surely_leads()?;
             core.backlog.push_back(Late::Marked(Marked { batch: batch.to_owned(), keys: keys.to_vec() }));
             self.tell(&core, 0);
             Ok(())
@@ -130,13 +135,14 @@ impl Store for Resilient {
     fn settle<'a>(&'a self, settled: &'a [Settled]) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             let mut core = self.core.lock().await;
+            self.leads()?;
             self.memory.settle(settled).await?;
             if !core.degraded
                 && let Some(disk) = core.disk.clone()
             {
                 match disk.settle(settled).await {
                     Ok(()) => return Ok(()),
-                    Err(why) => self.degrade(&mut core, &why),
+                    Err(why) => self.refused(&mut core, why)?,
                 }
             }
             self.hold_settled(&mut core, settled);
@@ -152,7 +158,7 @@ impl Store for Resilient {
                 && let Some(disk) = core.disk.clone()
                 && let Err(why) = disk.drop_leases().await
             {
-                self.degrade(&mut core, &why);
+                self.refused(&mut core, why)?;
             }
             Ok(())
         })
@@ -205,7 +211,7 @@ impl Store for Resilient {
         Box::pin(async move {
             let held = self.memory.prune(cutoffs).await?;
             match self.disk().await {
-                Some(disk) => disk.prune(cutoffs).await,
+                Some(disk) => self.noticed(disk.prune(cutoffs).await),
                 None => Ok(held),
             }
         })
@@ -223,7 +229,7 @@ impl Store for Resilient {
             {
                 match disk.begin(now).await {
                     Ok(gap) => return Ok(gap),
-                    Err(why) => self.degrade(&mut core, &why),
+                    Err(why) => self.refused(&mut core, why)?,
                 }
             }
             core.begun = Some(now);
@@ -239,7 +245,7 @@ impl Store for Resilient {
             {
                 match disk.note_gaps(gaps).await {
                     Ok(()) => return Ok(()),
-                    Err(why) => self.degrade(&mut core, &why),
+                    Err(why) => self.refused(&mut core, why)?,
                 }
             }
             core.backlog.extend(gaps.iter().cloned().map(Late::Gap));
@@ -262,7 +268,9 @@ impl Store for Resilient {
 
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            if let Err(why) = self.try_recover().await {
+            if self.leads().is_err() {
+                self.drop_held(&mut *self.core.lock().await);
+            } else if let Err(why) = self.try_recover().await {
                 let core = self.core.lock().await;
                 tracing::error!(%why, lost = core.backlog.len(), "what was held in memory is lost");
             }
@@ -292,7 +300,7 @@ impl Figures for Resilient {
     }
 
     fn note_rules<'a>(&'a self, rules: &'a [(CheckId, Rules)]) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move { self.figures().await.store().note_rules(rules).await })
+        Box::pin(async move { self.noticed(self.figures().await.store().note_rules(rules).await) })
     }
 
     fn known_checks(&self) -> BoxFuture<'_, Result<Vec<KnownCheck>, StoreError>> {
@@ -331,7 +339,9 @@ impl Figures for Resilient {
         expected: Option<Timestamp>,
         until: Timestamp,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        Box::pin(async move { self.figures().await.store().put_rolled(grain, rows, expected, until).await })
+        Box::pin(async move {
+            self.noticed(self.figures().await.store().put_rolled(grain, rows, expected, until).await)
+        })
     }
 
     fn rolled<'a>(

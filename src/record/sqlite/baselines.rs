@@ -50,6 +50,7 @@ impl SqliteBaselines {
                 (why, "let the user of this process write the file and its folder")
             }
             StoreError::Locked { why, .. } => (format!("locked by another process: {why}"), "try again"),
+            fault @ StoreError::Fenced { .. } => (fault.to_string(), "ask the daemon that leads"),
             StoreError::Corrupt { why, .. } => (format!("the file is damaged: {why}"), "restore a backup"),
             StoreError::Other { why, .. } => (why, "check storage.url and its disk"),
         };

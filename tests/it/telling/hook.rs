@@ -60,6 +60,11 @@ impl Hook {
         Self { port, received }
     }
 
+    /// Where to post.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/hook", self.port)
+    }
+
     /// A channel that posts here, with these keys besides its `url`.
     pub fn channel(&self, name: &str, keys: &str) -> String {
         format!("    {name}: {{ webhook: {{ url: 'http://127.0.0.1:{}/hook', {keys} }} }}\n", self.port)

@@ -3,7 +3,7 @@
 
 use std::sync::{MutexGuard, PoisonError};
 
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 use tokio::sync::oneshot;
 
 use super::super::link::patiently;
@@ -70,7 +70,7 @@ impl PostgresLedger {
     /// The desk is left only when all are answered, so that none of them sits down at it meanwhile.
     async fn work(&self, mut sitting: Sitting<'_>) {
         let jobs = self.wanted();
-        match patiently(commit(&mut sitting.connection, &jobs, self.holder.as_str())).await {
+        match patiently(commit(&mut sitting, &jobs, self.holder.as_str())).await {
             Ok(done) => {
                 for ((_, reply), done) in jobs.into_iter().zip(done) {
                     reply.send(Ok(done)).ok();
@@ -89,18 +89,18 @@ impl PostgresLedger {
 
 /// Does all jobs or none.
 async fn commit(
-    connection: &mut PgConnection,
+    sitting: &mut Sitting<'_>,
     jobs: &[Waiting],
     holder: &'static str,
 ) -> Result<Vec<Done>, sqlx::Error> {
     let mut done = Vec::with_capacity(jobs.len());
     if jobs.iter().all(|(job, _)| job.only_reads()) {
         for (job, _) in jobs {
-            done.push(work(job, connection, holder).await?);
+            done.push(work(job, &mut sitting.connection, holder).await?);
         }
         return Ok(done);
     }
-    let mut transaction = connection.begin().await?;
+    let mut transaction = sitting.begin().await?;
     entries::alone(&mut transaction).await?;
     for (job, _) in jobs {
         done.push(work(job, &mut transaction, holder).await?);

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 
 use crate::model::CheckId;
 use crate::model::ledger::{Canary, CanaryState, Entry, Tally};
@@ -182,6 +182,7 @@ async fn outcome(connection: &mut PgConnection, run: &str, changed: u64) -> Resu
     Ok(if found > 0 { Outcome::Over } else { Outcome::Unknown })
 }
 
+/// Within a transaction.
 pub async fn take(
     connection: &mut PgConnection,
     check: &CheckId,
@@ -196,8 +197,7 @@ pub async fn take(
           AND coalesce(not_before NOT BETWEEN $4 + 1 AND $6, TRUE) \
           ORDER BY entered, run COLLATE \"C\" LIMIT $5) RETURNING {COLUMNS}"
     );
-    let mut transaction = connection.begin().await?;
-    alone(&mut transaction).await?;
+    alone(&mut *connection).await?;
     let rows = sqlx::query_as::<_, Columns>(sqlx::AssertSqlSafe(sql))
         .bind(holder)
         .bind(until.as_millisecond())
@@ -205,10 +205,9 @@ pub async fn take(
         .bind(now.as_millisecond())
         .bind(MOST)
         .bind(now.as_millisecond().saturating_add(LONGEST))
-        .fetch_all(&mut *transaction)
+        .fetch_all(connection)
         .await?;
     let mut taken = rows.into_iter().map(canary).collect::<Result<Vec<_>, _>>()?;
-    transaction.commit().await?;
     taken.sort_by(|a, b| (a.entered, &a.run).cmp(&(b.entered, &b.run)));
     Ok(taken)
 }

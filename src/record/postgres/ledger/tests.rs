@@ -14,7 +14,7 @@ const DAEMON: Mode = Mode::Daemon { full_sync: false };
 async fn daemon(access: &Access) -> (Postgres, PostgresLedger) {
     let store = Postgres::open(access.clone(), DAEMON).await.unwrap();
     let ledger = PostgresLedger::of_daemon(access.clone());
-    ledger.allow().await;
+    ledger.allow(Arc::clone(&store.tenure)).await;
     (store, ledger)
 }
 

@@ -86,7 +86,7 @@ async fn the_time_the_daemon_was_away_is_a_gap_and_no_downtime() {
     let (access, store) = opened().await;
     assert_eq!(store.begin(time(1_000)).await.unwrap(), None);
     store.commit(&[ran(outcome("a/b", 60_000))]).await.unwrap();
-    drop(store);
+    store.close().await;
     let store = Postgres::open(access, DAEMON).await.unwrap();
     let gap = Gap { check: None, from: time(60_000), to: time(900_000), why: "not_running".into() };
     assert_eq!(store.begin(time(900_000)).await.unwrap(), Some(gap.clone()));

@@ -23,6 +23,7 @@ pub fn of(path: &Path, fault: StoreError) -> LedgerError {
             format!("locked by another process: {why}"),
             "try again; if a daemon of an older version holds it, restart that with this version",
         ),
+        fault @ StoreError::Fenced { .. } => (fault.to_string(), "ask the daemon that leads"),
         StoreError::Corrupt { why, .. } => {
             (format!("the file is damaged: {why}"), "move it away to start a new one, or restore a backup")
         }
