@@ -45,9 +45,18 @@ pub async fn roll(store: &dyn Figures, now: Timestamp) -> Result<u32, StoreError
     let mut rolled = 0;
     while hour < end {
         let next = hour + Grain::Hour.millis();
-        let rows = hour_of(store, &rules, &mut standing, hour, next).await?;
+        let before = standing.clone();
+        let (rows, results) = hour_of(store, &rules, &mut standing, hour, next).await?;
         if !store.put_rolled(Grain::Hour, &rows, mark, time(next)).await? {
             return Ok(rolled);
+        }
+        // What was written late into this very hour, after it was read, took no mark back.
+        if results_in(store, hour, next).await? != results {
+            if !store.put_rolled(Grain::Hour, &[], Some(time(next)), time(hour)).await? {
+                return Ok(rolled);
+            }
+            (mark, standing) = (Some(time(hour)), before);
+            continue;
         }
         (mark, hour) = (Some(time(next)), next);
         rolled += 1;
@@ -67,7 +76,8 @@ async fn hour_of(
     standing: &mut HashMap<CheckId, Standing>,
     from: i64,
     to: i64,
-) -> Result<Vec<RolledRow>, StoreError> {
+) -> Result<(Vec<RolledRow>, usize), StoreError> {
+    let mut results = 0;
     let mut hours: HashMap<CheckId, Roll> = HashMap::new();
     let mut minutes = Minutes::default();
     let begin =
@@ -81,6 +91,7 @@ async fn hour_of(
     while step < to {
         let next = (step + STEP).min(to);
         for ran in store.ran(None, time(step), time(next)).await? {
+            results += 1;
             let before = standing.get(&ran.check).copied();
             minutes.take(&ran, rules_of(rules, &ran.check), before);
             let roll = hours.entry(ran.check.clone()).or_insert_with(|| begin(&ran.check, before));
@@ -96,7 +107,17 @@ async fn hour_of(
         }
         rows.push(RolledRow { check, grain: Grain::Hour, at: from, rolled });
     }
-    Ok(rows)
+    Ok((rows, results))
+}
+
+async fn results_in(store: &dyn Figures, from: i64, to: i64) -> Result<usize, StoreError> {
+    let (mut count, mut step) = (0, from);
+    while step < to {
+        let next = (step + STEP).min(to);
+        count += store.ran(None, time(step), time(next)).await?.len();
+        step = next;
+    }
+    Ok(count)
 }
 
 /// The minutes of checks that run very often.

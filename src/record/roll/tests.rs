@@ -140,3 +140,28 @@ async fn checks_of_many_runs_a_minute_have_minutes_and_others_have_not() {
         assert!(minutes("a/slow").await.is_empty());
     }
 }
+
+#[tokio::test]
+async fn results_that_are_written_while_their_hour_is_rolled_are_not_lost() {
+    let stores = Stores::empty().await;
+    for store in stores.each() {
+        half_down(store, START, 3).await;
+        let late = async {
+            for minute in 0..180 {
+                store.commit(&[result("a/late", START + minute * MINUTE, Verdict::Pass)]).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        };
+        let rolling = async {
+            for _ in 0..20 {
+                roll(store, time(START + 4 * HOUR)).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::join!(late, rolling);
+        roll(store, time(START + 4 * HOUR)).await.unwrap();
+        let sums = store.uptimes(Grain::Hour, time(START), time(START + 4 * HOUR)).await.unwrap();
+        let late = sums.iter().find(|sum| sum.check.as_str() == "a/late").unwrap();
+        assert_eq!(late.runs, 180);
+    }
+}
