@@ -81,9 +81,14 @@ impl Telemetry {
 
     fn new() -> Self {
         let registry = Registry::new();
+        macro_rules! valid {
+            ($instrument:expr) => {
+                $instrument.expect("a valid instrument")
+            };
+        }
         macro_rules! register {
             ($instrument:expr) => {{
-                let instrument = $instrument.expect("a valid instrument");
+                let instrument = valid!($instrument);
                 registry.register(Box::new(instrument.clone())).expect("a name used once");
                 instrument
             }};
@@ -152,8 +157,10 @@ impl Telemetry {
                 ),
                 &["outcome"],
             )),
-            leader: IntGauge::new("portalwatch_leader", "Whether this daemon leads, and does not stand by.")
-                .expect("a valid instrument"),
+            leader: valid!(IntGauge::new(
+                "portalwatch_leader",
+                "Whether this daemon leads, and does not stand by.",
+            )),
             dropped: register!(IntCounterVec::new(
                 Opts::new("portalwatch_dropped_total", "Work that was dropped, by what and why."),
                 &["what", "reason"],

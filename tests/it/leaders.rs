@@ -15,6 +15,8 @@ use crate::telling::hook::Hook;
 
 /// Within which another daemon has to be at work.
 const TAKE_OVER: Duration = Duration::from_secs(30);
+/// Longer than the lease lasts.
+const OUTLASTS: Duration = Duration::from_secs(18);
 /// How long a daemon is stopped.
 const PAUSE: Duration = Duration::from_secs(45);
 
@@ -128,12 +130,8 @@ impl Scene {
         assert_eq!(self.told(), expected);
     }
 
-    /// No run happened twice: there is at most one result that is no re-check in each second.
+    /// No due time was probed twice: runs are a second apart, and re-checks 100 ms.
     fn assert_no_run_twice(&self) {
-        let twice = "SELECT count(*) FROM (SELECT 1 FROM results r JOIN checks c ON c.id = r.check_id \
-                     WHERE c.name = 'acme/home' AND r.at - (SELECT min(at) FROM results) >= 0 \
-                     GROUP BY r.at HAVING count(*) > 1) d";
-        assert_eq!(self.query(twice), "0");
         let closest = self.query(
             "SELECT count(*) FROM (SELECT at - lag(at) OVER (ORDER BY at) AS gap FROM results r \
              JOIN checks c ON c.id = r.check_id WHERE c.name = 'acme/home') g WHERE gap < 50",
@@ -242,8 +240,8 @@ fn a_server_that_is_started_again_under_both_leaves_the_lead_where_it_was() {
     let held =
         poll(PATIENCE, || readyz(&leads)["store"].as_str().unwrap().contains("degraded").then_some(()));
     assert!(held.is_some(), "{}", leads.log());
-    // Longer than the lease lasts.
-    std::thread::sleep(Duration::from_secs(18));
+    // A deliberate pause: the lease has run out when the server is back.
+    std::thread::sleep(OUTLASTS);
     assert_eq!(readyz(&waits)["status"], "standby");
     scene.server.start_again();
     let well = poll(PATIENCE, || (readyz(&leads)["store"] == "open").then_some(()));
