@@ -2,7 +2,8 @@
 //!
 //! A store as it is after a year of 100 checks every 30 s at the default retention: 35 days of results,
 //! 400 days of hours, every day. Then its size, and how long what dashboards ask takes: 30-day percentiles
-//! of one check, uptime of all. Last, 2,000 results a second for a while, and how long commits took.
+//! of one check, uptime of all. Last, 2,000 results a second for a while, and how long commits took; also
+//! into a PostgreSQL, if the URL of an empty database is given behind `--`.
 #![expect(clippy::unwrap_used, reason = "a benchmark stops at the first fault")]
 
 use std::collections::HashMap;
@@ -11,7 +12,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use portalwatch::model::database::{Access, Encryption, Server};
 use portalwatch::model::{CheckId, Outcome, Part, Phase, Timings, Verdict};
+use portalwatch::record::postgres::{self, Postgres};
 use portalwatch::record::reading::Reading;
 use portalwatch::record::sqlite::{Mode, Sqlite};
 use portalwatch::record::{Figures, Recorded, RolledRow, Store, Transition, roll};
@@ -36,8 +39,27 @@ fn main() {
         fill(&path, days).await;
         size(&path, days);
         ask(&path).await;
-        sustain(&folder.path().join("fast.db")).await;
+        let mode = Mode::Daemon { full_sync: true };
+        sustain("SQLite", &Sqlite::open(&folder.path().join("fast.db"), mode).await.unwrap()).await;
+        if let Some(url) = std::env::args().find(|argument| argument.starts_with("postgres://")) {
+            let access = access(&url.parse().unwrap());
+            let mode = postgres::Mode::Daemon { full_sync: true };
+            sustain("PostgreSQL", &Postgres::open(access, mode).await.unwrap()).await;
+        }
     });
+}
+
+/// A database on this machine that asks for no password.
+fn access(url: &url::Url) -> Access {
+    let host = url.host_str().unwrap().to_owned();
+    Access {
+        server: Server::Tcp { host, port: url.port().unwrap_or(5432) },
+        user: url.username().to_owned(),
+        database: url.path().trim_matches('/').to_owned(),
+        schema: None,
+        password: None,
+        encryption: Encryption::Off,
+    }
 }
 
 fn check(number: usize) -> CheckId {
@@ -185,9 +207,8 @@ async fn ask(path: &Path) {
 }
 
 /// Results in groups of 200 ms, as the writer commits them, at 2,000 a second.
-async fn sustain(path: &Path) {
+async fn sustain(name: &str, store: &dyn Store) {
     const SECONDS: i64 = 20;
-    let store = Sqlite::open(path, Mode::Daemon { full_sync: true }).await.unwrap();
     let mut random = random();
     let mut commits = Vec::new();
     let begun = Instant::now();
@@ -206,5 +227,6 @@ async fn sustain(path: &Path) {
     commits.sort();
     let p99 = commits[commits.len() * 99 / 100].as_secs_f64() * 1e3;
     let rate = f64::from(u32::try_from(SECONDS * 2_000).unwrap()) / begun.elapsed().as_secs_f64();
-    println!("{rate:.0} results a second, synced: commit p99 {p99:.1} ms, budget 250");
+    println!("{name}: {rate:.0} results a second, synced: commit p99 {p99:.1} ms, budget 250");
+    store.close().await;
 }
