@@ -1,6 +1,6 @@
 //! Two daemons on one PostgreSQL: one leads, the other one stands by and takes over.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
@@ -38,7 +38,7 @@ impl Page {
                 count.fetch_add(1, Ordering::SeqCst);
                 let status = answer.load(Ordering::SeqCst);
                 std::thread::spawn(move || {
-                    stream.read(&mut [0; 4_096]).ok();
+                    BufReader::new(&stream).read_line(&mut String::new()).ok();
                     let head =
                         format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
                     stream.write_all(head.as_bytes()).ok();
