@@ -62,9 +62,9 @@ async fn a_year_of_hours_is_found_by_the_key_and_not_by_reading_all_of_it() {
     run(
         &mut root,
         "INSERT INTO uptimes SELECT 3600, c.id, h::bigint * 3600000, 3600000, 0, 0, 60, 0, h::bigint * 3600000, 1 \
-         FROM checks c, generate_series(0, 8759) h; \
+         FROM checks c, generate_series(0::bigint, 8759) h; \
          INSERT INTO latencies SELECT 3600, c.id, h::bigint * 3600000, '\\x00'::bytea \
-         FROM checks c, generate_series(0, 8759) h; ANALYZE",
+         FROM checks c, generate_series(0::bigint, 8759) h; ANALYZE",
     )
     .await;
     let plan = async |root: &mut PgConnection, sql: &str| {
