@@ -147,13 +147,12 @@ async fn earlier(store: &Sqlite, days: i64) {
         let mut mark = store.rolled_until(grain).await.unwrap();
         for day in days..YEAR {
             let mut rows = Vec::new();
-            for number in 0..CHECKS {
+            for (number, own) in known.iter().enumerate() {
                 for (place, at) in (NOW - (day + 1) * DAY..NOW - day * DAY)
                     .step_by(usize::try_from(length).unwrap())
                     .enumerate()
                 {
                     let hour = usize::try_from(day).unwrap() * 24 + place;
-                    let own = &known[number];
                     let mut rolled = own[hour % own.len()].rolled.clone();
                     if grain == Grain::Day {
                         rolled = own.iter().take(24).fold(Rolled::default(), |mut sum, row| {
