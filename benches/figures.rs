@@ -143,6 +143,13 @@ async fn earlier(store: &Sqlite, days: i64) {
         let (from, to) = (Timestamp::from_millisecond(NOW - days * DAY), Timestamp::from_millisecond(NOW));
         known.push(store.rolled(Grain::Hour, &check(number), from.unwrap(), to.unwrap()).await.unwrap());
     }
+    let day = |own: &Vec<RolledRow>| {
+        own.iter().take(24).fold(Rolled::default(), |mut sum, row| {
+            sum.add(&row.rolled);
+            sum
+        })
+    };
+    let days_of: Vec<Rolled> = known.iter().map(day).collect();
     for (grain, length) in [(Grain::Hour, HOUR), (Grain::Day, DAY)] {
         let mut mark = store.rolled_until(grain).await.unwrap();
         for day in days..YEAR {
@@ -153,13 +160,10 @@ async fn earlier(store: &Sqlite, days: i64) {
                     .enumerate()
                 {
                     let hour = usize::try_from(day).unwrap() * 24 + place;
-                    let mut rolled = own[hour % own.len()].rolled.clone();
-                    if grain == Grain::Day {
-                        rolled = own.iter().take(24).fold(Rolled::default(), |mut sum, row| {
-                            sum.add(&row.rolled);
-                            sum
-                        });
-                    }
+                    let rolled = match grain {
+                        Grain::Day => days_of[number].clone(),
+                        _ => own[hour % own.len()].rolled.clone(),
+                    };
                     rows.push(RolledRow { check: check(number), grain, at, rolled });
                 }
             }
