@@ -2,11 +2,10 @@
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
-use tokio::sync::oneshot;
 
 use super::rows::{parsed, time};
 use crate::model::CheckId;
-use crate::model::ledger::{Budget, Canary, CanaryState, Entry, LONGEST_WAIT, LedgerError, Tally};
+use crate::model::ledger::{Budget, Canary, CanaryState, Entry, LONGEST_WAIT, Tally};
 
 /// How large the kept captures of one run may be, as JSON.
 pub const KEPT: usize = 64 * 1024;
@@ -61,17 +60,21 @@ pub enum Kept {
     TooLarge(usize),
 }
 
-/// What a run wants.
+/// What a run wants, as [`crate::model::ledger::Ledger`] words it.
 pub enum Job {
     Enter { check: CheckId, run: String, now: Timestamp, held_until: Timestamp, budget: Budget },
     Keep { run: String, kept: Map<String, Value> },
     Settle { run: String, state: CanaryState, at: Timestamp },
+    Take { check: CheckId, now: Timestamp, until: Timestamp },
+    Failed { run: String, not_before: Timestamp },
+    LetGo { run: String },
     Open { check: CheckId },
+    Tally { check: CheckId },
 }
 
 impl Job {
     pub const fn only_reads(&self) -> bool {
-        matches!(self, Self::Open { .. })
+        matches!(self, Self::Open { .. } | Self::Tally { .. })
     }
 }
 
@@ -79,12 +82,10 @@ impl Job {
 pub enum Done {
     Entered(Entry),
     Kept(Kept),
-    Settled(Outcome),
-    Open(Vec<Canary>),
+    Changed(Outcome),
+    Canaries(Vec<Canary>),
+    Tally(Tally),
 }
-
-/// A job, and who waits for it.
-pub type Waiting = (Job, oneshot::Sender<Result<Done, LedgerError>>);
 
 /// The columns of a canary, and their order in a row.
 pub const COLUMNS: &str = "run, check_name, entered, writes, attempts, not_before, kept";

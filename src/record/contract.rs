@@ -2,6 +2,7 @@
 
 pub(super) mod figures;
 pub(super) mod ledger;
+pub(super) mod schemas;
 
 use std::time::Duration;
 

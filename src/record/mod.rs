@@ -9,6 +9,7 @@ mod canaries;
 mod contract;
 pub mod copy;
 pub mod figures;
+mod group;
 pub mod live;
 pub mod memory;
 mod pack;

@@ -12,7 +12,7 @@ use crate::model::CheckId;
 use crate::record::StoreError;
 use crate::record::copy::UNFINISHED;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+pub static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// The class of the lock of whoever migrates a schema. Daemons of older versions hold it while they run.
 const MIGRATION_LOCK: i32 = 0x706f_7274;

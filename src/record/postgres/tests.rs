@@ -3,3 +3,4 @@ mod figures;
 mod kept;
 mod lease;
 mod refused;
+mod schemas;

@@ -69,6 +69,32 @@ impl Marks {
     }
 }
 
+// `CROSS JOIN` keeps the order: rows are found check by check. The other way round SQLite, which knows
+// nothing of how many there are, reads all rows of a span.
+
+const STANDINGS: &str = "SELECT c.name, u.standing_at, u.standing FROM checks c CROSS JOIN uptimes u \
+     ON u.span = ?1 AND u.check_id = c.id AND u.at = (SELECT max(at) FROM uptimes \
+     WHERE span = ?1 AND check_id = c.id AND at < ?2 AND standing_at IS NOT NULL)";
+
+const UPTIMES: &str = "SELECT c.name, sum(u.up), sum(u.down), sum(u.planned), sum(u.runs), sum(u.failed) \
+     FROM checks c CROSS JOIN uptimes u ON u.span = ?1 AND u.check_id = c.id \
+     AND u.at >= ?2 AND u.at < ?3 GROUP BY c.id ORDER BY c.name";
+
+/// Rows of a table before a time.
+macro_rules! drop_sql {
+    ($table:literal, $span:literal) => {
+        concat!(
+            "DELETE FROM ",
+            $table,
+            " WHERE (span, check_id, at) IN (SELECT t.span, t.check_id, t.at FROM checks c CROSS JOIN ",
+            $table,
+            " t ON t.span = ",
+            $span,
+            " AND t.check_id = c.id AND t.at < ? LIMIT ?)"
+        )
+    };
+}
+
 impl Writer {
     async fn put_rolled(
         &mut self,
@@ -125,20 +151,6 @@ async fn put(connection: &mut SqliteConnection, check: i64, row: &RolledRow) -> 
     Ok(())
 }
 
-/// Rows of a table before a time: found check by check, since that is their order.
-macro_rules! drop_sql {
-    ($table:literal, $span:literal) => {
-        concat!(
-            "DELETE FROM ",
-            $table,
-            " WHERE (span, check_id, at) IN (SELECT t.span, t.check_id, t.at FROM checks c JOIN ",
-            $table,
-            " t ON t.span = ",
-            $span,
-            " AND t.check_id = c.id AND t.at < ? LIMIT ?)"
-        )
-    };
-}
 impl Sqlite {
     pub(super) async fn write_rolled(
         &self,
@@ -229,11 +241,9 @@ impl Sqlite {
         &self,
         before: Timestamp,
     ) -> Result<Vec<(CheckId, Standing)>, StoreError> {
-        let sql = "SELECT c.name, u.standing_at, u.standing FROM checks c JOIN uptimes u \
-                   ON u.span = ?1 AND u.check_id = c.id AND u.at = (SELECT max(at) FROM uptimes \
-                   WHERE span = ?1 AND check_id = c.id AND at < ?2 AND standing_at IS NOT NULL)";
-        let rows =
-            sqlx::query_as::<_, StandingColumns>(sql).bind(span(Grain::Hour)).bind(before.as_millisecond());
+        let rows = sqlx::query_as::<_, StandingColumns>(STANDINGS)
+            .bind(span(Grain::Hour))
+            .bind(before.as_millisecond());
         let rows = rows.fetch_all(&self.readers).await.map_err(|why| self.fault(&why))?;
         Ok(rows.into_iter().map(standing).collect())
     }
@@ -267,10 +277,7 @@ impl Sqlite {
         from: Timestamp,
         to: Timestamp,
     ) -> Result<Vec<UptimeRow>, StoreError> {
-        let sql = "SELECT c.name, sum(u.up), sum(u.down), sum(u.planned), sum(u.runs), sum(u.failed) \
-                   FROM checks c JOIN uptimes u ON u.span = ?1 AND u.check_id = c.id \
-                   AND u.at >= ?2 AND u.at < ?3 GROUP BY c.id ORDER BY c.name";
-        let rows = sqlx::query_as::<_, SumColumns>(sql).bind(span(grain)).bind(from.as_millisecond());
+        let rows = sqlx::query_as::<_, SumColumns>(UPTIMES).bind(span(grain)).bind(from.as_millisecond());
         let rows = rows.bind(to.as_millisecond()).fetch_all(&self.readers).await;
         Ok(rows.map_err(|why| self.fault(&why))?.into_iter().map(sum).collect())
     }
@@ -307,5 +314,28 @@ impl Sqlite {
             dropped += self.drop_some(uptimes, before).await?;
         }
         Ok(dropped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Row as _;
+
+    use super::*;
+    use crate::record::sqlite::Mode;
+
+    #[tokio::test]
+    async fn rows_of_a_year_are_found_check_by_check() {
+        let folder = tempfile::tempdir().unwrap();
+        let mode = Mode::Daemon { full_sync: false };
+        let store = Sqlite::open(&folder.path().join("record.db"), mode).await.unwrap();
+        for sql in [STANDINGS, UPTIMES, drop_sql!("uptimes", 3600), drop_sql!("latencies", 3600)] {
+            let plan = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+            let plan = sqlx::query(plan).fetch_all(&store.readers).await.unwrap();
+            let steps: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
+            let of_spans: Vec<_> = steps.iter().filter(|step| step.contains("(span=?")).collect();
+            assert!(!of_spans.is_empty(), "{sql}: {steps:?}");
+            assert!(of_spans.iter().all(|step| step.contains("check_id=? AND at")), "{sql}: {steps:?}");
+        }
     }
 }

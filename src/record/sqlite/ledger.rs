@@ -4,49 +4,44 @@
 //! write must be on disk before it is sent. SQLite's locks make it safe for several processes;
 //! `check --write` uses it beside the daemon.
 //!
-//! What several runs want at the same time is committed together (`batch`).
-//!
 //! The connection is opened at the first use and again when the file was replaced. Nothing is held
 //! in memory: what the file refuses is an error, and then nothing may be written in a portal.
 
-mod batch;
 mod entries;
 mod fault;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use futures_util::future::BoxFuture;
-use jiff::Timestamp;
-use serde_json::{Map, Value};
-use sqlx::Connection as _;
-use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
+use sqlx::{Connection as _, SqliteConnection};
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::beside::{self, Seat};
 use super::error;
-use crate::model::CheckId;
-use crate::model::ledger::{Budget, Canary, CanaryState, Entry, Ledger, LedgerError, Tally};
+use crate::model::ledger::LedgerError;
 use crate::record::StoreError;
-use crate::record::canaries::{Done, Holder, Job, KEPT, Kept, Outcome, Waiting};
-use crate::telemetry::telemetry;
+use crate::record::canaries::{Done, Holder, Job, KEPT, Write};
+use crate::record::group::{Bench, Group};
 
 /// The ledger on disk.
-pub struct SqliteLedger {
+pub type SqliteLedger = Group<SqliteBench>;
+
+/// The file of a ledger.
+pub struct SqliteBench {
     path: PathBuf,
     holder: Holder,
     desk: Mutex<Desk>,
-    /// What is to be done by whoever sits down at the desk next.
-    waiting: std::sync::Mutex<Vec<Waiting>>,
 }
 
 impl fmt::Debug for SqliteLedger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SqliteLedger({:?}, {:?})", self.path, self.holder)
+        write!(f, "SqliteLedger({:?}, {:?})", self.bench.path, self.bench.holder)
     }
 }
 
+/// What the connection to the file lies on.
 #[derive(Debug, Default)]
-struct Desk {
+pub struct Desk {
     /// The store of this process is open, or this is a command.
     allowed: bool,
     /// What a daemon before this one held is free.
@@ -54,43 +49,106 @@ struct Desk {
     seat: Option<Seat>,
 }
 
+impl Desk {
+    /// Whether there is a connection that can be used.
+    async fn is_seated(&mut self, path: &Path) -> bool {
+        match &mut self.seat {
+            Some(seat) => seat.is_usable(path).await,
+            None => false,
+        }
+    }
+}
+
 impl SqliteLedger {
     /// The daemon's. It refuses everything until [`SqliteLedger::allow`].
     pub fn of_daemon(path: &Path) -> Self {
-        Self {
-            path: path.to_owned(),
-            holder: Holder::Daemon,
-            desk: Mutex::default(),
-            waiting: Default::default(),
-        }
+        Self::new(SqliteBench { path: path.to_owned(), holder: Holder::Daemon, desk: Mutex::default() })
     }
 
     /// A command's. Makes the database at the first use if there is none.
     pub fn of_command(path: &Path) -> Self {
-        let desk = Desk { allowed: true, released: true, seat: None };
-        Self {
-            path: path.to_owned(),
-            holder: Holder::Command,
-            desk: Mutex::new(desk),
-            waiting: Default::default(),
-        }
+        let desk = Mutex::new(Desk { allowed: true, released: true, seat: None });
+        Self::new(SqliteBench { path: path.to_owned(), holder: Holder::Command, desk })
     }
 
     /// The daemon has opened the store, so that the file is prepared and no other daemon uses it.
     /// What an earlier daemon held is let go of before the first use.
     pub async fn allow(&self) {
-        self.desk.lock().await.allowed = true;
+        self.bench.desk.lock().await.allowed = true;
     }
 
     /// Closes the connection. The next use opens it again.
     pub async fn close(&self) {
-        if let Some(seat) = self.desk.lock().await.seat.take() {
+        if let Some(seat) = self.bench.desk.lock().await.seat.take() {
             seat.connection.close().await.ok();
         }
     }
+}
 
-    /// The connection, for one transaction.
-    async fn seat(&self) -> Result<MappedMutexGuard<'_, Seat>, LedgerError> {
+impl SqliteBench {
+    async fn connect(&self) -> Result<Seat, StoreError> {
+        if self.holder == Holder::Command {
+            beside::prepare(&self.path).await?;
+        }
+        Seat::of_writer(&self.path).await
+    }
+
+    fn fault(&self, why: &sqlx::Error) -> LedgerError {
+        fault::of(&self.path, error::of(&self.path, why))
+    }
+
+    async fn commit(
+        &self,
+        connection: &mut SqliteConnection,
+        jobs: &[&Job],
+    ) -> Result<Vec<Done>, sqlx::Error> {
+        let mut done = Vec::with_capacity(jobs.len());
+        if jobs.iter().all(|job| job.only_reads()) {
+            for job in jobs {
+                done.push(self.job(connection, job).await?);
+            }
+            return Ok(done);
+        }
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+        for job in jobs {
+            done.push(self.job(&mut transaction, job).await?);
+        }
+        transaction.commit().await?;
+        Ok(done)
+    }
+
+    async fn job(&self, connection: &mut SqliteConnection, job: &Job) -> Result<Done, sqlx::Error> {
+        let holder = self.holder.as_str();
+        match job {
+            Job::Enter { check, run, now, held_until, budget } => {
+                let write = Write { check, run, now: *now, held_until: *held_until, holder, budget: *budget };
+                entries::enter(connection, &write).await.map(Done::Entered)
+            }
+            Job::Keep { run, kept } => entries::keep(connection, run, kept, KEPT).await.map(Done::Kept),
+            Job::Settle { run, state, at } => {
+                entries::settle(connection, run, *state, *at).await.map(Done::Changed)
+            }
+            Job::Take { check, now, until } => {
+                entries::take(connection, check, *now, *until, holder).await.map(Done::Canaries)
+            }
+            Job::Failed { run, not_before } => {
+                entries::failed(connection, run, *not_before).await.map(Done::Changed)
+            }
+            Job::LetGo { run } => entries::let_go(connection, run).await.map(Done::Changed),
+            Job::Open { check } => entries::open(connection, check).await.map(Done::Canaries),
+            Job::Tally { check } => entries::tally(connection, check).await.map(Done::Tally),
+        }
+    }
+}
+
+impl Bench for SqliteBench {
+    type Desk = Desk;
+
+    fn place(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    async fn sit(&self) -> Result<MutexGuard<'_, Desk>, LedgerError> {
         let mut desk = self.desk.lock().await;
         if !desk.allowed {
             return Err(fault::closed(&self.path));
@@ -105,153 +163,14 @@ impl SqliteLedger {
             }
             desk.seat = Some(seat);
         }
-        MutexGuard::try_map(desk, |desk| desk.seat.as_mut()).map_err(|_| fault::closed(&self.path))
+        Ok(desk)
     }
 
-    async fn connect(&self) -> Result<Seat, StoreError> {
-        if self.holder == Holder::Command {
-            beside::prepare(&self.path).await?;
-        }
-        Seat::of_writer(&self.path).await
-    }
-
-    fn fault(&self, why: &sqlx::Error) -> LedgerError {
-        fault::of(&self.path, error::of(&self.path, why))
-    }
-
-    fn done<T>(&self, seat: &mut Seat, done: Result<T, sqlx::Error>) -> Result<T, LedgerError> {
-        done.map_err(|why| {
+    async fn work(&self, desk: &mut Desk, jobs: &[&Job]) -> Result<Vec<Done>, LedgerError> {
+        let Some(seat) = desk.seat.as_mut() else { return Err(fault::closed(&self.path)) };
+        self.commit(&mut seat.connection, jobs).await.map_err(|why| {
             seat.failed = true;
             self.fault(&why)
-        })
-    }
-
-    fn file(&self) -> String {
-        self.path.display().to_string()
-    }
-
-    fn not_entered(&self, run: &str) -> LedgerError {
-        LedgerError::NotEntered { file: self.file(), run: run.to_owned() }
-    }
-
-    /// Counts what ended or failed; what had ended before is not counted twice.
-    fn counted(&self, run: &str, outcome: Outcome, name: &str) -> Result<(), LedgerError> {
-        match outcome {
-            Outcome::Changed => telemetry().canaries.with_label_values(&[name]).inc(),
-            Outcome::Over => {}
-            Outcome::Unknown => return Err(self.not_entered(run)),
-        }
-        Ok(())
-    }
-}
-
-impl Desk {
-    /// Whether there is a connection that can be used.
-    async fn is_seated(&mut self, path: &Path) -> bool {
-        match &mut self.seat {
-            Some(seat) => seat.is_usable(path).await,
-            None => false,
-        }
-    }
-}
-
-impl Ledger for SqliteLedger {
-    fn enter<'a>(
-        &'a self,
-        check: &'a CheckId,
-        run: &'a str,
-        now: Timestamp,
-        held_until: Timestamp,
-        budget: Budget,
-    ) -> BoxFuture<'a, Result<Entry, LedgerError>> {
-        let job = move || Job::Enter { check: check.clone(), run: run.to_owned(), now, held_until, budget };
-        Box::pin(async move {
-            match self.ask(job).await? {
-                Done::Entered(entry) => Ok(entry),
-                _ => Err(fault::mixed_up(&self.path)),
-            }
-        })
-    }
-
-    fn keep<'a>(
-        &'a self,
-        run: &'a str,
-        kept: &'a Map<String, Value>,
-    ) -> BoxFuture<'a, Result<(), LedgerError>> {
-        Box::pin(async move {
-            match self.ask(|| Job::Keep { run: run.to_owned(), kept: kept.clone() }).await? {
-                Done::Kept(Kept::Done) => Ok(()),
-                Done::Kept(Kept::NotEntered) => Err(self.not_entered(run)),
-                Done::Kept(Kept::TooLarge(size)) => {
-                    let (file, run) = (self.file(), run.to_owned());
-                    Err(LedgerError::TooLarge { file, run, size, limit: KEPT })
-                }
-                _ => Err(fault::mixed_up(&self.path)),
-            }
-        })
-    }
-
-    fn settle<'a>(
-        &'a self,
-        run: &'a str,
-        state: CanaryState,
-        at: Timestamp,
-    ) -> BoxFuture<'a, Result<(), LedgerError>> {
-        Box::pin(async move {
-            match self.ask(|| Job::Settle { run: run.to_owned(), state, at }).await? {
-                Done::Settled(outcome) => self.counted(run, outcome, state.as_str()),
-                _ => Err(fault::mixed_up(&self.path)),
-            }
-        })
-    }
-
-    fn take<'a>(
-        &'a self,
-        check: &'a CheckId,
-        now: Timestamp,
-        until: Timestamp,
-    ) -> BoxFuture<'a, Result<Vec<Canary>, LedgerError>> {
-        Box::pin(async move {
-            let mut seat = self.seat().await?;
-            let taken = entries::take(&mut seat.connection, check, now, until, self.holder.as_str()).await;
-            self.done(&mut seat, taken)
-        })
-    }
-
-    fn failed<'a>(&'a self, run: &'a str, not_before: Timestamp) -> BoxFuture<'a, Result<(), LedgerError>> {
-        Box::pin(async move {
-            let mut seat = self.seat().await?;
-            let done = entries::failed(&mut seat.connection, run, not_before).await;
-            let outcome = self.done(&mut seat, done)?;
-            self.counted(run, outcome, "failed")
-        })
-    }
-
-    fn release<'a>(&'a self, run: &'a str) -> BoxFuture<'a, Result<(), LedgerError>> {
-        Box::pin(async move {
-            let mut seat = self.seat().await?;
-            let done = entries::let_go(&mut seat.connection, run).await;
-            match self.done(&mut seat, done)? {
-                Outcome::Unknown => Err(self.not_entered(run)),
-                Outcome::Changed | Outcome::Over => Ok(()),
-            }
-        })
-    }
-
-    fn open<'a>(&'a self, check: &'a CheckId) -> BoxFuture<'a, Result<Vec<Canary>, LedgerError>> {
-        Box::pin(async move {
-            match self.ask(|| Job::Open { check: check.clone() }).await? {
-                Done::Open(open) => Ok(open),
-                _ => Err(fault::mixed_up(&self.path)),
-            }
-        })
-    }
-
-    fn tally<'a>(&'a self, check: &'a CheckId) -> BoxFuture<'a, Result<Tally, LedgerError>> {
-        Box::pin(async move {
-            let mut seat = self.seat().await?;
-            let tally = entries::tally(&mut seat.connection, check).await;
-            self.done(&mut seat, tally)
         })
     }
 }

@@ -1,3 +1,5 @@
+mod schemas;
+
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;

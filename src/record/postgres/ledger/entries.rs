@@ -182,7 +182,7 @@ async fn outcome(connection: &mut PgConnection, run: &str, changed: u64) -> Resu
     Ok(if found > 0 { Outcome::Over } else { Outcome::Unknown })
 }
 
-/// Within a transaction.
+/// Hands out canaries to be swept. The caller is alone.
 pub async fn take(
     connection: &mut PgConnection,
     check: &CheckId,
@@ -197,7 +197,6 @@ pub async fn take(
           AND coalesce(not_before NOT BETWEEN $4 + 1 AND $6, TRUE) \
           ORDER BY entered, run COLLATE \"C\" LIMIT $5) RETURNING {COLUMNS}"
     );
-    alone(&mut *connection).await?;
     let rows = sqlx::query_as::<_, Columns>(sqlx::AssertSqlSafe(sql))
         .bind(holder)
         .bind(until.as_millisecond())

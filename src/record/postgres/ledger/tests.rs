@@ -1,6 +1,8 @@
 use serde_json::json;
 
 use super::*;
+use crate::model::CheckId;
+use crate::model::ledger::{Budget, CanaryState, Entry, Ledger as _, Tally};
 use crate::record::Store as _;
 use crate::record::contract::figures::before;
 use crate::record::contract::ledger::{FREE, HELD, enter, holds, open, take};
@@ -36,9 +38,9 @@ async fn postgres_holds_the_contract_of_the_ledger() {
 async fn every_commit_waits_for_the_disk_although_results_do_not() {
     let access = SHARED.database().await;
     let (_store, ledger) = daemon(&access).await;
-    let mut sitting = ledger.sit().await.unwrap();
+    let mut sitting = ledger.bench.sit().await.unwrap();
     let sync = sqlx::query_scalar::<_, String>("SHOW synchronous_commit");
-    assert_eq!(sync.fetch_one(&mut sitting.connection).await.unwrap(), "on");
+    assert_eq!(sync.fetch_one(sitting.connection.as_mut().unwrap()).await.unwrap(), "on");
 }
 
 #[tokio::test]
@@ -202,7 +204,7 @@ async fn a_write_whose_worker_was_cut_off_is_entered_all_the_same() {
     let ledger = PostgresLedger::of_command(access.clone());
     enter(&ledger, "a/before", "r0", 1_000).await;
     let (one, two): (CheckId, CheckId) = ("a/b".into(), "a/c".into());
-    let sitting = ledger.sit().await.unwrap();
+    let sitting = ledger.bench.sit().await.unwrap();
     let mut first = ledger.enter(&one, "doomed", time(1_000), time(9_000), FREE);
     let mut second = ledger.enter(&two, "kept", time(1_000), time(9_000), FREE);
     assert!(futures_util::poll!(&mut first).is_pending() && futures_util::poll!(&mut second).is_pending());

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
-use sqlx::{Connection, SqliteConnection};
+use sqlx::SqliteConnection;
 
 use crate::model::CheckId;
 use crate::model::ledger::{Canary, CanaryState, Entry, Tally};
@@ -166,6 +166,7 @@ async fn outcome(connection: &mut SqliteConnection, run: &str, changed: u64) -> 
     Ok(if found > 0 { Outcome::Over } else { Outcome::Unknown })
 }
 
+/// Hands out canaries to be swept. The caller has begun a transaction.
 pub async fn take(
     connection: &mut SqliteConnection,
     check: &CheckId,
@@ -178,7 +179,6 @@ pub async fn take(
          (SELECT run FROM canaries WHERE check_name = ?3 AND ended IS NULL AND coalesce(held_until NOT BETWEEN ?4 + 1 AND ?6, 1) \
           AND coalesce(not_before NOT BETWEEN ?4 + 1 AND ?6, 1) ORDER BY entered, run LIMIT ?5) RETURNING {COLUMNS}"
     );
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     let rows = sqlx::query_as::<_, Columns>(sqlx::AssertSqlSafe(sql))
         .bind(holder)
         .bind(until.as_millisecond())
@@ -186,10 +186,9 @@ pub async fn take(
         .bind(now.as_millisecond())
         .bind(MOST)
         .bind(now.as_millisecond().saturating_add(LONGEST))
-        .fetch_all(&mut *transaction)
+        .fetch_all(connection)
         .await?;
     let mut taken = rows.into_iter().map(canary).collect::<Result<Vec<_>, _>>()?;
-    transaction.commit().await?;
     taken.sort_by(|a, b| (a.entered, &a.run).cmp(&(b.entered, &b.run)));
     Ok(taken)
 }

@@ -40,12 +40,3 @@ pub fn closed(path: &Path) -> LedgerError {
         way_out: "the log and /readyz say why",
     }
 }
-
-/// The answer is not to the question; a fault of this program.
-pub fn mixed_up(path: &Path) -> LedgerError {
-    LedgerError::Unusable {
-        file: path.display().to_string(),
-        why: "the answer belongs to another question, which is a bug of portalwatch".to_owned(),
-        way_out: "report it",
-    }
-}

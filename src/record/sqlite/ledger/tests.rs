@@ -6,13 +6,17 @@ use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 
 use super::*;
+use crate::model::CheckId;
+use crate::model::ledger::{Budget, CanaryState, Entry, Ledger as _, Tally};
 use crate::record::Cutoffs;
 use crate::record::Store as _;
+use crate::record::canaries::Outcome;
 use crate::record::contract::figures::nothing_old;
 use crate::record::contract::ledger::{FREE, HELD, enter, holds, open, take};
 use crate::record::contract::time;
 use crate::record::sqlite::MIGRATIONS;
 use crate::record::sqlite::{Mode, Sqlite, reading, schema};
+use crate::telemetry::telemetry;
 
 const DAEMON: Mode = Mode::Daemon { full_sync: false };
 
@@ -50,7 +54,8 @@ async fn sqlite_holds_the_contract_of_the_ledger() {
 async fn every_commit_is_synced_although_results_are_not() {
     let folder = tempfile::tempdir().unwrap();
     let (_store, ledger) = daemon(&folder.path().join("record.db")).await;
-    let mut seat = ledger.seat().await.unwrap();
+    let mut desk = ledger.bench.sit().await.unwrap();
+    let seat = desk.seat.as_mut().unwrap();
     let sync = sqlx::query_scalar::<_, i64>("PRAGMA synchronous");
     assert_eq!(sync.fetch_one(&mut seat.connection).await.unwrap(), 2, "FULL");
     let journal = sqlx::query_scalar::<_, String>("PRAGMA journal_mode");
@@ -138,7 +143,8 @@ async fn a_full_disk_enters_nothing_and_says_so() {
     let ledger = command(&folder);
     enter(&ledger, "a/b", "r1", 1_000).await;
     {
-        let mut seat = ledger.seat().await.unwrap();
+        let mut desk = ledger.bench.sit().await.unwrap();
+        let seat = desk.seat.as_mut().unwrap();
         let pages = sqlx::query_scalar::<_, i64>("PRAGMA page_count");
         let pages = pages.fetch_one(&mut seat.connection).await.unwrap();
         let limit = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
@@ -186,7 +192,8 @@ async fn a_write_cut_off_in_the_middle_leaves_the_ledger_usable() {
     let ledger = command(&folder);
     enter(&ledger, "a/b", "r1", 1_000).await;
     {
-        let mut seat = ledger.seat().await.unwrap();
+        let mut desk = ledger.bench.sit().await.unwrap();
+        let seat = desk.seat.as_mut().unwrap();
         let transaction = seat.connection.begin_with("BEGIN IMMEDIATE").await.unwrap();
         drop(transaction);
     }
@@ -273,7 +280,8 @@ async fn a_database_of_a_newer_version_is_left_alone() {
     let ledger = command(&folder);
     enter(&ledger, "a/b", "r1", 1_000).await;
     {
-        let mut seat = ledger.seat().await.unwrap();
+        let mut desk = ledger.bench.sit().await.unwrap();
+        let seat = desk.seat.as_mut().unwrap();
         let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
                      VALUES (9999, 'later', 1, x'00', 0)";
         sqlx::query(newer).execute(&mut seat.connection).await.unwrap();
@@ -295,7 +303,8 @@ async fn what_ends_and_what_fails_is_counted_once() {
     // Other tests of this process count, too.
     let after = counts();
     assert!(after[0] > before[0] && after[1] > before[1], "{before:?} {after:?}");
-    let mut seat = ledger.seat().await.unwrap();
+    let mut desk = ledger.bench.sit().await.unwrap();
+    let seat = desk.seat.as_mut().unwrap();
     let again = entries::settle(&mut seat.connection, "r1", CanaryState::Absent, time(3_000)).await.unwrap();
     assert!(matches!(again, Outcome::Over), "and is not counted");
 }
@@ -366,7 +375,7 @@ async fn a_write_whose_worker_was_cut_off_is_entered_all_the_same() {
     let ledger = command(&folder);
     enter(&ledger, "a/before", "r0", 1_000).await;
     let (one, two): (CheckId, CheckId) = ("a/b".into(), "a/c".into());
-    let seat = ledger.seat().await.unwrap();
+    let seat = ledger.bench.sit().await.unwrap();
     let mut first = ledger.enter(&one, "doomed", time(1_000), time(9_000), FREE);
     let mut second = ledger.enter(&two, "kept", time(1_000), time(9_000), FREE);
     assert!(futures_util::poll!(&mut first).is_pending() && futures_util::poll!(&mut second).is_pending());
