@@ -132,10 +132,14 @@ fn leading(rows: Vec<Row>, now: Timestamp, plan: &mut Plan) -> Option<Lead> {
         return Some(Lead { rows: vec![lead], due });
     }
 
+    // What only keeps the pace of its group goes ahead of a later one that is not to wait.
+    let urgent = rows.iter().rposition(|(row, _)| row.paced.is_none() && row.not_before <= now);
     let mut lead: Vec<OutboxRow> = Vec::new();
     let mut wait: Option<Timestamp> = None;
-    for row in rows {
-        let due = due_at(&row);
+    for (place, row) in rows.into_iter().enumerate() {
+        let untried = row.0.attempts == 0 && row.0.batch.is_none();
+        let hurried = row.0.paced.is_some() && untried && urgent.is_some_and(|urgent| place < urgent);
+        let due = if hurried { row.0.notice.at } else { due_at(&row) };
         let joins = wait.is_none()
             && due <= now
             && lead.last().is_none_or(|last| last.batch == row.0.batch && last.group_key == row.0.group_key);
@@ -337,6 +341,29 @@ mod tests {
         assert_eq!(plan.collapse, [(rows[0].key.clone(), rows[1].key.clone())]);
         assert_eq!((plan.send.len(), plan.later), (0, vec![(rows[1].key.clone(), at(300))]));
         assert_eq!(plan_batches(&sent, at(300)).send.len(), 1);
+    }
+
+    #[test]
+    fn a_resolution_does_not_wait_for_the_pace_of_a_fall_before_it() {
+        let paced = |seq, reason, at| OutboxRow {
+            paced: Some(Duration::from_secs(300)),
+            ..row("a", seq, reason, at)
+        };
+        let plan = |rows: &[OutboxRow], now| {
+            let sent: Vec<_> = rows.iter().map(|row| (row.clone(), Some(at(0)))).collect();
+            plan_batches(&sent, at(now))
+        };
+        let mut fell = paced(2, Reason::Fell, 10);
+        assert_eq!(plan(std::slice::from_ref(&fell), 10).later, [(fell.key.clone(), at(300))]);
+        // As it was given back then.
+        fell.not_before = at(300);
+        let over = row("a", 3, Reason::Resolved, 20);
+        let told = plan(&[fell.clone(), over.clone()], 20);
+        assert_eq!((told.send[0].rows.len(), told.later.len()), (2, 0), "{told:?}");
+        let shared = paced(3, Reason::Resolved, 20);
+        assert_eq!(plan(&[fell.clone(), shared], 20).send, [], "in a group with others it is paced, too");
+        (fell.attempts, fell.batch) = (1, Some("first".into()));
+        assert_eq!(plan(&[fell, over], 20).send, [], "an attempt that failed waits, and keeps its place");
     }
 
     #[test]

@@ -175,9 +175,13 @@ struct Alert {
 const NOT_ENDED: &str = "0001-01-01T00:00:00Z";
 
 fn message(notification: &Notification) -> Message<'_> {
-    let alerts: Vec<Alert> =
-        notification.notices.iter().flat_map(|notice| alerts(notice, &notification.external_url)).collect();
-    let firing = alerts.iter().any(|alert| alert.status == "firing");
+    let mut told: Vec<Alert> = Vec::new();
+    for alert in notification.notices.iter().flat_map(|notice| alerts(notice, &notification.external_url)) {
+        // Of one label set only what holds now is told: a receiver may take them in any order.
+        told.retain(|earlier| earlier.fingerprint != alert.fingerprint);
+        told.push(alert);
+    }
+    let firing = told.iter().any(|alert| alert.status == "firing");
     Message {
         version: "4",
         group_key: &notification.group_key,
@@ -185,11 +189,11 @@ fn message(notification: &Notification) -> Message<'_> {
         status: if firing { "firing" } else { "resolved" },
         receiver: &notification.channel,
         group_labels: &notification.group_labels,
-        common_labels: common(alerts.iter().map(|alert| &alert.labels)),
-        common_annotations: common(alerts.iter().map(|alert| &alert.annotations)),
+        common_labels: common(told.iter().map(|alert| &alert.labels)),
+        common_annotations: common(told.iter().map(|alert| &alert.annotations)),
         external_url: &notification.external_url,
         notification_reason: notification.notices.last().map_or("test", |notice| notice.reason.as_str()),
-        alerts,
+        alerts: told,
     }
 }
 
@@ -433,6 +437,16 @@ mod tests {
         assert_eq!(rose["status"], "firing");
         assert_eq!(rose["notification_reason"], "rose");
         assert!(rose["commonLabels"].get("severity").is_none());
+    }
+
+    #[test]
+    fn a_turn_and_the_end_in_one_message_leave_nothing_firing() {
+        let told = body(vec![notice(Reason::Rose), notice(Reason::Resolved)]);
+        let alerts = told["alerts"].as_array().unwrap();
+        let severities: Vec<_> = alerts.iter().map(|alert| &alert["labels"]["severity"]).collect();
+        assert_eq!(severities, ["warning", "critical"]);
+        assert!(alerts.iter().all(|alert| alert["status"] == "resolved"), "{told}");
+        assert_eq!((&told["status"], &told["notification_reason"]), (&json!("resolved"), &json!("resolved")));
     }
 
     #[test]
