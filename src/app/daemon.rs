@@ -29,6 +29,7 @@ use crate::record::live::Live;
 use crate::record::memory::Memory;
 use crate::record::postgres::lease::Lease;
 use crate::record::resilient::{Health as StoreHealth, Opener, Resilient};
+use crate::record::sqlite;
 use crate::record::tenure::Tenure;
 use crate::record::writer::Writer;
 use crate::record::{Cutoffs, Figures, Resumed, Store, StoreError};
@@ -97,6 +98,10 @@ pub async fn run(path: &Path) -> Result<(), RunError> {
     if let Database::Postgres(access) = &house.storage.database {
         let lease = Lease::new((**access).clone(), lead::name());
         return lead::run(&house, Arc::new(plan), lease, &mut signals, read).await;
+    }
+    if let Database::Sqlite(path) = &house.storage.database {
+        // Two that alert beside each other are worse than one that does not start.
+        sqlite::refuse_used(path).await?;
     }
     let daemon = Daemon::start(&house, Arc::new(plan), None).await?;
     house.started();

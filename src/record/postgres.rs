@@ -16,6 +16,7 @@ mod commit;
 mod days;
 mod error;
 mod figures;
+mod guard;
 pub mod lease;
 pub mod ledger;
 mod link;

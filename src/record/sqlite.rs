@@ -35,6 +35,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Connection};
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
+use tokio::time::Instant;
 
 use super::copy::UNFINISHED;
 use super::{
@@ -51,6 +52,10 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// How long a statement waits for a lock another process holds.
 const BUSY: Duration = Duration::from_secs(2);
+/// How long a daemon that starts waits for one that ends.
+const ENDING: Duration = Duration::from_secs(5);
+/// How often it looks.
+const LOOK: Duration = Duration::from_millis(50);
 /// Connections that read for pages and reports.
 const READERS: u32 = 3;
 
@@ -228,9 +233,25 @@ fn lock(path: &Path) -> Result<File, StoreError> {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::Locked {
             path: path.display().to_string(),
-            why: format!("another portalwatch daemon holds {}", name.display()),
+            why: format!("another portalwatch daemon holds {}; stop it first", name.display()),
         }),
         Err(why) => Err(error::io(&name, &why.into())),
+    }
+}
+
+/// Refuses a file that another daemon uses. Whatever else is wrong with it is said by who opens it.
+///
+/// # Errors
+/// [`StoreError::Locked`].
+pub async fn refuse_used(path: &Path) -> Result<(), StoreError> {
+    // A command that prepares the file holds it for a moment, and a daemon that ends until it has.
+    let patience = Instant::now() + ENDING;
+    loop {
+        match lock(path) {
+            Err(StoreError::Locked { .. }) if Instant::now() < patience => tokio::time::sleep(LOOK).await,
+            Err(why @ StoreError::Locked { .. }) => return Err(why),
+            _ => return Ok(()),
+        }
     }
 }
 

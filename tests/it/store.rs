@@ -72,6 +72,17 @@ impl Scene {
         daemon
     }
 
+    /// One with a config and a port of its own, which would alert beside the first.
+    fn second_daemon_is_refused(&self) {
+        let config = std::fs::read_to_string(self.folder.path().join("monitor.yaml")).unwrap();
+        let config = config.replace(&self.port.to_string(), &free_port().to_string());
+        std::fs::write(self.folder.path().join("second.yaml"), config).unwrap();
+        let second = self.run(&["run", "-c", "second.yaml"]);
+        assert_ne!(second.code, 0, "{second:?}");
+        assert!(second.stderr.contains("another portalwatch daemon holds"), "{second:?}");
+        assert!(!second.stderr.contains("started"), "{second:?}");
+    }
+
     fn run(&self, arguments: &[&str]) -> Said {
         let said = portalwatch_with(self.folder.path(), &[], arguments);
         assert!(!said.stdout.contains(PASSWORD) && !said.stderr.contains(PASSWORD), "{said:?}");
@@ -179,6 +190,9 @@ fn beside_a_daemon_it_is_looked_at_and_backed_up_but_not_shrunk_or_moved() {
     let to = format!("sqlite://{}", scene.path("moved.db"));
     let moved = scene.run(&["store", "migrate", "--from", "sqlite://record.db", "--to", &to]).ended(70);
     assert!(moved.stderr.contains("another portalwatch daemon holds"), "{moved:?}");
+    let itself = scene.run(&["store", "backup", "--force", "record.db"]).ended(70);
+    assert!(itself.stderr.contains("is the store itself"), "{itself:?}");
+    scene.second_daemon_is_refused();
     scene.run(&["store", "backup", "copy.db"]).ended(0);
     let twice = scene.run(&["store", "backup", "copy.db"]).ended(70);
     assert!(twice.stderr.contains("--force replaces it"), "{twice:?}");

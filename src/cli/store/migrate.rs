@@ -12,6 +12,7 @@ use crate::cli::{Answer, Failure, print};
 use crate::config;
 use crate::config::settings::Database;
 use crate::model::Secret;
+use crate::model::database::Encryption;
 use crate::record::copy::fill::Progress;
 
 /// How often progress is told.
@@ -77,10 +78,23 @@ fn database(
     let database =
         config::database(url, password, ca_pem).map_err(|why| Failure::usage(format!("{option}: {why}")))?;
     match configured {
-        Some(configured) if is_alone && app::place(configured) == app::place(&database) => {
-            Ok(configured.clone())
-        }
+        Some(configured) if is_alone && is_same(configured, &database) => Ok(configured.clone()),
         _ => Ok(database),
+    }
+}
+
+/// Whether the URL means the database of the config, and says nothing of its own about the way there.
+fn is_same(configured: &Database, named: &Database) -> bool {
+    match (configured, named) {
+        (Database::Postgres(one), Database::Postgres(other)) => {
+            let protected = [one, other].map(|access| access.encryption != Encryption::Off);
+            other.password.is_none()
+                && protected[0] == protected[1]
+                && one.server == other.server
+                && (&one.user, &one.database, &one.schema) == (&other.user, &other.database, &other.schema)
+        }
+        (Database::Sqlite(one), Database::Sqlite(other)) => one == other,
+        _ => false,
     }
 }
 

@@ -9,6 +9,7 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Connection as _, PgConnection, Row as _};
 
 use super::days::{self, DAY};
+use super::guard::Guard;
 use super::link::{Link, Purpose, part, within};
 use super::session::{lock, migrate, refuse_newer, refuse_older, refuse_unfinished, schema, unfinished};
 use super::{error, upkeep};
@@ -30,6 +31,10 @@ pub struct Bare {
     open: Option<(&'static Table, VecDeque<String>, bool)>,
     /// The days that have a partition.
     days: BTreeSet<i64>,
+    /// Everything is read as it was at one instant.
+    frozen: bool,
+    /// Keeps daemons from leading.
+    guard: Option<Guard>,
 }
 
 impl Bare {
@@ -68,32 +73,17 @@ impl Bare {
         let link = Link::new(access);
         let mut connection = link.connect(Purpose::Copy).await?;
         refuse_newer(&link, &mut connection).await?;
-        Ok(Self { link, connection, open: None, days: BTreeSet::new() })
+        Ok(Self { link, connection, open: None, days: BTreeSet::new(), frozen: false, guard: None })
     }
 
     async fn prepared(mut self) -> Result<Self, StoreError> {
         migrate(&self.link, &mut self.connection).await?;
         lock(&self.link, &mut self.connection).await?;
-        self.refuse_daemon().await?;
+        self.guard = Some(Guard::take(&self.link).await?);
         // What a migration sets back is the limit of the session.
         self.days =
             within(STEP, days::attached(&mut self.connection)).await.map_err(|why| self.link.fault(&why))?;
         Ok(self)
-    }
-
-    /// Refuses a database in which a daemon leads. One that starts later finds a target unfinished, and what
-    /// it writes to a source is noticed in the end.
-    async fn refuse_daemon(&mut self) -> Result<(), StoreError> {
-        let leads =
-            sqlx::query_scalar::<_, String>("SELECT holder FROM lease WHERE id = 1 AND until > now()");
-        let leads = within(STEP, leads.fetch_optional(&mut self.connection)).await;
-        match leads.map_err(|why| self.link.fault(&why))? {
-            None => Ok(()),
-            Some(holder) => Err(StoreError::Locked {
-                path: self.link.access.place(),
-                why: format!("another portalwatch daemon uses this database ({holder}); stop it first"),
-            }),
-        }
     }
 
     async fn run(&mut self, sql: String) -> Result<(), StoreError> {
@@ -324,6 +314,7 @@ impl Side for Bare {
     }
 
     fn freeze(&mut self) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.frozen = true;
         Box::pin(self.run("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SELECT 1".into()))
     }
 
@@ -336,8 +327,14 @@ impl Side for Bare {
 
     fn next(&mut self) -> BoxFuture<'_, Result<Vec<Row>, StoreError>> {
         Box::pin(async {
-            let page = within(STEP, self.page()).await;
-            page.map_err(|why| self.link.fault(&why))
+            let page = within(STEP, self.page()).await.map_err(|why| self.link.fault(&why));
+            if let Err(StoreError::Corrupt { .. }) = &page
+                && self.frozen
+            {
+                // The fault ended the transaction, and the other tables are still to be read.
+                self.run("ROLLBACK; BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY".into()).await?;
+            }
+            page
         })
     }
 
@@ -391,7 +388,12 @@ impl Side for Bare {
     }
 
     fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
-        Box::pin(part(self.connection))
+        Box::pin(async move {
+            if let Some(guard) = self.guard {
+                guard.free().await;
+            }
+            part(self.connection).await;
+        })
     }
 }
 

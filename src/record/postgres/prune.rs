@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection};
 
 use super::days::{self, DAY, Partition};
 use super::link::{Purpose, part, patiently, within};
@@ -87,7 +87,9 @@ impl Postgres {
                 dropped += drop_part(connection, one.begin, before).await?;
             }
         }
-        for table in patiently(let_go(connection)).await? {
+        let first_kept = days::name(days::of(before));
+        let old = patiently(let_go(connection)).await?.into_iter().filter(|table| *table < first_kept);
+        for table in old {
             match drop_table(connection, &table).await {
                 Ok(rows) => dropped += rows,
                 Err(why) if is_lock(&why) => *kept_back = Some(why),
@@ -134,7 +136,17 @@ async fn drop_table(connection: &mut PgConnection, table: &str) -> Result<u64, s
     } else {
         estimate
     };
-    run(connection, format!("DROP TABLE \"{table}\"")).await?;
+    // A result that is written late makes a day of it again.
+    let mut transaction = connection.begin().await?;
+    run(&mut transaction, format!("LOCK TABLE \"{table}\" IN ACCESS EXCLUSIVE MODE")).await?;
+    let sql = "SELECT count(*) FROM pg_inherits WHERE inhrelid = to_regclass($1)";
+    let attached = sqlx::query_scalar::<_, i64>(sql).bind(table).fetch_one(&mut *transaction);
+    if within(STEP, attached).await? > 0 {
+        transaction.rollback().await?;
+        return Ok(0);
+    }
+    run(&mut transaction, format!("DROP TABLE \"{table}\"")).await?;
+    transaction.commit().await?;
     Ok(u64::try_from(rows).unwrap_or(0))
 }
 

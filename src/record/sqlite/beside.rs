@@ -2,19 +2,15 @@
 //! command while a daemon has the store.
 
 use std::path::Path;
-use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
 use tokio::time::Instant;
 
 use super::{
-    BUSY, Mode, Sqlite, error, identity, known_schema, reading, refuse_newer, refuse_unfinished, schema,
+    BUSY, LOOK, Mode, Sqlite, error, identity, known_schema, reading, refuse_newer, refuse_unfinished, schema,
 };
 use crate::record::{Store as _, StoreError};
-
-/// How often a file that another process is about to prepare is looked at.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// A connection to a file of this very identity.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use sqlx::Connection as _;
 use super::*;
 use crate::record::contract::{outcome, ran, time};
 use crate::record::postgres::bare::Bare as Database;
-use crate::record::postgres::server::{SHARED, run};
+use crate::record::postgres::server::{SHARED, TestServer, run};
 use crate::record::postgres::{self, Postgres};
 use crate::record::sqlite::bare::Bare as FileSide;
 use crate::record::sqlite::{self, Sqlite};
@@ -142,4 +142,27 @@ async fn a_page_that_the_disk_lost_is_found_and_the_rest_is_looked_at() {
     let found = looked(&path).await;
     has(&found, &["- ", "results cannot be read to its end"]);
     assert!(found.rows.iter().any(|(table, rows)| *table == "latencies" && *rows > 0), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_page_that_the_server_lost_is_found_and_the_rest_is_looked_at() {
+    let server = TestServer::start(&[], &[]);
+    let access = server.database().await;
+    let store = Postgres::open(access.clone(), postgres::Mode::Daemon { full_sync: false }).await.unwrap();
+    filled(&store).await;
+    store.close().await;
+    let mut root = server.root(&access.database).await;
+    run(&mut root, "CHECKPOINT").await;
+    let file = sqlx::query_scalar::<_, String>("SELECT pg_relation_filepath('checks')");
+    let file = server.dir.join("data").join(file.fetch_one(&mut root).await.unwrap());
+    server.stop();
+    let mut bytes = std::fs::OpenOptions::new().write(true).open(file).unwrap();
+    bytes.write_all(&[0xa5; 8_192]).unwrap();
+    drop(bytes);
+    server.start_again();
+    let mut side = Database::reader(access).await.unwrap();
+    let found = check(&mut side, time(NOW)).await.unwrap();
+    has(&found, &["checks cannot be read to its end"]);
+    let results = found.rows.iter().find(|(table, _)| *table == "results");
+    assert_eq!(results, Some(&("results", 900)), "{found:?}");
 }
