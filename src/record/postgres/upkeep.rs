@@ -42,7 +42,8 @@ pub async fn vacuum(access: Access) -> Result<(u64, u64), StoreError> {
             match within(TABLE, sqlx::raw_sql(sql).execute(&mut connection)).await {
                 // A day that went meanwhile.
                 Err(sqlx::Error::Database(said)) if said.code().as_deref() == Some("42P01") => {}
-                done => drop(done?),
+                Err(why) => return Err(why),
+                Ok(_) => {}
             }
         }
         Ok((before, size(&mut connection, &tables).await?))
