@@ -348,7 +348,7 @@ async fn later_rows_know_the_message_that_came_first(store: &dyn Figures) {
 }
 
 async fn what_is_not_covered_is_a_gap(store: &dyn Figures) {
-    let missed = Recorded::NotCovered { at: time(200_000), why: "missed" };
+    let missed = Recorded::NotCovered { at: time(200_000), why: "missed".into() };
     store.commit(&[Transition { result: Some(missed), ..bare("g/one") }]).await.unwrap();
     store.begin(time(300_000)).await.unwrap();
     let gap = Gap { check: None, from: time(400_000), to: time(500_000), why: "not_recorded".into() };

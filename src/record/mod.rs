@@ -22,10 +22,12 @@ pub mod sqlite;
 pub mod tenure;
 pub mod writer;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 pub use figures::{Figures, KeptFacts, KnownCheck, Ran, RolledRow, UptimeRow};
@@ -34,7 +36,7 @@ use crate::alert;
 use crate::model::{Cause, CheckId, Incident, OutboxRow, Outcome, StepTime, Timings, Verdict};
 
 /// Everything that changed for one check at one instant. Committed whole or not at all.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Transition {
     /// Which check.
     pub check: CheckId,
@@ -68,7 +70,7 @@ impl Transition {
 }
 
 /// What is recorded of one due time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Recorded {
     /// A run.
     Ran {
@@ -83,7 +85,7 @@ pub enum Recorded {
         /// When it was due.
         at: Timestamp,
         /// Why, such as `shutdown`, `missed`.
-        why: &'static str,
+        why: Cow<'static, str>,
     },
 }
 
@@ -137,7 +139,7 @@ pub struct Cutoffs {
 }
 
 /// A stretch of time that is not covered.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// Which check; `None` for all of them.
     pub check: Option<CheckId>,
@@ -159,7 +161,7 @@ pub struct Claimed {
 }
 
 /// What became of a claimed row.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Settled {
     /// Delivered; `answer` is the other side's.
     Sent {

@@ -3,7 +3,7 @@
 //!
 //! While the disk works, memory follows what is needed to go on alone: open incidents, states and
 //! messages that wait. When a commit fails, memory takes over and everything is also put into a
-//! bounded backlog, in order; [`Resilient::try_recover`] writes it when the disk works again. What
+//! bounded backlog, in order, most of it in a temporary file; [`Resilient::try_recover`] writes it when the disk works again. What
 //! does not fit in the backlog is counted, its results become one gap per check, and states,
 //! incidents and messages are written as memory holds them. A fault is never passed on to who
 //! commits, claims or settles, except [`StoreError::Newer`] and [`StoreError::Unfinished`] when opening.
@@ -17,9 +17,10 @@
 //! A daemon that began without the disk learns late what its predecessor left there:
 //! [`Resilient::found`] says it once, for whoever takes incidents further.
 
+mod backlog;
 mod store;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use self::backlog::{Backlog, Dropped, Late, Marked};
 use super::memory::{Bounds, Memory};
 use super::tenure::Tenure;
 use super::{Figures, Gap, Recorded, Resumed, Settled, StoreError, Transition};
@@ -78,7 +80,9 @@ struct Core {
     disk: Option<Arc<dyn Figures>>,
     /// The disk refuses.
     degraded: bool,
-    backlog: VecDeque<Late>,
+    backlog: Backlog,
+    /// Entries of the backlog that are written in one transaction.
+    chunk: usize,
     /// What did not fit: the first and last time, by check.
     lost: HashMap<CheckId, (Timestamp, Timestamp)>,
     /// Something other than a result did not fit.
@@ -91,20 +95,6 @@ struct Core {
     blind: bool,
     /// What lay on a disk that was opened late, and that nobody knew of.
     found: Vec<Resumed>,
-}
-
-enum Late {
-    Transition(Box<Transition>),
-    Marked(Marked),
-    Settled(Settled),
-    Gap(Gap),
-}
-
-/// The keys of rows, and the message they went out in.
-#[derive(Clone)]
-struct Marked {
-    batch: String,
-    keys: Vec<String>,
 }
 
 impl Resilient {
@@ -142,7 +132,8 @@ impl Resilient {
             core: Mutex::new(Core {
                 disk: None,
                 degraded: false,
-                backlog: VecDeque::new(),
+                backlog: Backlog::default(),
+                chunk: CHUNK,
                 lost: HashMap::new(),
                 overflowed: false,
                 anew: false,
@@ -259,18 +250,18 @@ impl Resilient {
             core.begun = None;
         }
         if core.anew {
-            disk.commit(&self.memory.snapshot()).await?;
+            write_all(&self.memory, disk).await?;
             core.anew = false;
         }
         // The lock is let go between chunks, so that checks and messages go on meanwhile.
         while !core.backlog.is_empty() {
-            write_some(&mut core.backlog, disk).await?;
+            write_some(&mut core, disk).await?;
             drop(core);
             tokio::task::yield_now().await;
             core = self.core.lock().await;
         }
         if core.overflowed {
-            disk.commit(&self.memory.snapshot()).await?;
+            write_all(&self.memory, disk).await?;
             core.overflowed = false;
         }
         let gap = |(check, (from, to)): (&CheckId, &(Timestamp, Timestamp))| Gap {
@@ -342,16 +333,7 @@ impl Resilient {
 
     /// Drops what was held back, and counts it.
     fn drop_held(&self, core: &mut Core) {
-        let (mut results, mut messages) = (0, 0);
-        for late in core.backlog.drain(..) {
-            match late {
-                Late::Transition(one) => {
-                    results += u64::from(one.result.is_some());
-                    messages += u64::try_from(one.outbox.len()).unwrap_or(u64::MAX);
-                }
-                Late::Marked(_) | Late::Settled(_) | Late::Gap(_) => {}
-            }
-        }
+        let Dropped { results, messages } = core.backlog.clear();
         core.lost.clear();
         (core.overflowed, core.anew, core.begun) = (false, false, None);
         if results + messages > 0 {
@@ -386,7 +368,7 @@ impl Resilient {
             self.memory.apply(std::slice::from_ref(&marked));
             // Removals are rare, and memory could not tell of them later.
             if core.backlog.len() < self.limit || marked.removed {
-                core.backlog.push_back(Late::Transition(Box::new(marked)));
+                core.backlog.push(Late::Transition(Box::new(marked)));
                 continue;
             }
             core.overflowed = true;
@@ -405,7 +387,7 @@ impl Resilient {
 
     fn hold_settled(&self, core: &mut Core, settled: &[Settled]) {
         // Bounded by the messages there are; forgetting one would send it twice.
-        core.backlog.extend(settled.iter().cloned().map(Late::Settled));
+        settled.iter().cloned().map(Late::Settled).for_each(|late| core.backlog.push(late));
         self.tell(core, 0);
     }
 
@@ -464,29 +446,41 @@ fn mark(transition: &mut Transition) {
 }
 
 /// Writes the front of the backlog: as many of one sort as stand in a row.
-async fn write_some(backlog: &mut VecDeque<Late>, disk: &dyn Figures) -> Result<(), StoreError> {
+async fn write_some(core: &mut Core, disk: &dyn Figures) -> Result<(), StoreError> {
+    let run = core.backlog.run(core.chunk);
+    let written = write(&run, disk).await;
+    core.chunk = match &written {
+        Ok(()) => (core.chunk * 2).min(CHUNK),
+        // A disk that is slow just now may manage less at once.
+        Err(_) => (run.len() / 2).max(1),
+    };
+    written?;
+    // Of marks one alone was written.
+    let marked = matches!(run.first(), Some(Late::Marked(_)));
+    core.backlog.written(if marked { 1 } else { run.len() });
+    Ok(())
+}
+
+async fn write(run: &[Late], disk: &dyn Figures) -> Result<(), StoreError> {
     let (mut transitions, mut settled, mut gaps) = (Vec::new(), Vec::new(), Vec::new());
-    if let Some(Late::Marked(Marked { batch, keys })) = backlog.front() {
-        disk.mark(batch, keys).await?;
-        backlog.pop_front();
-        return Ok(());
-    }
-    let first = backlog.front().map(std::mem::discriminant);
-    let run = backlog.iter().take(CHUNK).take_while(|late| Some(std::mem::discriminant(*late)) == first);
     for late in run {
         match late {
             Late::Transition(transition) => transitions.push((**transition).clone()),
             Late::Settled(one) => settled.push(one.clone()),
-            Late::Marked(_) => {}
+            Late::Marked(Marked { batch, keys }) => return disk.mark(batch, keys).await,
             Late::Gap(gap) => gaps.push(gap.clone()),
         }
     }
     disk.commit(&transitions).await?;
     disk.settle(&settled).await?;
-    if !gaps.is_empty() {
-        disk.note_gaps(&gaps).await?;
+    if gaps.is_empty() { Ok(()) } else { disk.note_gaps(&gaps).await }
+}
+
+/// Writes what memory holds, in parts: each is about checks of its own.
+async fn write_all(memory: &Memory, disk: &dyn Figures) -> Result<(), StoreError> {
+    for part in memory.snapshot().chunks(CHUNK) {
+        disk.commit(part).await?;
     }
-    backlog.drain(..transitions.len() + settled.len() + gaps.len());
     Ok(())
 }
 

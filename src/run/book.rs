@@ -289,7 +289,7 @@ impl Entry {
     /// A due time without a run: recorded as not covered.
     pub fn not_covered(&self, at: Timestamp, why: &'static str, desk: &Desk) {
         let mut transition = Transition::of(self.id().clone());
-        transition.result = Some(Recorded::NotCovered { at, why });
+        transition.result = Some(Recorded::NotCovered { at, why: why.into() });
         desk.writer.send(transition);
     }
 

@@ -103,7 +103,7 @@ impl Held {
             }
             Some(Recorded::NotCovered { at, why }) => {
                 let gap =
-                    Gap { check: Some(transition.check.clone()), from: *at, to: *at, why: (*why).to_owned() };
+                    Gap { check: Some(transition.check.clone()), from: *at, to: *at, why: why.to_string() };
                 self.gap(gap, bounds);
             }
             None => {}

@@ -224,7 +224,7 @@ impl<'b> Parts<'b> {
             }
             Some(Recorded::NotCovered { at, why }) => {
                 let at = at.as_millisecond();
-                self.gaps.push(GapRow { at, check: check.id, until: at, why: (*why).to_owned() });
+                self.gaps.push(GapRow { at, check: check.id, until: at, why: why.to_string() });
             }
             None => {}
         }

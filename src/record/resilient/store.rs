@@ -126,7 +126,7 @@ impl Store for Resilient {
                 }
             }
             self.surely_leads()?;
-            core.backlog.push_back(Late::Marked(Marked { batch: batch.to_owned(), keys: keys.to_vec() }));
+            core.backlog.push(Late::Marked(Marked { batch: batch.to_owned(), keys: keys.to_vec() }));
             self.tell(&core, 0);
             Ok(())
         })
@@ -248,7 +248,7 @@ impl Store for Resilient {
                     Err(why) => self.refused(&mut core, why)?,
                 }
             }
-            core.backlog.extend(gaps.iter().cloned().map(Late::Gap));
+            gaps.iter().cloned().map(Late::Gap).for_each(|gap| core.backlog.push(gap));
             self.memory.note_gaps(gaps).await
         })
     }

@@ -97,6 +97,29 @@ async fn resilient_holds_the_contract_without_a_disk() {
     holds(&Resilient::open(open).await.unwrap()).await;
 }
 
+/// An outage of an hour and more, of which most is held in the temporary file.
+#[tokio::test]
+async fn a_long_outage_is_written_in_order_and_once() {
+    let fixture = Fixture::new().await;
+    let other = exclusive(&fixture.path).await;
+    for part in 0..12 {
+        let batch: Vec<_> = (0..1_000).map(|at| ran(outcome("a/b", part * 1_000 + at))).collect();
+        fixture.store.commit(&batch).await.unwrap();
+    }
+    fixture.live_through("k1", 20_000).await;
+    assert!(fixture.degraded());
+    assert_eq!(claim(&fixture.store, 30_000).await, ["k1"]);
+    fixture.store.settle(&[sent("k1", 31_000)]).await.unwrap();
+    assert!(fixture.store.try_recover().await.is_err());
+    assert!(fixture.store.core.lock().await.chunk < CHUNK, "less at once the next time");
+    drop(other);
+    fixture.store.try_recover().await.unwrap();
+    let rows = fixture.disk().history(&"a/b".into(), time(0), time(999_999), 99_999).await.unwrap();
+    let starts: Vec<i64> = rows.iter().map(|row| row.at.as_millisecond()).collect();
+    assert!(starts.into_iter().eq((0..12_000).chain([20_000])));
+    assert_eq!(fixture.disk().pending().await.unwrap().0, 0, "what was sent is settled");
+}
+
 #[tokio::test]
 async fn a_full_disk_loses_nothing() {
     let fixture = Fixture::new().await;

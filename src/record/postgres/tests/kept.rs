@@ -143,7 +143,7 @@ async fn an_answer_with_a_zero_byte_settles_its_message_all_the_same() {
 async fn in_one_batch_the_last_word_about_a_check_holds() {
     let (_, store) = opened().await;
     let gone = || Transition { removed: true, ..bare("a/b") };
-    let missed = |why| Recorded::NotCovered { at: time(5_000), why };
+    let missed = |why: &'static str| Recorded::NotCovered { at: time(5_000), why: why.into() };
     let batch = [
         ran(outcome("a/b", 1_000)),
         gone(),

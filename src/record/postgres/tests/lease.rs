@@ -188,8 +188,10 @@ async fn what_was_held_back_by_a_daemon_that_was_replaced_is_dropped_and_nothing
     let said = held.try_recover().await.unwrap_err();
     assert!(matches!(said, StoreError::Fenced { .. }), "{said:?}");
     assert!(old.is_lost(), "the daemon is told");
-    let missed =
-        Transition { result: Some(Recorded::NotCovered { at: time(1), why: "missed" }), ..bare("a/b") };
+    let missed = Transition {
+        result: Some(Recorded::NotCovered { at: time(1), why: "missed".into() }),
+        ..bare("a/b")
+    };
     assert!(held.commit(&[missed]).await.is_err());
     assert!(held.claim(time(99_000), LEASE).await.is_err());
     assert!(held.mark("k1", &["k1".into()]).await.is_err(), "a message under way is not sent");
