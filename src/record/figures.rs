@@ -1,6 +1,7 @@
 //! The past in figures: what stores keep for percentiles, uptime and looking back, and the results it
 //! is made of. `roll` fills it, reports and the daemon's own figures read it.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -51,6 +52,20 @@ pub struct KnownCheck {
     /// It is gone from the config.
     pub removed: bool,
 }
+
+/// When a run started and what it came to, of which uptime is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// When it started.
+    pub at: Timestamp,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// It was a re-check.
+    pub recheck: bool,
+}
+
+/// By check, oldest first.
+pub type Judgements = HashMap<CheckId, Vec<Judged>>;
 
 /// What the results of one check came to in a minute, an hour or a day.
 #[derive(Clone, Debug)]
@@ -103,6 +118,17 @@ pub trait Figures: Store {
         from: Timestamp,
         to: Timestamp,
     ) -> BoxFuture<'a, Result<Vec<Ran>, StoreError>>;
+    /// The verdicts of the results of all checks that started in `from..to`, by check, oldest first.
+    fn judged(&self, from: Timestamp, to: Timestamp) -> BoxFuture<'_, Result<Judgements, StoreError>> {
+        Box::pin(async move {
+            let mut all = Judgements::new();
+            for ran in self.ran(None, from, to).await? {
+                let Ran { check, at, verdict, recheck, .. } = ran;
+                all.entry(check).or_default().push(Judged { at, verdict, recheck });
+            }
+            Ok(all)
+        })
+    }
     /// Until when everything is rolled up to this grain; `None` before the first time.
     fn rolled_until(&self, grain: Grain) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>>;
     /// The result of each check that stood last before `before`, as far as hours are rolled.

@@ -30,7 +30,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-pub use figures::{Figures, KeptFacts, KnownCheck, Ran, RolledRow, UptimeRow};
+pub use figures::{Figures, Judged, Judgements, KeptFacts, KnownCheck, Ran, RolledRow, UptimeRow};
 
 use crate::alert;
 use crate::model::{Cause, CheckId, Incident, OutboxRow, Outcome, StepTime, Timings, Verdict};

@@ -140,7 +140,7 @@ impl<'s> Reading<'s> {
                     rows.into_iter().for_each(&mut add);
                 }
                 None => {
-                    for (check, rolled) in self.results(None, *piece).await? {
+                    for (check, rolled) in self.judged(*piece).await? {
                         let Rolled { uptime, runs, failed, .. } = rolled;
                         add(UptimeRow { check, uptime, runs, failed });
                     }
@@ -257,27 +257,52 @@ impl<'s> Reading<'s> {
         if let Some(minutes) = self.minutes(check, piece).await? {
             return Ok(minutes);
         }
-        // What stands at the beginning is known up to the mark; from there on results say it.
-        let begins = Grain::Hour.floor(piece.from).min(self.marks.hours).max(self.first);
-        let standings = self.store.standings(time(begins)).await?;
-        let begin = |check: &CheckId, standing: Option<Standing>| {
-            Roll::new(standing, rules_of(&self.rules, check), piece.from, piece.to)
-        };
-        let mut rolls: HashMap<CheckId, Roll> = standings
-            .into_iter()
-            .filter(|(of, _)| check.is_none_or(|check| of == check))
-            .map(|(check, standing)| (check.clone(), begin(&check, Some(standing))))
-            .collect();
-        let mut step = begins;
-        while step < piece.to {
-            let next = (step + STEP).min(piece.to);
-            for ran in self.store.ran(check, time(step), time(next)).await? {
-                let roll = rolls.entry(ran.check.clone()).or_insert_with(|| begin(&ran.check, None));
+        let begins = self.begins(piece);
+        let mut rolls = self.begun(check, piece).await?;
+        for (from, to) in steps(begins, piece.to) {
+            for ran in self.store.ran(check, from, to).await? {
+                let roll =
+                    rolls.entry(ran.check.clone()).or_insert_with(|| self.begin(&ran.check, None, piece));
                 roll.take(ran.at, Run::from(&ran));
             }
-            step = next;
         }
         Ok(rolls.into_iter().map(|(check, roll)| (check, roll.finish())).collect())
+    }
+
+    /// As [`Reading::results`] of all checks, without durations.
+    async fn judged(&self, piece: Piece) -> Result<HashMap<CheckId, Rolled>, StoreError> {
+        let mut rolls = self.begun(None, piece).await?;
+        for (from, to) in steps(self.begins(piece), piece.to) {
+            for (check, all) in self.store.judged(from, to).await? {
+                let begin = || self.begin(&check, None, piece);
+                let roll = rolls.entry(check.clone()).or_insert_with(begin);
+                all.iter().for_each(|one| roll.judge(one.at, one.verdict, one.recheck));
+            }
+        }
+        Ok(rolls.into_iter().map(|(check, roll)| (check, roll.finish())).collect())
+    }
+
+    /// Where results of a piece are read from: what stands there is known up to the mark, from there on
+    /// results say it.
+    fn begins(&self, piece: Piece) -> i64 {
+        Grain::Hour.floor(piece.from).min(self.marks.hours).max(self.first)
+    }
+
+    fn begin(&self, check: &CheckId, standing: Option<Standing>, piece: Piece) -> Roll {
+        Roll::new(standing, rules_of(&self.rules, check), piece.from, piece.to)
+    }
+
+    /// What stands where a piece begins.
+    async fn begun(
+        &self,
+        check: Option<&CheckId>,
+        piece: Piece,
+    ) -> Result<HashMap<CheckId, Roll>, StoreError> {
+        let standings = self.store.standings(time(self.begins(piece))).await?;
+        let wanted = standings.into_iter().filter(|(of, _)| check.is_none_or(|check| of == check));
+        Ok(wanted
+            .map(|(check, standing)| (check.clone(), self.begin(&check, Some(standing), piece)))
+            .collect())
     }
 
     /// A piece of a check that runs very often, whose minutes are kept; the seconds about them are left
@@ -302,6 +327,12 @@ impl<'s> Reading<'s> {
         });
         Ok(Some(sum.into_iter().map(|sum| (check.clone(), sum)).collect()))
     }
+}
+
+/// The steps in which results are read.
+fn steps(from: i64, to: i64) -> impl Iterator<Item = (Timestamp, Timestamp)> {
+    let starts = std::iter::successors(Some(from), |at| at.checked_add(STEP)).take_while(move |at| *at < to);
+    starts.map(move |at| (time(at), time(at.saturating_add(STEP).min(to))))
 }
 
 fn time(millis: i64) -> Timestamp {

@@ -39,8 +39,8 @@ use tokio::time::Instant;
 
 use super::copy::UNFINISHED;
 use super::{
-    Claimed, Cutoffs, Figures, Gap, KeptFacts, KnownCheck, LastFacts, Ran, ResultRow, Resumed, RolledRow,
-    Settled, Store, StoreError, Transition, UptimeRow,
+    Claimed, Cutoffs, Figures, Gap, Judgements, KeptFacts, KnownCheck, LastFacts, Ran, ResultRow, Resumed,
+    RolledRow, Settled, Store, StoreError, Transition, UptimeRow,
 };
 use crate::model::{CheckId, Incident};
 use crate::stats::rollup::Grain;
@@ -438,6 +438,10 @@ impl Figures for Sqlite {
         to: Timestamp,
     ) -> BoxFuture<'a, Result<Vec<Ran>, StoreError>> {
         Box::pin(self.read_ran(check, from, to))
+    }
+
+    fn judged(&self, from: Timestamp, to: Timestamp) -> BoxFuture<'_, Result<Judgements, StoreError>> {
+        Box::pin(self.read_judged(from, to))
     }
 
     fn rolled_until(&self, grain: Grain) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {

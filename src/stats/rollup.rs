@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::samples::{Rules, Run, samples};
 use super::sketch::{Sketch, SketchError};
 use super::uptime::{Clockwork, Standing, Uptime, within};
-use crate::model::{Part, Phase};
+use crate::model::{Part, Phase, Verdict};
 
 /// How long a row stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -226,10 +226,18 @@ impl Roll {
     /// Takes in the next result, in the order of their starts; those from before `from` are weighed as far
     /// as they stand into it. Re-checks are passed over.
     pub fn take(&mut self, at: jiff::Timestamp, run: Run<'_>) {
-        if run.recheck {
+        self.judge(at, run.verdict, run.recheck);
+        if !run.recheck && at.as_millisecond() >= self.from {
+            self.rolled.latencies.add(run, self.rules);
+        }
+    }
+
+    /// As [`Roll::take`], where durations do not matter.
+    pub fn judge(&mut self, at: jiff::Timestamp, verdict: Verdict, recheck: bool) {
+        if recheck {
             return;
         }
-        let standing = Standing::of(at, run.verdict);
+        let standing = Standing::of(at, verdict);
         if let Some(stretch) = self.clockwork.next(standing, self.rules.every) {
             self.rolled.uptime.add(within(stretch, self.from, self.to, &[]));
         }
@@ -238,7 +246,6 @@ impl Roll {
         if standing.at >= self.from {
             self.rolled.runs += 1;
             self.rolled.failed += u64::from(standing.up == Some(false));
-            self.rolled.latencies.add(run, self.rules);
         }
     }
 

@@ -51,6 +51,13 @@ async fn results_of_all_checks_come_in_order(store: &dyn Figures) {
     assert_eq!(seen(None).await, expected);
     assert_eq!(seen(Some(&"f/one".into())).await, [expected[0].clone(), expected[2].clone()]);
     assert!(seen(Some(&"f/none".into())).await.is_empty());
+    let judged = store.judged(time(7_000_000_000), time(7_000_020_001)).await.unwrap();
+    let of = |check: &str| {
+        let of = judged[&CheckId::from(check)].iter();
+        of.map(|one| (check.to_owned(), one.at, one.verdict, one.recheck)).collect::<Vec<_>>()
+    };
+    assert_eq!(of("f/one"), [expected[0].clone(), expected[2].clone()]);
+    assert_eq!((of("f/two"), judged.len()), (vec![expected[1].clone()], 2));
     let one = &store.ran(None, time(7_000_000_000), time(7_000_000_001)).await.unwrap()[0];
     let written = outcome("f/one", 7_000_000_000);
     assert_eq!((one.took, one.timings), (written.took, written.timings));

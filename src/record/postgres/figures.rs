@@ -14,11 +14,11 @@ use super::link::{patiently, reading};
 use super::{Postgres, Writer};
 use crate::model::CheckId;
 use crate::record::rows::figures::{
-    KnownColumns, RolledColumns, StandingColumns, SumColumns, kept, known, millis, ran, rolled, span,
+    KnownColumns, RolledColumns, StandingColumns, SumColumns, judged, kept, known, millis, ran, rolled, span,
     standing, stored, sum,
 };
 use crate::record::rows::time;
-use crate::record::{Figures, KeptFacts, KnownCheck, Ran, RolledRow, StoreError, UptimeRow};
+use crate::record::{Figures, Judgements, KeptFacts, KnownCheck, Ran, RolledRow, StoreError, UptimeRow};
 use crate::stats::rollup::Grain;
 use crate::stats::samples::Rules;
 use crate::stats::uptime::Standing;
@@ -181,6 +181,18 @@ impl Postgres {
         reader.done(read)
     }
 
+    async fn read_judged(&self, from: Timestamp, to: Timestamp) -> Result<Judgements, StoreError> {
+        let mut reader = self.readers.take().await?;
+        let sql = "SELECT c.name, array_agg(r.at), array_agg(r.verdict) FROM results r \
+                   JOIN checks c ON c.id = r.check_id WHERE r.at >= $1 AND r.at < $2 GROUP BY c.name";
+        let rows = sqlx::query_as::<_, (String, Vec<i64>, Vec<i16>)>(sql).bind(from.as_millisecond());
+        let rows = reading(rows.bind(to.as_millisecond()).fetch_all(&mut reader.connection)).await;
+        let one = |(name, starts, packed): (String, Vec<i64>, Vec<i16>)| {
+            (CheckId::from(name.as_str()), judged(&starts, packed.into_iter().map(i64::from)))
+        };
+        Ok(reader.done(rows)?.into_iter().map(one).collect())
+    }
+
     async fn read_mark(&self, grain: Grain) -> Result<Option<Timestamp>, StoreError> {
         let mut reader = self.readers.take().await?;
         let found = sqlx::query_scalar::<_, i64>("SELECT until FROM marks WHERE span = $1").bind(span(grain));
@@ -327,6 +339,10 @@ impl Figures for Postgres {
         to: Timestamp,
     ) -> BoxFuture<'a, Result<Vec<Ran>, StoreError>> {
         Box::pin(self.read_ran(check, from, to))
+    }
+
+    fn judged(&self, from: Timestamp, to: Timestamp) -> BoxFuture<'_, Result<Judgements, StoreError>> {
+        Box::pin(self.read_judged(from, to))
     }
 
     fn rolled_until(&self, grain: Grain) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use super::{Late, Marked, Resilient};
 use crate::model::{CheckId, Incident};
 use crate::record::{
-    Claimed, Cutoffs, Figures, Gap, KeptFacts, KnownCheck, LastFacts, Ran, ResultRow, Resumed, RolledRow,
-    Settled, Store, StoreError, Transition, UptimeRow,
+    Claimed, Cutoffs, Figures, Gap, Judged, Judgements, KeptFacts, KnownCheck, LastFacts, Ran, ResultRow,
+    Resumed, RolledRow, Settled, Store, StoreError, Transition, UptimeRow,
 };
 use crate::stats::rollup::Grain;
 use crate::stats::samples::Rules;
@@ -320,6 +320,23 @@ impl Figures for Resilient {
             join(kept, held, |kept, held| {
                 let all = kept.into_iter().chain(held).map(|ran| ((ran.at, ran.check.clone()), ran));
                 all.collect::<BTreeMap<_, _>>().into_values().collect()
+            })
+        })
+    }
+
+    fn judged(&self, from: Timestamp, to: Timestamp) -> BoxFuture<'_, Result<Judgements, StoreError>> {
+        Box::pin(async move {
+            let (disk, memory) = self.sources().await;
+            let kept = answer(disk.as_ref().map(|disk| disk.judged(from, to))).await;
+            let held = answer(memory.map(|memory| memory.judged(from, to))).await;
+            join(kept, held, |mut kept, held| {
+                for (check, more) in held {
+                    let all: &mut Vec<Judged> = kept.entry(check).or_default();
+                    all.extend(more);
+                    all.sort_by_key(|judged| judged.at);
+                    all.dedup_by_key(|judged| judged.at);
+                }
+                kept
             })
         })
     }

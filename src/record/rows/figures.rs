@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::time;
 use crate::model::CheckId;
-use crate::record::{KnownCheck, Ran, RolledRow, UptimeRow, pack};
+use crate::record::{Judged, KnownCheck, Ran, RolledRow, UptimeRow, pack};
 use crate::stats::rollup::{Grain, Latencies, Rolled};
 use crate::stats::samples::Rules;
 use crate::stats::uptime::{Standing, Uptime};
@@ -79,6 +79,17 @@ pub fn ran(check: &CheckId, at: i64, packed: i64, times: &[u8]) -> Ran {
     let (verdict, _, recheck) = pack::unpack_verdict(packed);
     let (took, timings, steps) = pack::unpack_times(times);
     Ran { check: check.clone(), at: time(at), verdict, took, timings, steps, recheck }
+}
+
+/// Verdicts of one check, from their starts and as they are packed.
+pub fn judged(starts: &[i64], packed: impl IntoIterator<Item = i64>) -> Vec<Judged> {
+    let judged = |(at, packed): (&i64, i64)| {
+        let (verdict, _, recheck) = pack::unpack_verdict(packed);
+        Judged { at: time(*at), verdict, recheck }
+    };
+    let mut all: Vec<_> = starts.iter().zip(packed).map(judged).collect();
+    all.sort_by_key(|judged| judged.at);
+    all
 }
 
 /// Kept facts; none if they are damaged.

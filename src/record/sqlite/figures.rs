@@ -9,11 +9,11 @@ use sqlx::SqliteConnection;
 use super::{Sqlite, Writer};
 use crate::model::CheckId;
 use crate::record::rows::figures::{
-    KnownColumns, RolledColumns, StandingColumns, SumColumns, kept, known, millis, ran, rolled, span,
+    KnownColumns, RolledColumns, StandingColumns, SumColumns, judged, kept, known, millis, ran, rolled, span,
     standing, stored, sum,
 };
-use crate::record::rows::time;
-use crate::record::{KeptFacts, KnownCheck, Ran, RolledRow, StoreError, UptimeRow};
+use crate::record::rows::{parsed, time};
+use crate::record::{Judgements, KeptFacts, KnownCheck, Ran, RolledRow, StoreError, UptimeRow};
 use crate::stats::rollup::{Grain, Rolled};
 use crate::stats::samples::Rules;
 use crate::stats::uptime::Standing;
@@ -227,6 +227,26 @@ impl Sqlite {
         while let Some((at, id, packed, times)) = rows.try_next().await? {
             let Some(check) = names.get(&id) else { continue };
             all.push(ran(check, at, packed, &times));
+        }
+        Ok(all)
+    }
+
+    pub(super) async fn read_judged(&self, from: Timestamp, to: Timestamp) -> Result<Judgements, StoreError> {
+        self.judged_in(from, to).await.map_err(|why| self.fault(&why))
+    }
+
+    /// One row for each check: what a row costs on its way here is more than what is in it.
+    async fn judged_in(&self, from: Timestamp, to: Timestamp) -> Result<Judgements, sqlx::Error> {
+        let names = self.names().await?;
+        let sql = "SELECT check_id, json_group_array(at), json_group_array(verdict) FROM results \
+                   WHERE at >= ? AND at < ? GROUP BY check_id";
+        let rows = sqlx::query_as::<_, (i64, String, String)>(sql).bind(from.as_millisecond());
+        let rows = rows.bind(to.as_millisecond()).fetch_all(&self.readers).await?;
+        let mut all = Judgements::new();
+        for (id, starts, packed) in rows {
+            let Some(check) = names.get(&id) else { continue };
+            let (starts, packed) = (parsed::<Vec<i64>>(&starts)?, parsed::<Vec<i64>>(&packed)?);
+            all.insert(check.clone(), judged(&starts, packed));
         }
         Ok(all)
     }
