@@ -26,6 +26,7 @@ use crate::notify::notifiers;
 use crate::probe::journey::Journey;
 use crate::probe::{Kind as _, KindEntry, PortalScope, Probe, Scope, Triggered, kinds};
 use crate::stats::objective::Objective;
+use crate::stats::track::Tracked;
 
 /// Above this many requests a second to one host that is not loopback, `config validate` warns.
 const POLITE_RATE: f64 = 10.0;
@@ -86,8 +87,8 @@ pub struct PlannedCheck {
     pub jitter: Duration,
     /// Its latency budgets.
     pub budgets: Arc<[Budget]>,
-    /// The parts whose durations objectives look at, if it belongs to any.
-    pub tracked: Option<Arc<[Part]>>,
+    /// What objectives look at, if it belongs to any.
+    pub tracked: Option<Tracked>,
     /// Whether it counts for the uptime of its portal.
     pub counts: bool,
     /// Stands for the check's settings, the values of its secrets and its identity included: where a
@@ -150,6 +151,7 @@ fn build_of(
     settings.absorb();
     let mut warnings = settings.warnings;
     warnings.extend(rate_warnings(&checks));
+    warnings.extend(objectives::warnings(&planned_objectives, &checks));
     warnings.extend(guard_warning(&settings.reference, &checks));
     if with_channels && by_name.is_empty() {
         warnings

@@ -281,6 +281,7 @@ impl Daemon {
             clock: Arc::clone(&clock),
             news,
             figures: desk.figures,
+            health: store.health(),
         };
         let turned = turned(scheduler.pulse(), Arc::clone(&health));
         let vitals = watch_vitals(Arc::clone(&store), health, Arc::clone(&clock), stop_rest.clone());

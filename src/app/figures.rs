@@ -12,19 +12,27 @@ use crate::clock::Clock;
 use crate::model::{CheckId, Part};
 use crate::plan::{Plan, PlannedCheck};
 use crate::record::reading::Reading;
+use crate::record::resilient::Health;
 use crate::record::writer::Writer;
 use crate::record::{Figures, KnownCheck, Ran, StoreError, roll};
 use crate::run::pace::{News, Update, rules};
-use crate::stats::objective::{LOOK_BACK, Spent};
+use crate::stats::objective::Spent;
 use crate::stats::recent::{Base, WINDOWS};
 use crate::stats::rollup::Grain;
 use crate::stats::samples::Rules;
 use crate::stats::sketch::Sketch;
+use crate::stats::uptime::Standing;
 
 /// How often it is looked whether an hour is complete.
 const LOOK: Duration = Duration::from_secs(60);
+/// At least so much of the past is told.
+const HOUR: Duration = Duration::from_secs(3_600);
 /// Results of all checks are read in steps of this, milliseconds.
 const STEP: i64 = 10 * 60 * 1_000;
+/// Reading goes on until the results of no more than this are missing, milliseconds.
+const RECENT: i64 = 2_000;
+/// It is tried so often: a store that takes longer than that has to be lived with.
+const ROUNDS: u32 = 5;
 /// Of so many of the past four weeks the hour must be known to be compared with.
 const WEEKS: usize = 3;
 
@@ -40,6 +48,8 @@ pub struct Keeper {
     pub news: mpsc::Sender<News>,
     /// Whether figures of every check are exposed.
     pub figures: bool,
+    /// Whether all that is recorded can be read.
+    pub health: watch::Receiver<Health>,
 }
 
 /// What was told last.
@@ -47,6 +57,10 @@ pub struct Keeper {
 struct Told {
     /// The plan whose checks know their past.
     plan: Option<Arc<Plan>>,
+    /// Part of the past could not be read.
+    partial: bool,
+    /// The store refused what was to be kept.
+    refused: bool,
     /// The hour whose usual durations are known.
     hour: i64,
 }
@@ -75,23 +89,51 @@ impl Keeper {
 
     async fn look(&self, plan: &Arc<Plan>, told: &mut Told) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let known = note_rules(&*self.store, plan).await?;
-        let hours = roll::roll(&*self.store, now).await?;
-        let new = told.plan.as_ref().is_none_or(|old| !Arc::ptr_eq(old, plan));
+        let works = *self.health.borrow() == Health::Ok;
+        let known = self.store.known_checks().await?;
+        let hours = self.roll(plan, &known, now, told).await;
+        let known = known.into_iter().map(|known| (known.check.clone(), known)).collect();
+        let hour = Grain::Hour.floor(now.as_millisecond());
+        let other = told.plan.as_ref().is_none_or(|old| !Arc::ptr_eq(old, plan));
+        let new = other || (told.partial && works);
         if new || hours > 0 {
             let bases = self.bases(plan, &known, now).await?;
-            let checks = if new { self.past(plan, bases, now).await? } else { rolled(bases) };
+            let checks = if new { self.past(plan, bases).await? } else { rolled(bases) };
             let objectives = self.objectives(plan, now).await?;
             self.tell(News { checks, objectives }).await;
             told.plan = Some(Arc::clone(plan));
+            told.partial = if new { !works } else { told.partial };
+        } else if told.refused && hour != told.hour {
+            let objectives = self.objectives(plan, now).await?;
+            self.tell(News { checks: Vec::new(), objectives }).await;
         }
-        let hour = Grain::Hour.floor(now.as_millisecond());
         if new || hour != told.hour {
             let checks = self.usual(plan, now).await?;
             self.tell(News { checks, objectives: Vec::new() }).await;
             told.hour = hour;
         }
         Ok(())
+    }
+
+    /// Keeps what is complete; returns how many hours that are. A store that takes nothing can be read
+    /// all the same.
+    async fn roll(&self, plan: &Plan, known: &[KnownCheck], now: Timestamp, told: &mut Told) -> u32 {
+        let kept = async {
+            note_rules(&*self.store, plan, known).await?;
+            roll::roll(&*self.store, now).await
+        };
+        match kept.await {
+            Ok(hours) => {
+                told.refused = false;
+                hours
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut told.refused, true) {
+                    tracing::warn!(%error, "no hours are rolled up until the store takes them; figures are read all the same");
+                }
+                0
+            }
+        }
     }
 
     async fn tell(&self, news: News) {
@@ -145,43 +187,59 @@ impl Keeper {
         Ok(bases)
     }
 
-    /// What every check has to know of its past.
+    /// What every check has to know of its past. Results are read once, for all checks.
     async fn past(
         &self,
         plan: &Plan,
         mut bases: HashMap<CheckId, Base>,
-        now: Timestamp,
     ) -> Result<Vec<(CheckId, Update)>, StoreError> {
-        self.writer.flush().await;
-        let to = now.as_millisecond() + 1_000;
-        let hour_ago = to - Grain::Hour.millis() - 1_000;
-        let from = bases.values().map(|base| base.until).min().unwrap_or(hour_ago).min(hour_ago);
-        let mut runs: HashMap<CheckId, Vec<Ran>> = HashMap::new();
-        let mut step = from;
-        while step < to && !bases.is_empty() {
-            let next = (step + STEP).min(to);
-            for ran in self.store.ran(None, time(step), time(next)).await? {
-                runs.entry(ran.check.clone()).or_default().push(ran);
-            }
-            step = next;
-        }
-        let mut news = Vec::new();
+        let now = self.clock.now().as_millisecond();
+        let mut pasts: HashMap<CheckId, Past> = HashMap::new();
         for check in self.wanted(plan) {
-            let id = &check.scope.check;
-            let Some(base) = bases.remove(id) else { continue };
-            let mut runs = runs.remove(id).unwrap_or_default();
-            let tracked = check.tracked.as_ref().map(|_| LOOK_BACK);
+            let Some(base) = bases.remove(&check.scope.check) else { continue };
+            let tracked = check.tracked.as_ref().map(|tracked| tracked.look_back);
             let windows = check.budgets.iter().map(|budget| budget.window).chain(tracked);
-            let longest = windows.max().unwrap_or_default();
-            let window_from = to - i64::try_from(longest.as_millis()).unwrap_or(i64::MAX);
-            if window_from < from {
-                let mut earlier = self.store.ran(Some(id), time(window_from), time(from)).await?;
-                earlier.append(&mut runs);
-                runs = earlier;
-            }
-            news.push((id.clone(), Update::Past { base, runs }));
+            let longest = windows.max().unwrap_or_default().max(HOUR);
+            let window = now.saturating_sub(i64::try_from(longest.as_millis()).unwrap_or(i64::MAX));
+            let from = if self.figures { window.min(base.until) } else { window };
+            let past = Past { base, from, standing: None, runs: Vec::new() };
+            pasts.insert(check.scope.check.clone(), past);
         }
-        Ok(news)
+        let Some(from) = pasts.values().map(|past| past.from.min(past.base.until)).min() else {
+            return Ok(Vec::new());
+        };
+        // What stands is known at full hours that are rolled up.
+        let from = Grain::Hour.floor(from);
+        for (check, standing) in self.store.standings(time(from)).await? {
+            if let Some(past) = pasts.get_mut(&check) {
+                past.standing = Some(standing);
+            }
+        }
+        self.read(from, &mut pasts).await?;
+        let update = |past: Past| Update::Past { base: past.base, standing: past.standing, runs: past.runs };
+        Ok(pasts.into_iter().map(|(check, past)| (check, update(past))).collect())
+    }
+
+    /// Reads the results since `from`, and those that came while it read.
+    async fn read(&self, from: i64, pasts: &mut HashMap<CheckId, Past>) -> Result<(), StoreError> {
+        let mut step = from;
+        for _ in 0..ROUNDS {
+            self.writer.flush().await;
+            let to = self.clock.now().as_millisecond() + 1_000;
+            if step > to - RECENT {
+                break;
+            }
+            while step < to {
+                let next = (step + STEP).min(to);
+                for ran in self.store.ran(None, time(step), time(next)).await? {
+                    if let Some(past) = pasts.get_mut(&ran.check) {
+                        past.take(ran);
+                    }
+                }
+                step = next;
+            }
+        }
+        Ok(())
     }
 
     /// What is rolled up of each objective's window.
@@ -190,7 +248,9 @@ impl Keeper {
             return Ok(Vec::new());
         }
         let mark = self.store.rolled_until(Grain::Hour).await?;
-        let until = mark.unwrap_or_else(|| time(Grain::Hour.floor(now.as_millisecond())));
+        // What checks keep reaches back some hours: the rest is read here, rolled up or not.
+        let hour = Grain::Hour.floor(now.as_millisecond());
+        let until = mark.map_or(time(hour), |mark| mark.max(time(hour - Grain::Hour.millis())));
         let all = plan.checks.iter().map(|check| (check.scope.check.clone(), rules(check)));
         let reading = Reading::new(&*self.store, all.collect()).await?;
         let mut spent = Vec::new();
@@ -233,6 +293,26 @@ impl Keeper {
     }
 }
 
+/// What one check has to know.
+struct Past {
+    base: Base,
+    /// From when on all its results, milliseconds since the epoch.
+    from: i64,
+    /// The result that stood before them.
+    standing: Option<Standing>,
+    runs: Vec<Ran>,
+}
+
+impl Past {
+    fn take(&mut self, ran: Ran) {
+        if ran.at.as_millisecond() >= self.from {
+            self.runs.push(ran);
+        } else if !ran.recheck {
+            self.standing = Some(Standing::of(ran.at, ran.verdict));
+        }
+    }
+}
+
 fn time(millis: i64) -> Timestamp {
     Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH)
 }
@@ -251,12 +331,11 @@ fn same_hours(now: Timestamp, zone: &TimeZone) -> Vec<Timestamp> {
     (1..=4).filter_map(before).collect()
 }
 
-/// Notes how checks run where that changed; returns what is known of all. Looked at each time: a check
-/// has a row once it ran, and the store may be another file by now.
-async fn note_rules(store: &dyn Figures, plan: &Plan) -> Result<HashMap<CheckId, KnownCheck>, StoreError> {
+/// Notes how checks run where that changed. Looked at each time: a check has a row once it ran, and the
+/// store may be another file by now.
+async fn note_rules(store: &dyn Figures, plan: &Plan, known: &[KnownCheck]) -> Result<(), StoreError> {
     let wanted: HashMap<&CheckId, Rules> =
         plan.checks.iter().map(|check| (&check.scope.check, rules(check))).collect();
-    let known = store.known_checks().await?;
     let changed = |known: &KnownCheck| {
         let rules = *wanted.get(&known.check)?;
         (known.rules != Some(rules)).then(|| (known.check.clone(), rules))
@@ -265,20 +344,8 @@ async fn note_rules(store: &dyn Figures, plan: &Plan) -> Result<HashMap<CheckId,
     if !changed.is_empty() {
         store.note_rules(&changed).await?;
     }
-    Ok(known.into_iter().map(|known| (known.check.clone(), known)).collect())
+    Ok(())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_same_hour_is_that_of_the_clock_on_the_wall() {
-        let zone = TimeZone::get("Europe/Amsterdam").unwrap();
-        // Two days after the clocks went back: nine o'clock is another hour of UTC than a week before.
-        let now: Timestamp = "2026-10-27T09:40:00+01:00".parse().unwrap();
-        let hours: Vec<String> = same_hours(now, &zone).iter().map(ToString::to_string).collect();
-        let before = |day| format!("2026-{day}T07:00:00Z");
-        assert_eq!(hours, [before("10-20"), before("10-13"), before("10-06"), before("09-29")]);
-    }
-}
+mod tests;

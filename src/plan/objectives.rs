@@ -8,9 +8,11 @@ use crate::alert::Policy;
 use crate::alert::daemon::EVALUATE_EVERY;
 use crate::config::{Settings, settings};
 use crate::formats::yaml::Fault;
+use crate::model::HumanDuration;
 use crate::model::glob::matches;
 use crate::model::{CheckId, Confirm, Part};
 use crate::stats::objective::{FINDINGS, Objective, Promise};
+use crate::stats::track::{self, Tracked};
 
 /// The objectives of a config with the checks they name.
 pub fn of(settings: &Settings) -> Vec<(Objective, Vec<CheckId>)> {
@@ -34,16 +36,38 @@ pub fn of(settings: &Settings) -> Vec<(Objective, Vec<CheckId>)> {
     settings.objectives.iter().map(objective).collect()
 }
 
+/// What objectives cannot find because of how seldom their checks run.
+pub(super) fn warnings(objectives: &[PlannedObjective], planned: &[Arc<PlannedCheck>]) -> Vec<String> {
+    let of = |PlannedObjective { objective, checks, .. }: &PlannedObjective| -> Vec<String> {
+        let own = planned.iter().filter(|check| checks.contains(&check.scope.check));
+        let every: Vec<Duration> = own.map(|check| check.every).collect();
+        if every.is_empty() {
+            return Vec::new();
+        }
+        let warning = |(id, long)| {
+            format!(
+                "objectives: {}: {id} cannot be found: its checks have too few runs in {} to tell slow from chance; \
+                 run them more often, or take a longer window",
+                objective.name,
+                HumanDuration(long)
+            )
+        };
+        objective.out_of_reach(&every).into_iter().map(warning).collect()
+    };
+    objectives.iter().flat_map(of).collect()
+}
+
 impl Builder<'_> {
-    /// The parts of a check that its objectives look at; `None` if it belongs to none.
-    pub(super) fn tracked(&self, id: &CheckId) -> Option<Arc<[Part]>> {
-        let mut own = self.objectives.iter().filter(|(_, checks)| checks.contains(id)).peekable();
-        own.peek()?;
+    /// What of a check its objectives look at; `None` if it belongs to none.
+    pub(super) fn tracked(&self, id: &CheckId) -> Option<Tracked> {
+        let own = self.objectives.iter().filter(|(_, checks)| checks.contains(id));
+        let look_back = own.clone().map(|(objective, _)| objective.look_back()).max()?.max(track::LEAST);
         let parts = own.filter_map(|(objective, _)| match &objective.of {
             Promise::Availability => None,
             Promise::Latency { part, .. } => Some(part.clone()),
         });
-        Some(parts.collect::<std::collections::BTreeSet<_>>().into_iter().collect())
+        let parts = parts.collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+        Some(Tracked { parts, look_back })
     }
 
     /// The objectives, with how they are alerted. What names nothing is a fault.

@@ -242,3 +242,19 @@ fn what_a_check_does_and_as_whom_is_in_its_fingerprint_and_nothing_else() {
     assert!(!same(&portal(STAFF, ONE).replace("a.example", "b.example")));
     assert!(print(&[("P", "two-password")], &portal(STAFF, ONE)) != before, "the secret's value changed");
 }
+
+#[test]
+fn an_objective_whose_checks_run_too_seldom_for_burn_rates_is_told() {
+    let world = World::new(&[]);
+    let warnings = |every: &str, kind: &str| {
+        let checks = portal("", &format!("home: {{ every: {every}, acting: {{}} }}"));
+        let objective = format!("{{ name: fast, of: 'acme/*', target: 99%, {kind} }}");
+        let mut all = world.plan(&format!("{checks}objectives: [ {objective} ]\n")).warnings;
+        all.retain(|warning| warning.starts_with("objectives: "));
+        all
+    };
+    let latency = "kind: latency, threshold: 1s";
+    let told = warnings("1h", latency);
+    assert!(told.len() == 1 && told[0].contains("fast: objective.burn_fast cannot be found"), "{told:?}");
+    assert!(warnings("1m", latency).is_empty() && warnings("12h", "kind: availability").is_empty());
+}

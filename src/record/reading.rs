@@ -15,6 +15,7 @@ use crate::model::CheckId;
 use crate::stats::objective::{Promise, Spent};
 use crate::stats::rollup::{Grain, Roll, Rolled, has_minutes};
 use crate::stats::samples::{Rules, Run};
+use crate::stats::track::runs;
 use crate::stats::uptime::Standing;
 
 /// Up to this length a stretch begins where it is asked to, to the millisecond.
@@ -190,17 +191,19 @@ impl<'s> Reading<'s> {
             Promise::Availability => {
                 for row in self.uptimes(&stretch).await? {
                     if checks.contains(&row.check) {
-                        sum.add(row.uptime.into());
+                        sum.add(Spent::of(row.uptime, 0));
                     }
                 }
+                sum.whole = stretch.length() as f64 * checks.len() as f64;
             }
             Promise::Latency { part, threshold } => {
                 for check in checks {
                     let whole = self.whole(check, &stretch).await?;
                     if let Some(sketch) = whole.latencies.get(part) {
                         let (bad, known) = (sketch.beyond(*threshold) as f64, sketch.count() as f64);
-                        sum.add(Spent { bad, known });
+                        sum.add(Spent { bad, known, ..Spent::default() });
                     }
+                    sum.whole += runs(stretch.length(), rules_of(&self.rules, check).every);
                 }
             }
         }
@@ -415,6 +418,23 @@ mod tests {
             }
             assert_eq!(seen[0], seen[1], "{from} {to}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_promise_is_measured_against_all_that_could_be_known() {
+        let store = filled().await;
+        roll(&store, time(START + 36 * HOUR)).await.unwrap();
+        let reading = Reading::new(&store, HashMap::new()).await.unwrap();
+        let checks = ["a/b".into(), "a/never-ran".into()];
+        let month = async |of: Promise| {
+            reading.spent(&of, &checks, time(START - 684 * HOUR), time(START + 36 * HOUR)).await.unwrap()
+        };
+        let up = month(Promise::Availability).await;
+        assert!((up.known - 36.0 * 3_600_000.0).abs() < 60_000.0, "{up:?}");
+        assert_eq!(up.whole, 2.0 * 720.0 * 3_600_000.0);
+        let threshold = Duration::from_secs(1);
+        let fast = month(Promise::Latency { part: Part::Whole, threshold }).await;
+        assert_eq!((fast.bad, fast.whole), (0.0, 2.0 * 720.0 * 60.0));
     }
 
     #[tokio::test]

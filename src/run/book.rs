@@ -234,13 +234,19 @@ impl Entry {
         self.pace.since()
     }
 
-    /// What of a promise was broken since `from`, of the last six hours (milliseconds since the epoch).
+    /// What of a promise was broken since `from`, as far back as is kept (milliseconds since the epoch).
     pub fn spent(&self, of: &Promise, from: i64, now: i64) -> Spent {
         self.pace.spent(of, from, now, pace::rules(&self.check))
     }
 
     /// Takes in what is new of the record.
     pub fn update(&mut self, update: Update, desk: &Desk) {
+        if let Update::Past { base, standing, runs } = &update {
+            let before = standing.filter(|standing| standing.up.is_some());
+            let before = before.and_then(|standing| Timestamp::from_millisecond(standing.at).ok());
+            let known = runs.iter().filter(|ran| ran.verdict != Verdict::Unknown).map(|ran| ran.at);
+            self.coverage.recall(base.since, before.into_iter().chain(known), self.check.every);
+        }
         self.pace.update(update, pace::rules(&self.check));
         self.refresh_figures(desk);
     }

@@ -6,6 +6,7 @@
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -13,13 +14,17 @@ use crate::model::{CheckId, Finding, Outcome, Part, Verdict};
 use crate::plan::PlannedCheck;
 use crate::record::Ran;
 use crate::stats::budget::Watch;
-use crate::stats::objective::{Promise, Spent, Track};
+use crate::stats::objective::{Promise, Spent};
 use crate::stats::recent::{Base, Figures, Recent, latency};
 use crate::stats::samples::{Rules, Run};
 use crate::stats::sketch::Sketch;
+use crate::stats::track::Track;
+use crate::stats::uptime::Standing;
 
-/// Results that may not be recorded when the past is read.
+/// Results that may not be recorded when the past is read: so many at least.
 const LATEST: usize = 8;
+/// And those of so long: a check may run every second, and the past is long.
+const LATEST_FOR: Duration = Duration::from_secs(60);
 
 /// What of the record is new to a check.
 #[derive(Debug)]
@@ -29,6 +34,8 @@ pub enum Update {
     Past {
         /// What is rolled up.
         base: Base,
+        /// The result that stood before those that follow.
+        standing: Option<Standing>,
         /// The results, oldest first.
         runs: Vec<Ran>,
     },
@@ -70,7 +77,7 @@ impl Pace {
         Self {
             recent: figures.then(Recent::default),
             watch: Watch::new(&check.budgets, found),
-            track: check.tracked.as_deref().map(Track::new),
+            track: check.tracked.as_ref().map(Track::new),
             since: None,
             latest: VecDeque::new(),
         }
@@ -101,7 +108,8 @@ impl Pace {
     }
 
     fn keep(&mut self, outcome: &Outcome) {
-        if self.latest.len() >= LATEST {
+        let old = outcome.at.saturating_sub(LATEST_FOR).unwrap_or(Timestamp::MIN);
+        while self.latest.len() >= LATEST && self.latest.front().is_some_and(|oldest| oldest.at < old) {
             self.latest.pop_front();
         }
         self.latest.push_back(Ran {
@@ -118,7 +126,7 @@ impl Pace {
     /// Takes in what is new of the record.
     pub fn update(&mut self, update: Update, rules: Rules) {
         match update {
-            Update::Past { base, mut runs } => {
+            Update::Past { base, standing, mut runs } => {
                 let last = runs.last().map_or(Timestamp::MIN, |ran| ran.at);
                 runs.extend(self.latest.iter().filter(|ran| ran.at > last).cloned());
                 let all = runs.iter().map(|ran| (ran.at, Run::from(ran)));
@@ -126,12 +134,11 @@ impl Pace {
                     watch.refill(all.clone().map(|(at, run)| (at.as_millisecond(), run)), rules);
                 }
                 if let Some(track) = &mut self.track {
-                    track.clear();
-                    all.clone().for_each(|(at, run)| track.take(at, run, rules));
+                    track.refill(standing, all.clone(), rules);
                 }
                 self.since = Some(base.since);
                 if let Some(recent) = &mut self.recent {
-                    *recent = Recent::of(base, all, rules);
+                    *recent = Recent::of(base, standing, all, rules);
                 }
             }
             Update::Rolled(base) => {
@@ -152,7 +159,7 @@ impl Pace {
         self.since
     }
 
-    /// What of a promise was broken since `from`, of the last six hours (milliseconds since the epoch).
+    /// What of a promise was broken since `from`, as far back as is kept (milliseconds since the epoch).
     pub fn spent(&self, of: &Promise, from: i64, now: i64, rules: Rules) -> Spent {
         self.track.as_ref().map(|track| track.spent(of, from, now, rules)).unwrap_or_default()
     }
@@ -188,6 +195,45 @@ fn add(outcome: &mut Outcome, found: Vec<Finding>) {
 pub fn judge_once(check: &PlannedCheck, past: Vec<Ran>, outcome: &mut Outcome) {
     let mut pace = Pace::new(check, &[], false);
     let rules = rules(check);
-    pace.update(Update::Past { base: Base::default(), runs: past }, rules);
+    pace.update(Update::Past { base: Base::default(), standing: None, runs: past }, rules);
     pace.take(outcome, rules);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timings;
+    use crate::run::fakes::{Does, Fake, planned};
+    use crate::stats::track::{self, Tracked};
+
+    #[test]
+    fn results_that_came_while_a_long_past_was_read_are_kept() {
+        let every = Duration::from_secs(1);
+        let tracked = Tracked { parts: [].into(), look_back: track::LEAST };
+        let fake = planned("home", every, true, Fake::new(Does::Pass, Duration::ZERO));
+        let check = PlannedCheck { tracked: Some(tracked), ..fake };
+        let mut pace = Pace::new(&check, &[], false);
+        for second in 0..40 {
+            let mut outcome = Outcome {
+                check: check.scope.check.clone(),
+                at: Timestamp::from_second(1_000 + second).unwrap(),
+                took: Duration::ZERO,
+                verdict: Verdict::Pass,
+                cause: None,
+                why: None,
+                findings: Vec::new(),
+                status: None,
+                timings: Timings::default(),
+                steps: Vec::new(),
+                facts: None,
+                transport: false,
+                recheck: false,
+            };
+            pace.take(&mut outcome, rules(&check));
+        }
+        let past = Update::Past { base: Base::default(), standing: None, runs: Vec::new() };
+        pace.update(past, rules(&check));
+        let spent = pace.spent(&Promise::Availability, 1_000_000, 1_040_000, rules(&check));
+        assert_eq!(spent.known, 40_000.0);
+    }
 }

@@ -12,11 +12,11 @@ use crate::plan::{Plan, PlannedObjective};
 use crate::record::{Resumed, Transition};
 use crate::run::book::{Desk, Entry, blank, close_orphan, file_effects};
 use crate::run::chronicle;
-use crate::stats::objective::{self, RULES, Spent};
+use crate::stats::objective::{self, Spent};
 
 const LEFT: SeriesDoc = SeriesDoc {
     name: "portalwatch_objective_error_budget_left_ratio",
-    help: "Share of the objective's error budget that is left; negative if it is overdrawn.",
+    help: "Share of the error budget of the objective's whole window that is left; negative if it is overdrawn.",
 };
 const GOOD: SeriesDoc = SeriesDoc {
     name: "portalwatch_objective_good_ratio",
@@ -111,7 +111,8 @@ impl Kept {
     fn seen<'e>(&self, entry: &impl Fn(&CheckId) -> Option<&'e Entry>, now: i64) -> Option<objective::Seen> {
         let (until, rolled) = self.base?;
         let entries: Vec<&Entry> = self.planned.checks.iter().filter_map(entry).collect();
-        let since = entries.iter().filter_map(|entry| entry.watched_since()).min()?;
+        let since: Option<Vec<i64>> = entries.iter().map(|entry| entry.watched_since()).collect();
+        let since = since?.into_iter().min()?;
         let spent = |from: i64| {
             let mut sum = Spent::default();
             entries.iter().for_each(|entry| sum.add(entry.spent(&self.planned.objective.of, from, now)));
@@ -123,7 +124,11 @@ impl Kept {
         let history = u64::try_from(now.saturating_sub(since)).unwrap_or(0);
         Some(objective::Seen {
             window: Some(window),
-            rates: RULES.map(|rule| (spent(back(rule.long)), spent(back(rule.short)))),
+            rates: self
+                .planned
+                .objective
+                .rules()
+                .map(|rule| (spent(back(rule.long)), spent(back(rule.short)))),
             history: Duration::from_millis(history),
         })
     }
@@ -140,7 +145,7 @@ impl Kept {
         };
         add(&LEFT, Vec::new(), objective.left(seen));
         add(&GOOD, Vec::new(), seen.window.and_then(|window| window.good()));
-        for (rule, (long, short)) in RULES.iter().zip(seen.rates) {
+        for (rule, (long, short)) in objective.rules().iter().zip(seen.rates) {
             for (window, spent) in [(rule.long, long), (rule.short, short)] {
                 let name = crate::model::HumanDuration(window).to_string();
                 add(&RATE, vec![("window", name)], spent.rate(objective.target));
@@ -179,5 +184,51 @@ impl Kept {
         if transition.state.is_some() || !transition.outbox.is_empty() || !transition.incidents.is_empty() {
             desk.writer.send(transition);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::plan::PlannedCheck;
+    use crate::record::memory::Memory;
+    use crate::record::writer::Writer;
+    use crate::run::fakes::{Does, Fake, planned};
+    use crate::run::pace::Update;
+    use crate::stats::objective::{Objective, Promise};
+    use crate::stats::recent::Base;
+    use crate::stats::track::{self, Tracked};
+
+    #[tokio::test]
+    async fn nothing_is_seen_until_the_record_of_all_its_checks_is_read() {
+        let (writer, _) = Writer::spawn(Arc::new(Memory::default()) as Arc<dyn crate::record::Store>);
+        let desk = Desk { writer, live: Arc::default(), clock: Arc::new(SystemClock), figures: false };
+        let tracked = || Some(Tracked { parts: [].into(), look_back: track::LEAST });
+        let mut entries: HashMap<CheckId, Entry> = HashMap::new();
+        for name in ["home", "other"] {
+            let fake = planned(name, Duration::from_secs(60), true, Fake::new(Does::Pass, Duration::ZERO));
+            let check = Arc::new(PlannedCheck { tracked: tracked(), ..fake });
+            entries.insert(check.scope.check.clone(), Entry::new(check, None, &desk));
+        }
+        let objective = Objective {
+            name: "up".into(),
+            target: 0.99,
+            window: Duration::from_secs(86_400),
+            of: Promise::Availability,
+        };
+        let policy = alert::Policy::of_removed(CheckId::objective("up"));
+        let planned = PlannedObjective { objective, checks: entries.keys().cloned().collect(), policy };
+        let kept = Kept { planned, state: State::default(), base: Some((0, Spent::default())) };
+        let mut seen = Vec::new();
+        for id in ["acme/home", "acme/other"].map(CheckId::from) {
+            let base = Base { since: 5_000, ..Base::default() };
+            let past = Update::Past { base, standing: None, runs: Vec::new() };
+            entries.get_mut(&id).unwrap().update(past, &desk);
+            seen.push(kept.seen(&|id: &CheckId| entries.get(id), 9_000).map(|seen| seen.history));
+        }
+        assert_eq!(seen, [None, Some(Duration::from_secs(4))]);
     }
 }

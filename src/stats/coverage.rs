@@ -30,7 +30,21 @@ impl Coverage {
     /// Notes a known result. It stands until the next due time.
     pub fn known(&mut self, at: Timestamp, every: Duration) {
         let from = minute(at);
-        let until = minute(at.saturating_add(every).unwrap_or(at)).max(from);
+        self.stands(from, minute(at.saturating_add(every).unwrap_or(at)).max(from));
+    }
+
+    /// What the record holds of the last hour and more: the check was first seen at `since`
+    /// (milliseconds since the epoch), and had these known results, oldest first.
+    pub fn recall(&mut self, since: i64, known: impl Iterator<Item = Timestamp>, every: Duration) {
+        let own = std::mem::replace(self, Self { last: None, bits: 0, born: since.div_euclid(60_000) });
+        known.for_each(|at| self.known(at, every));
+        // What came while the record was read is not in it.
+        if let Some((from, until)) = own.last.filter(|own| self.last.is_none_or(|last| last.0 < own.0)) {
+            self.stands(from, until);
+        }
+    }
+
+    fn stands(&mut self, from: i64, until: i64) {
         if let Some((first, last)) = self.last
             && from > first
         {
@@ -108,5 +122,26 @@ mod tests {
         coverage.known(at(0), Duration::from_secs(60));
         coverage.known(at(59), Duration::from_secs(60));
         assert!((coverage.ratio(at(59)) - 3.0 / 60.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_gap_before_the_daemon_began_is_in_the_record() {
+        let mut coverage = Coverage::new(at(1_050));
+        coverage.known(at(1_050), Duration::from_secs(60));
+        coverage.known(at(1_059), Duration::from_secs(60));
+        let recorded = (990..1_040).chain(1_050..1_055).map(at);
+        coverage.recall(900 * 60_000, recorded, Duration::from_secs(60));
+        // Known are 1,000 to 1,040, 1,050 to 1,055, and what came while the record was read.
+        let known: Vec<i64> = (1_000..1_060).filter(|&minute| coverage.is_known(minute)).collect();
+        assert_eq!(known, (1_000..=1_040).chain(1_050..=1_055).chain([1_059]).collect::<Vec<_>>());
+        assert!((coverage.ratio(at(1_059)) - 48.0 / 60.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_check_that_is_new_in_the_record_counts_from_then_on() {
+        let mut coverage = Coverage::new(at(1_050));
+        coverage.recall(1_040 * 60_000, (1_040..1_050).map(at), Duration::from_secs(60));
+        assert_eq!(coverage.ratio(at(1_050)), 1.0);
+        assert!((coverage.ratio(at(1_059)) - 11.0 / 20.0).abs() < 1e-9);
     }
 }

@@ -12,5 +12,6 @@ pub mod recent;
 pub mod rollup;
 pub mod samples;
 pub mod sketch;
+pub mod track;
 pub mod uptime;
 pub mod window;

@@ -1,17 +1,20 @@
 //! Objectives: how much of what is promised is used up, and how fast.
 //!
-//! The *error budget* of a target of 99.9 % over 30 days is a thousandth of these 30 days (of their
-//! known time, or of their runs). The *burn rate* is how many times faster than evenly it is used up: at
-//! 1 it lasts exactly for the window. Two rules page (Site Reliability Workbook, chapter 5): 14.4 over
-//! an hour and over five minutes, which is 2 % of a month's budget in an hour, and 6 over six hours and
-//! over thirty minutes, 5 % in six hours. The short window makes them end soon after the trouble does.
-//! For windows other than 30 days the rates are scaled, so that the shares of the budget stay the same.
+//! The *error budget* of a target of 99.9 % over 30 days is a thousandth of these 30 days (or of the runs
+//! that fit into them). The *burn rate* is how many times faster than evenly it is used up: at 1 it lasts
+//! exactly for the window. Both are measured against the whole of a window: time of which nothing is known
+//! uses up nothing, and the little that is known right after a start does not stand for the rest.
+//!
+//! Two rules page (Site Reliability Workbook, chapter 5): 14.4 over an hour and over five minutes, which is
+//! 2 % of a month's budget in an hour, and 6 over six hours and over thirty minutes, 5 % in six hours. The
+//! short window makes them end soon after the trouble does. For windows other than 30 days it is the share
+//! of the budget that stays the same: the long window is about in proportion, and the rate is what uses up
+//! this share in it.
 
 use std::time::Duration;
 
-use super::samples::{Rules, Run, Sample, samples};
-use super::uptime::{Clockwork, Standing, Stretch, Uptime, within};
-use super::window::Window;
+use super::chance::clearly_more;
+use super::uptime::Uptime;
 use crate::model::{Confirm, Finding, FindingDoc, HumanDuration, Part, Severity};
 
 const AT_ONCE: Confirm = Confirm { failures: 1, successes: 1, recheck: None };
@@ -23,8 +26,8 @@ const FAST: FindingDoc = FindingDoc {
     id: "objective.burn_fast",
     severity: Severity::Critical,
     broken: false,
-    meaning: "The error budget of an objective is used up so fast that a fiftieth of it goes in an hour.",
-    why: "What is promised over the whole window is gone within two days if it goes on like this.",
+    meaning: "A fiftieth of the error budget of an objective went within an hour (of a window of 30 days; for others in proportion).",
+    why: "What is promised over the whole window is gone within a fifteenth of it if it goes on like this: two days of a month.",
     fix: "Look at the open incidents of its checks; `portalwatch report uptime` and `report latency` say which of them it is.",
     reference: Some("Site Reliability Workbook, chapter 5"),
     confirm: Some(AT_ONCE),
@@ -34,8 +37,8 @@ const SLOW: FindingDoc = FindingDoc {
     id: "objective.burn_slow",
     severity: Severity::Warning,
     broken: false,
-    meaning: "The error budget of an objective is used up so fast that a twentieth of it goes in six hours.",
-    why: "What is promised over the whole window is gone within five days if it goes on like this.",
+    meaning: "A twentieth of the error budget of an objective went within six hours (of a window of 30 days; for others in proportion).",
+    why: "What is promised over the whole window is gone within a sixth of it if it goes on like this: five days of a month.",
     fix: "Look for what fails now and then: `portalwatch report incidents`, `report uptime` and `report latency` of its checks.",
     reference: Some("Site Reliability Workbook, chapter 5"),
     confirm: Some(AT_ONCE),
@@ -52,32 +55,50 @@ const EXHAUSTED: FindingDoc = FindingDoc {
     confirm: Some(AT_ONCE),
 };
 
-/// A rule about burn rates.
+/// A rule about burn rates, for one objective.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {
     /// The long window.
     pub long: Duration,
     /// The short one.
     pub short: Duration,
-    /// The rate, for a window of 30 days.
-    rate: f64,
+    /// The rate that both must reach, at least 1 and never more than there can be.
+    pub limit: f64,
     doc: &'static FindingDoc,
 }
+
+/// How many rules an objective has.
+pub const RULES: usize = 2;
 
 const fn minutes(minutes: u64) -> Duration {
     Duration::from_secs(minutes * 60)
 }
 
-/// The rules.
-pub const RULES: [Rule; 2] = [
-    Rule { long: minutes(60), short: minutes(5), rate: 14.4, doc: &FAST },
-    Rule { long: minutes(360), short: minutes(30), rate: 6.0, doc: &SLOW },
+const fn days(days: u64) -> Duration {
+    minutes(days * 24 * 60)
+}
+
+/// The windows of the rules, long and short, fast and slow.
+type Windows = [(Duration, Duration); RULES];
+
+/// They, by the least length of an objective's window. Below a week the long ones are longer than in
+/// proportion: two minutes of a day hold too few runs.
+const WINDOWS: [(Duration, Windows); 5] = [
+    (days(90), [(minutes(180), minutes(15)), (minutes(1_080), minutes(90))]),
+    (days(28), [(minutes(60), minutes(5)), (minutes(360), minutes(30))]),
+    (days(14), [(minutes(30), minutes(3)), (minutes(180), minutes(15))]),
+    (days(7), [(minutes(15), minutes(2)), (minutes(90), minutes(10))]),
+    (days(1), SHORTEST),
 ];
-
-/// How far back burn rates look.
-pub const LOOK_BACK: Duration = minutes(360);
-
-const MONTH: Duration = minutes(30 * 24 * 60);
+const SHORTEST: Windows = [(minutes(10), minutes(1)), (minutes(60), minutes(5))];
+/// The share of the budget that is used up in the long window before a rule tells, and what it tells.
+const SHARES: [(f64, &FindingDoc); RULES] = [(0.02, &FAST), (0.05, &SLOW)];
+/// Of the rate of a total outage: a rule that needs more of it would hardly ever tell.
+const REACH: f64 = 0.8;
+/// So many bad results are needed before a rule tells. One may be anything.
+const LEAST: u64 = 2;
+/// Where a smaller share of the window is known, it is said how much.
+const ALL_KNOWN: f64 = 0.99;
 
 /// What is bad of what is known: milliseconds, or runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -86,6 +107,10 @@ pub struct Spent {
     pub bad: f64,
     /// Known.
     pub known: f64,
+    /// What would be known if nothing was missing.
+    pub whole: f64,
+    /// How many bad results it rests on, re-checks among them, where that is counted.
+    pub results: u64,
 }
 
 impl Spent {
@@ -93,23 +118,30 @@ impl Spent {
     pub fn add(&mut self, other: Self) {
         self.bad += other.bad;
         self.known += other.known;
+        self.whole += other.whole;
+        self.results += other.results;
     }
 
-    /// The share that is good; `None` where nothing is known.
+    /// The share of what is known that is good; `None` where nothing is.
     pub fn good(&self) -> Option<f64> {
         (self.known > 0.0).then(|| 1.0 - self.bad / self.known)
     }
 
-    /// How many times faster than evenly the budget is used up; `None` where nothing is known.
+    /// How many times faster than evenly the budget of the whole is used up; `None` where nothing is
+    /// known.
     pub fn rate(&self, target: f64) -> Option<f64> {
-        Some((1.0 - self.good()?) / (1.0 - target))
+        (self.known > 0.0).then(|| self.bad / self.all() / (1.0 - target))
     }
-}
 
-impl From<Uptime> for Spent {
-    #[expect(clippy::cast_precision_loss, reason = "centuries in milliseconds fit a float")]
-    fn from(uptime: Uptime) -> Self {
-        Self { bad: uptime.down as f64, known: uptime.up as f64 + uptime.down as f64 }
+    /// What there is or should be: runs that were made up for may be more than those that fit.
+    fn all(&self) -> f64 {
+        self.known.max(self.whole)
+    }
+
+    /// Known time, of so many milliseconds.
+    pub fn of(uptime: Uptime, whole: u64) -> Self {
+        let (up, down) = (uptime.up as f64, uptime.down as f64);
+        Self { bad: down, known: up + down, whole: whole as f64, results: 0 }
     }
 }
 
@@ -145,22 +177,75 @@ pub enum Promise {
 pub struct Seen {
     /// Over its window; `None` until the record is read.
     pub window: Option<Spent>,
-    /// By rule of [`RULES`], over the long window and over the short one.
-    pub rates: [(Spent, Spent); RULES.len()],
+    /// By rule of [`Objective::rules`], over the long window and over the short one.
+    pub rates: [(Spent, Spent); RULES],
     /// Since when its checks are watched.
     pub history: Duration,
 }
 
 impl Objective {
+    /// The rules about its burn rates.
+    pub fn rules(&self) -> [Rule; RULES] {
+        let windows = WINDOWS.iter().find(|(least, _)| self.window >= *least);
+        let windows = windows.map_or(SHORTEST, |(_, windows)| *windows);
+        std::array::from_fn(|index| {
+            let ((long, short), (share, doc)) = (windows[index], SHARES[index]);
+            let rate = share * self.window.as_secs_f64() / long.as_secs_f64();
+            let outage = 1.0 / (1.0 - self.target);
+            Rule { long, short, limit: rate.min(REACH * outage).max(1.0), doc }
+        })
+    }
+
+    /// How far back its burn rates look.
+    pub fn look_back(&self) -> Duration {
+        self.rules().map(|rule| rule.long).into_iter().max().unwrap_or_default()
+    }
+
+    /// The ids of the findings that cannot come, since its checks, which run this often, run too seldom
+    /// to tell slow from chance.
+    pub fn out_of_reach(&self, every: &[Duration]) -> Vec<(&'static str, Duration)> {
+        if self.of == Promise::Availability {
+            // A result stands until the next one, and re-checks confirm it.
+            return Vec::new();
+        }
+        let runs = |long: Duration| -> u64 {
+            let of = |every: &Duration| long.as_millis().checked_div(every.as_millis()).unwrap_or(0);
+            u64::try_from(every.iter().map(of).sum::<u128>()).unwrap_or(u64::MAX)
+        };
+        let rules = self.rules().into_iter();
+        let out = rules.filter(|rule| {
+            // More of them change nothing.
+            let all = runs(rule.long).min(1_000);
+            !self.beyond_chance(&Spent { known: all as f64, results: all, ..Spent::default() })
+        });
+        out.map(|rule| (rule.doc.id, rule.long)).collect()
+    }
+
     /// The share of the error budget that is left: 1 if nothing was bad, negative if it is overdrawn.
     pub fn left(&self, seen: &Seen) -> Option<f64> {
         Some(1.0 - seen.window?.rate(self.target)?)
     }
 
+    /// How much of its window is known, where that is clearly not all of it.
+    pub fn watched(&self, window: &Spent) -> Option<String> {
+        let share = window.known / window.whole;
+        (share < ALL_KNOWN).then(|| {
+            let known = self.window.mul_f64(share.max(0.0)).as_secs();
+            let unit = match known {
+                0..60 => 1,
+                60..86_400 => 60,
+                _ => 3_600,
+            };
+            let known = HumanDuration(Duration::from_secs(known - known % unit));
+            format!("watched for {known} of {}", HumanDuration(self.window))
+        })
+    }
+
     /// What is wrong. `open` says whether a finding of this id is open: what is open and cannot be
     /// measured stays.
     pub fn judge(&self, seen: &Seen, open: impl Fn(&str) -> bool) -> Vec<Finding> {
-        let mut found: Vec<Finding> = RULES
+        let mut found: Vec<Finding> = self
+            .rules()
             .iter()
             .zip(seen.rates)
             .filter_map(|(rule, rates)| self.burning(rule, rates, seen, &open))
@@ -181,7 +266,12 @@ impl Objective {
     fn met(&self, window: Option<Spent>) -> String {
         let good = window.and_then(|spent| spent.good());
         let good = good.map_or("nothing is known".to_owned(), |good| format!("{:.3} %", good * 100.0));
-        format!("{good} of {:.3} %", self.target * 100.0)
+        format!("{good} of {:.3} %{}", self.target * 100.0, self.aside(window))
+    }
+
+    fn aside(&self, window: Option<Spent>) -> String {
+        let watched = window.and_then(|window| self.watched(&window));
+        watched.map_or(String::new(), |watched| format!(" ({watched})"))
     }
 
     fn burning(
@@ -199,12 +289,15 @@ impl Objective {
             return open(rule.doc.id)
                 .then(|| Finding { measured: false, ..Finding::of(rule.doc, &self.name, summary) });
         };
-        let limit = rule.rate * self.window.as_secs_f64() / MONTH.as_secs_f64();
-        if over_long < limit || over_short < limit {
+        if over_long < rule.limit || over_short < rule.limit {
             return None;
         }
-        let left =
-            self.left(seen).map_or(String::new(), |left| format!(", {:.1} % of it is left", left * 100.0));
+        if !open(rule.doc.id) && !self.beyond_chance(&long) {
+            return None;
+        }
+        let left = self.left(seen).map_or(String::new(), |left| {
+            format!(", {:.1} % of it is left{}", left * 100.0, self.aside(seen.window))
+        });
         let summary = format!(
             "{}: the error budget of {} goes {over_long:.1} times too fast over {} and {over_short:.1} times over {}{left}",
             self.name,
@@ -215,199 +308,22 @@ impl Objective {
         let finding = Finding::of(rule.doc, &self.name, summary)
             .with("burn_rate", over_long)
             .with("burn_rate_short", over_short)
-            .with("limit", limit);
+            .with("limit", rule.limit);
         Some(finding)
     }
-}
 
-/// What is kept of one check for the objectives it belongs to: the last [`LOOK_BACK`].
-#[derive(Clone, Debug)]
-pub struct Track {
-    clockwork: Clockwork,
-    stretches: std::collections::VecDeque<Stretch>,
-    parts: Vec<(Part, Window)>,
-}
-
-impl Track {
-    /// Nothing yet; the latencies of these parts are wanted.
-    pub fn new(parts: &[Part]) -> Self {
-        let window = |part: &Part| (part.clone(), Window::new(LOOK_BACK));
-        Self {
-            clockwork: Clockwork::default(),
-            stretches: std::collections::VecDeque::new(),
-            parts: parts.iter().map(window).collect(),
-        }
-    }
-
-    /// Forgets all results.
-    pub fn clear(&mut self) {
-        let parts: Vec<Part> = self.parts.iter().map(|(part, _)| part.clone()).collect();
-        *self = Self::new(&parts);
-    }
-
-    /// Takes in a result.
-    pub fn take(&mut self, at: jiff::Timestamp, run: Run<'_>, rules: Rules) {
-        if run.recheck {
-            return;
-        }
-        let standing = Standing::of(at, run.verdict);
-        if let Some(stretch) = self.clockwork.next(standing, rules.every) {
-            self.keep(stretch);
-        }
-        let parts = &mut self.parts;
-        samples(run, rules, |part, sample: Sample| {
-            if let Some((_, window)) = parts.iter_mut().find(|(wanted, _)| wanted == part) {
-                window.take(standing.at, sample);
+    /// Whether what is bad is more than one result, and of runs more than the target lets happen by
+    /// chance.
+    fn beyond_chance(&self, long: &Spent) -> bool {
+        let clear = match self.of {
+            Promise::Availability => true,
+            Promise::Latency { .. } => {
+                clearly_more(long.results, (long.all().ceil() as u64).max(long.results), 1.0 - self.target)
             }
-        });
-    }
-
-    fn keep(&mut self, stretch: Stretch) {
-        match self.stretches.back_mut() {
-            Some(last) if last.up == stretch.up && last.to == stretch.from => last.to = stretch.to,
-            _ => self.stretches.push_back(stretch),
-        }
-        let from = stretch.to.saturating_sub(i64::try_from(LOOK_BACK.as_millis()).unwrap_or(i64::MAX));
-        while self.stretches.front().is_some_and(|oldest| oldest.to < from) {
-            self.stretches.pop_front();
-        }
-    }
-
-    /// What is bad of what is known since `from`, at `now` (milliseconds since the epoch).
-    #[expect(clippy::cast_precision_loss, reason = "counts of samples fit a float")]
-    pub fn spent(&self, of: &Promise, from: i64, now: i64, rules: Rules) -> Spent {
-        match of {
-            Promise::Availability => {
-                let running = self.clockwork.until(now, rules.every);
-                let stretches = self.stretches.iter().copied().chain(running);
-                stretches.map(|stretch| within(stretch, from, now, &[])).sum::<Uptime>().into()
-            }
-            Promise::Latency { part, threshold } => {
-                let Some((_, window)) = self.parts.iter().find(|(wanted, _)| wanted == part) else {
-                    return Spent::default();
-                };
-                let (known, bad) = window.since(from, *threshold);
-                Spent { bad: bad as f64, known: known as f64 }
-            }
-        }
+        };
+        clear && long.results >= LEAST
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use jiff::Timestamp;
-
-    use super::*;
-    use crate::model::{Timings, Verdict};
-
-    const EVERY: Rules = Rules { every: Duration::from_secs(60), timeout: Duration::from_secs(10) };
-    const HOUR: i64 = 3_600_000;
-    const START: i64 = 500_000 * HOUR;
-
-    fn objective(window_days: u64) -> Objective {
-        Objective {
-            name: "up".into(),
-            target: 0.999,
-            window: Duration::from_secs(window_days * 86_400),
-            of: Promise::Availability,
-        }
-    }
-
-    /// Minutes of results, failing where `bad` says so, and what is seen after them.
-    fn seen(minutes: i64, bad: impl Fn(i64) -> bool, of: &Promise) -> Seen {
-        const TIMINGS: &Timings = &Timings::EMPTY;
-        let mut track = Track::new(&[Part::Whole]);
-        for minute in 0..minutes {
-            let verdict = if bad(minute) { Verdict::Fail } else { Verdict::Pass };
-            let took = Duration::from_millis(if bad(minute) { 900 } else { 100 });
-            let verdict = if *of == Promise::Availability { verdict } else { Verdict::Pass };
-            let at = Timestamp::from_millisecond(START + minute * 60_000).unwrap();
-            track.take(at, Run { verdict, took, timings: TIMINGS, steps: &[], recheck: false }, EVERY);
-        }
-        let now = START + minutes * 60_000;
-        let spent =
-            |window: Duration| track.spent(of, now - i64::try_from(window.as_millis()).unwrap(), now, EVERY);
-        Seen {
-            window: Some(spent(LOOK_BACK)),
-            rates: RULES.map(|rule| (spent(rule.long), spent(rule.short))),
-            history: super::minutes(u64::try_from(minutes).unwrap()),
-        }
-    }
-
-    fn ids(objective: &Objective, seen: &Seen) -> Vec<String> {
-        let found = objective.judge(seen, |_| false);
-        found
-            .into_iter()
-            .filter(|one| one.id.as_str() != "objective.exhausted")
-            .map(|one| one.id.to_string())
-            .collect()
-    }
-
-    #[test]
-    fn an_outage_burns_fast_and_is_over_soon_after_it_is() {
-        let up = |_| false;
-        let down = |from: i64, to: i64| move |minute: i64| (from..to).contains(&minute);
-        let of = Promise::Availability;
-        assert!(ids(&objective(30), &seen(400, up, &of)).is_empty());
-        // 14.4 × 0.1 % of an hour are 52 seconds.
-        assert_eq!(ids(&objective(30), &seen(400, down(398, 400), &of)), ["objective.burn_fast"]);
-        assert_eq!(
-            ids(&objective(30), &seen(400, down(390, 400), &of)),
-            ["objective.burn_fast", "objective.burn_slow"]
-        );
-        assert!(
-            !ids(&objective(30), &seen(400, down(380, 394), &of)).contains(&"objective.burn_fast".into())
-        );
-    }
-
-    #[test]
-    fn a_little_all_the_time_burns_slowly() {
-        // One minute of an hour: 16.7 times too fast, but for the last five minutes.
-        let now_and_then = |minute: i64| minute % 60 == 40;
-        let seen = seen(420, now_and_then, &Promise::Availability);
-        let found = ids(&objective(30), &seen);
-        assert_eq!(found, ["objective.burn_slow"]);
-    }
-
-    #[test]
-    fn rates_are_scaled_so_that_a_short_window_has_the_same_share() {
-        let down = |minute: i64| minute >= 399;
-        let month = seen(400, down, &Promise::Availability);
-        assert_eq!(ids(&objective(30), &month), ["objective.burn_fast"]);
-        assert!(ids(&objective(90), &month).is_empty(), "a third of the share");
-    }
-
-    #[test]
-    fn without_an_hour_of_history_nothing_is_said() {
-        let of = Promise::Availability;
-        assert!(ids(&objective(30), &seen(59, |_| true, &of)).is_empty());
-        assert_eq!(ids(&objective(30), &seen(61, |_| true, &of)), ["objective.burn_fast"]);
-    }
-
-    #[test]
-    fn slow_runs_burn_an_objective_of_latency_and_what_is_down_does_not() {
-        let of = Promise::Latency { part: Part::Whole, threshold: Duration::from_millis(500) };
-        let objective = Objective { of: of.clone(), target: 0.95, ..objective(30) };
-        let seen = seen(400, |minute| minute >= 330, &of);
-        assert_eq!(ids(&objective, &seen), ["objective.burn_fast"]);
-        assert_eq!(seen.rates[0].0, Spent { bad: 60.0, known: 60.0 });
-    }
-
-    #[test]
-    fn what_is_left_of_the_budget_goes_below_nothing() {
-        let half = Seen { window: Some(Spent { bad: 0.5, known: 1_000.0 }), ..Seen::default() };
-        assert!((objective(30).left(&half).unwrap() - 0.5).abs() < 1e-9);
-        let over = Seen { window: Some(Spent { bad: 2.0, known: 1_000.0 }), ..Seen::default() };
-        assert!((objective(30).left(&over).unwrap() + 1.0).abs() < 1e-9);
-        let found = objective(30).judge(&over, |_| false);
-        assert_eq!((found[0].id.as_str(), found[0].alerts()), ("objective.exhausted", false));
-        assert_eq!(objective(30).left(&Seen::default()), None);
-    }
-
-    #[test]
-    fn what_is_open_and_unknown_now_stays_open() {
-        let seen = Seen { history: minutes(900), ..Seen::default() };
-        let found = objective(30).judge(&seen, |id| id == "objective.burn_fast");
-        assert_eq!((found.len(), found[0].measured), (1, false));
-    }
-}
+mod tests;

@@ -75,14 +75,15 @@ pub struct Latency {
 }
 
 impl Recent {
-    /// Starts anew from what is rolled up and the results since then, oldest first. They reach back an
-    /// hour at least.
+    /// Starts anew from what is rolled up, the results since then, oldest first, and the one that stood
+    /// before them. They reach back an hour at least.
     pub fn of<'r>(
         base: Base,
+        standing: Option<Standing>,
         results: impl Iterator<Item = (jiff::Timestamp, Run<'r>)>,
         rules: Rules,
     ) -> Self {
-        let mut recent = Self { base, ..Self::default() };
+        let mut recent = Self { base, clockwork: Clockwork { standing }, ..Self::default() };
         results.for_each(|(at, run)| recent.take(at, run, rules));
         recent.forget_rolled();
         recent
@@ -240,7 +241,7 @@ mod tests {
         let day = u64::try_from(24 * HOUR).unwrap();
         let results =
             (0..60).map(|at| (minute(at), run(if at < 30 { Verdict::Pass } else { Verdict::Fail }, 100)));
-        let mut recent = Recent::of(base(START, day, 0), results, RULES);
+        let mut recent = Recent::of(base(START, day, 0), None, results, RULES);
         let figures = recent.figures(START + HOUR, RULES);
         let (name, ratio, coverage) = figures.uptimes[0];
         assert_eq!((name, coverage), ("24h", 1.0));
@@ -255,7 +256,7 @@ mod tests {
     fn a_check_that_is_new_is_covered_since_it_is_there() {
         let results = (0..60).map(|at| (minute(at), run(Verdict::Pass, 100)));
         let new = Base { since: START, uptimes: [Uptime::default(); 3], ..base(START, 0, 0) };
-        let mut recent = Recent::of(new, results, RULES);
+        let mut recent = Recent::of(new, None, results, RULES);
         assert_eq!(recent.figures(START + HOUR, RULES).uptimes[2], ("30d", Some(1.0), 1.0));
         let later = recent.figures(START + 3 * HOUR, RULES).uptimes[2];
         assert!((later.2 - 61.0 / 180.0).abs() < 1e-9, "{later:?}");
@@ -266,7 +267,7 @@ mod tests {
         let mut day = Sketch::default();
         day.add(Duration::from_millis(900), false, 1_000);
         let results = (0..120).map(|at| (minute(at), run(Verdict::Pass, 100)));
-        let mut recent = Recent::of(Base { day, ..base(START, 1, 0) }, results, RULES);
+        let mut recent = Recent::of(Base { day, ..base(START, 1, 0) }, None, results, RULES);
         let figures = recent.figures(START + 119 * 60_000, RULES);
         let told: Vec<_> = figures.latencies.iter().map(|one| (&*one.window, one.samples)).collect();
         assert_eq!(told, [("1h", 60), ("24h", 1_120)]);

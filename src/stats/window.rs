@@ -54,11 +54,26 @@ impl Window {
         self.samples.iter().filter(|kept| is_beyond(kept, limit)).count() as u64
     }
 
-    /// How many samples there are since `from`, and how many of them took longer than this.
-    pub fn since(&self, from: i64, limit: Duration) -> (u64, u64) {
+    /// How many samples there are since `from`, how many of them took longer than this, and of how many
+    /// runs these are.
+    pub fn since(&self, from: i64, limit: Duration) -> (u64, u64, u64) {
         let limit = u32::try_from(limit.as_micros()).unwrap_or(u32::MAX);
-        let later = self.samples.iter().rev().take_while(|kept| kept.at >= from);
-        later.fold((0, 0), |(all, beyond), kept| (all + 1, beyond + u64::from(is_beyond(kept, limit))))
+        let (mut all, mut beyond, mut runs, mut last) = (0, 0, 0, None);
+        for kept in self.samples.iter().rev().take_while(|kept| kept.at >= from) {
+            all += 1;
+            if is_beyond(kept, limit) {
+                beyond += 1;
+                // Samples that are made up stand beside that of their run.
+                runs += u64::from(last != Some(kept.at));
+                last = Some(kept.at);
+            }
+        }
+        (all, beyond, runs)
+    }
+
+    /// The clock was set back by this many milliseconds: what is there stays as old as it was.
+    pub fn set_back(&mut self, by: i64) {
+        self.samples.iter_mut().for_each(|kept| kept.at = kept.at.saturating_sub(by));
     }
 
     /// Quantiles, exact ([`Sketch::quantile`](super::sketch::Sketch::quantile) says which).

@@ -33,7 +33,10 @@ pub async fn report(basis: &Basis<'_>) -> Result<Report, StoreError> {
             HumanDuration(objective.window).to_string(),
             percent(objective.target),
             share(spent.good()),
-            share(left),
+            match objective.watched(&spent) {
+                Some(watched) => format!("{} ({watched})", share(left)),
+                None => share(left),
+            },
             format!("{kind}, {} checks", checks.len()),
         ]);
         csv.push(vec![

@@ -8,7 +8,7 @@ use super::{Build, DAY};
 use crate::formats::yaml::{Node, Value};
 use crate::model::Part;
 
-/// The shortest window: that of the longest burn rate.
+/// The shortest window: less of a budget is used up by a run or two.
 const SHORTEST: Duration = Duration::from_secs(DAY);
 
 impl Build<'_> {
