@@ -31,12 +31,14 @@ pub struct Ran {
     pub steps: Box<[StepTime]>,
     /// It was a re-check.
     pub recheck: bool,
+    /// It failed by its latency budgets alone.
+    pub too_slow: bool,
 }
 
 impl<'r> From<&'r Ran> for Run<'r> {
     fn from(ran: &'r Ran) -> Self {
-        let Ran { verdict, took, ref timings, ref steps, recheck, .. } = *ran;
-        Self { verdict, took, timings, steps, recheck }
+        let Ran { verdict, took, ref timings, ref steps, recheck, too_slow, .. } = *ran;
+        Self { verdict, took, timings, steps, recheck, too_slow }
     }
 }
 

@@ -123,6 +123,8 @@ pub struct ResultRow {
     pub findings: Vec<crate::model::Finding>,
     /// It was a re-check.
     pub recheck: bool,
+    /// It failed by its latency budgets alone.
+    pub too_slow: bool,
 }
 
 /// What is older goes.

@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 use crate::model::{Cause, Finding, Outcome, Phase, StepTime, Timings, Verdict};
+use crate::stats::budget::is_too_slow_alone;
 
 /// Steps of one result, and bytes of one name: what is read back is bounded by what is written.
 const STEPS: usize = 1_000;
@@ -23,20 +24,41 @@ const CAUSES: [Cause; 6] = [
 /// Marks a re-check.
 const RECHECK: i64 = 64;
 
-/// Verdict, cause, and whether it was a re-check, in one small integer.
-pub fn verdict(verdict: Verdict, cause: Option<Cause>, recheck: bool) -> i64 {
+/// Marks a run that failed by its latency budgets alone.
+const TOO_SLOW: i64 = 128;
+
+/// What more is to be known of a verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// It was a re-check.
+    pub recheck: bool,
+    /// It failed by its latency budgets alone.
+    pub too_slow: bool,
+}
+
+impl Marks {
+    pub fn of(outcome: &Outcome) -> Self {
+        let too_slow = is_too_slow_alone(outcome.verdict, &outcome.findings);
+        Self { recheck: outcome.recheck, too_slow }
+    }
+}
+
+/// Verdict, cause and marks in one small integer.
+pub fn verdict(verdict: Verdict, cause: Option<Cause>, marks: Marks) -> i64 {
     let verdict = Verdict::ALL.iter().position(|known| *known == verdict).unwrap_or(3);
     let cause = cause.and_then(|cause| CAUSES.iter().position(|known| *known == cause));
     let packed = verdict + 8 * cause.map_or(0, |position| position + 1);
-    i64::try_from(packed).unwrap_or(3) + if recheck { RECHECK } else { 0 }
+    let mark = |is_so, bit| if is_so { bit } else { 0 };
+    i64::try_from(packed).unwrap_or(3) + mark(marks.recheck, RECHECK) + mark(marks.too_slow, TOO_SLOW)
 }
 
 /// The reverse of [`verdict`]; what no version wrote reads as `unknown`.
-pub fn unpack_verdict(packed: i64) -> (Verdict, Option<Cause>, bool) {
+pub fn unpack_verdict(packed: i64) -> (Verdict, Option<Cause>, Marks) {
     let part = |value: i64| usize::try_from(value).unwrap_or(usize::MAX);
     let verdict = Verdict::ALL.get(part(packed & 7)).copied().unwrap_or(Verdict::Unknown);
     let cause = part(packed >> 3 & 7).checked_sub(1).and_then(|position| CAUSES.get(position)).copied();
-    (verdict, cause, packed & RECHECK != 0)
+    let marks = Marks { recheck: packed & RECHECK != 0, too_slow: packed & TOO_SLOW != 0 };
+    (verdict, cause, marks)
 }
 
 fn put(bytes: &mut Vec<u8>, mut value: u64) {
@@ -145,8 +167,9 @@ mod tests {
     fn every_verdict_and_cause_reads_back() {
         for kept in Verdict::ALL {
             for cause in CAUSES.into_iter().map(Some).chain([None]) {
-                for recheck in [false, true] {
-                    assert_eq!(unpack_verdict(verdict(kept, cause, recheck)), (kept, cause, recheck));
+                for (recheck, too_slow) in [(false, false), (true, false), (false, true), (true, true)] {
+                    let marks = Marks { recheck, too_slow };
+                    assert_eq!(unpack_verdict(verdict(kept, cause, marks)), (kept, cause, marks));
                 }
             }
         }
@@ -154,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_code_no_version_wrote_is_unknown_and_no_downtime() {
-        assert_eq!(unpack_verdict(7), (Verdict::Unknown, None, false));
+        assert_eq!(unpack_verdict(7), (Verdict::Unknown, None, Marks::default()));
         assert_eq!(unpack_verdict(-1).0, Verdict::Unknown);
     }
 

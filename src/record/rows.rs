@@ -52,10 +52,10 @@ pub fn result(
     times: &[u8],
     findings: Option<&str>,
 ) -> Result<ResultRow, sqlx::Error> {
-    let (verdict, cause, recheck) = pack::unpack_verdict(packed);
+    let (verdict, cause, pack::Marks { recheck, too_slow }) = pack::unpack_verdict(packed);
     let (took, timings, steps) = pack::unpack_times(times);
     let findings = findings.map(parsed).transpose()?.unwrap_or_default();
-    Ok(ResultRow { at: time(at), verdict, cause, status, took, timings, steps, findings, recheck })
+    Ok(ResultRow { at: time(at), verdict, cause, status, took, timings, steps, findings, recheck, too_slow })
 }
 
 /// An outbox row: what was written of it at first, under what has changed since.

@@ -88,23 +88,21 @@ impl Pace {
         if self.recent.is_none() && self.watch.is_none() && self.track.is_none() {
             return;
         }
+        if let Some(watch) = &mut self.watch {
+            let at = outcome.at.as_millisecond();
+            watch.take(at, Run::from(&*outcome), rules);
+            let found = watch.judge(at);
+            add(outcome, found);
+        }
+        // With what the budgets found, as it is recorded.
         let run = Run::from(&*outcome);
-        let at = outcome.at.as_millisecond();
         if let Some(recent) = &mut self.recent {
             recent.take(outcome.at, run, rules);
         }
         if let Some(track) = &mut self.track {
             track.take(outcome.at, run, rules);
         }
-        let found = match &mut self.watch {
-            Some(watch) => {
-                watch.take(at, run, rules);
-                watch.judge(at)
-            }
-            None => Vec::new(),
-        };
         self.keep(outcome);
-        add(outcome, found);
     }
 
     fn keep(&mut self, outcome: &Outcome) {
@@ -120,6 +118,7 @@ impl Pace {
             timings: outcome.timings,
             steps: outcome.steps.as_slice().into(),
             recheck: outcome.recheck,
+            too_slow: Run::from(outcome).too_slow,
         });
     }
 
@@ -203,8 +202,31 @@ pub fn judge_once(check: &PlannedCheck, past: Vec<Ran>, outcome: &mut Outcome) {
 mod tests {
     use super::*;
     use crate::model::Timings;
+    use crate::model::latency::Budget;
+    use crate::record::memory::Memory;
+    use crate::record::{Figures as _, Recorded, Store as _, Transition};
     use crate::run::fakes::{Does, Fake, planned};
+    use crate::stats::rollup::Latencies;
     use crate::stats::track::{self, Tracked};
+
+    /// A run of second `at` that passed.
+    fn passed(check: &PlannedCheck, at: i64, took: Duration) -> Outcome {
+        Outcome {
+            check: check.scope.check.clone(),
+            at: Timestamp::from_second(at).unwrap(),
+            took,
+            verdict: Verdict::Pass,
+            cause: None,
+            why: None,
+            findings: Vec::new(),
+            status: None,
+            timings: Timings::default(),
+            steps: Vec::new(),
+            facts: None,
+            transport: false,
+            recheck: false,
+        }
+    }
 
     #[test]
     fn results_that_came_while_a_long_past_was_read_are_kept() {
@@ -214,26 +236,52 @@ mod tests {
         let check = PlannedCheck { tracked: Some(tracked), ..fake };
         let mut pace = Pace::new(&check, &[], false);
         for second in 0..40 {
-            let mut outcome = Outcome {
-                check: check.scope.check.clone(),
-                at: Timestamp::from_second(1_000 + second).unwrap(),
-                took: Duration::ZERO,
-                verdict: Verdict::Pass,
-                cause: None,
-                why: None,
-                findings: Vec::new(),
-                status: None,
-                timings: Timings::default(),
-                steps: Vec::new(),
-                facts: None,
-                transport: false,
-                recheck: false,
-            };
-            pace.take(&mut outcome, rules(&check));
+            pace.take(&mut passed(&check, 1_000 + second, Duration::ZERO), rules(&check));
         }
         let past = Update::Past { base: Base::default(), standing: None, runs: Vec::new() };
         pace.update(past, rules(&check));
         let spent = pace.spent(&Promise::Availability, 1_000_000, 1_040_000, rules(&check));
         assert_eq!(spent.known, 40_000.0);
+    }
+
+    #[tokio::test]
+    async fn slow_runs_that_count_as_failures_are_samples_once_they_are_recorded() {
+        let fake = planned("home", Duration::from_secs(1), true, Fake::new(Does::Pass, Duration::ZERO));
+        let limit = Duration::from_millis(500);
+        let budget = Budget {
+            part: Part::Whole,
+            limits: vec![(0.95, limit)],
+            window: Duration::from_secs(60),
+            min_samples: 20,
+            fail: true,
+            spike: false,
+        };
+        let check = PlannedCheck { budgets: vec![budget].into(), ..fake };
+        let slow = |at| passed(&check, at, Duration::from_millis(700));
+        let (mut pace, store) = (Pace::new(&check, &[], true), Memory::default());
+        let mut failed = 0;
+        for at in 1_000..1_060 {
+            let mut outcome = slow(at);
+            pace.take(&mut outcome, rules(&check));
+            failed += u32::from(outcome.verdict == Verdict::Fail);
+            let mut transition = Transition::of(outcome.check.clone());
+            transition.result = Some(Recorded::Ran { in_full: true, outcome });
+            store.commit(&[transition]).await.unwrap();
+        }
+        assert_eq!(failed, 41, "from the twentieth on");
+        let now = Timestamp::from_second(1_060).unwrap();
+        let runs = store.ran(None, Timestamp::UNIX_EPOCH, now).await.unwrap();
+        let rolled = runs.iter().fold(Latencies::default(), |mut all, ran| {
+            all.add(Run::from(ran), rules(&check));
+            all
+        });
+        assert_eq!(rolled.get(&Part::Whole).unwrap().count(), 60);
+        let mut later = Pace::new(&check, &[], true);
+        later.update(Update::Past { base: Base::default(), standing: None, runs }, rules(&check));
+        let mut next = slow(1_060);
+        later.take(&mut next, rules(&check));
+        assert_eq!(next.verdict, Verdict::Fail, "{:?}", next.findings);
+        let up = |pace: &mut Pace| pace.figures(now, rules(&check)).uptimes.first().and_then(|one| one.1);
+        assert_eq!(up(&mut pace), up(&mut later), "live and read back");
     }
 }

@@ -188,6 +188,7 @@ fn ran(check: &PlannedCheck, row: &ResultRow) -> Ran {
         timings: row.timings,
         steps: row.steps.clone(),
         recheck: row.recheck,
+        too_slow: row.too_slow,
     }
 }
 

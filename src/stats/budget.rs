@@ -15,7 +15,7 @@ use super::samples::{Rules, Run, samples};
 use super::sketch::{Quantile, Sketch};
 use super::window::Window;
 use crate::model::latency::Budget;
-use crate::model::{Confirm, Finding, FindingDoc, HumanDuration, Part, Severity};
+use crate::model::{Confirm, Finding, FindingDoc, HumanDuration, Part, Severity, Verdict};
 
 const AT_ONCE: Confirm = Confirm { failures: 1, successes: 1, recheck: None };
 
@@ -43,6 +43,13 @@ const SPIKE: FindingDoc = FindingDoc {
     reference: None,
     confirm: Some(AT_ONCE),
 };
+
+/// Whether what makes a result a failure is what budgets found and nothing else: people were served, slowly.
+pub fn is_too_slow_alone(verdict: Verdict, findings: &[Finding]) -> bool {
+    let is_own = |finding: &Finding| FINDINGS.iter().any(|doc| doc.id == finding.id.as_str());
+    let mut broken = findings.iter().filter(|finding| finding.measured && finding.broken).peekable();
+    verdict == Verdict::Fail && broken.peek().is_some() && broken.all(is_own)
+}
 
 /// The quantile that is compared with the weeks before.
 const SPIKE_QUANTILE: f64 = 0.95;
@@ -288,7 +295,7 @@ mod tests {
     }
 
     fn run<'r>(verdict: Verdict, took: Duration) -> Run<'r> {
-        Run { verdict, took, timings: TIMINGS, steps: &[], recheck: false }
+        Run { verdict, took, timings: TIMINGS, steps: &[], recheck: false, too_slow: false }
     }
 
     /// Runs every 30 s of these durations (ms), and what was found after each.

@@ -224,7 +224,7 @@ mod tests {
     fn run(verdict: Verdict, millis: u64) -> Run<'static> {
         const TIMINGS: &Timings = &Timings::EMPTY;
         let took = Duration::from_millis(millis);
-        Run { verdict, took, timings: TIMINGS, steps: &[], recheck: false }
+        Run { verdict, took, timings: TIMINGS, steps: &[], recheck: false, too_slow: false }
     }
 
     fn minute(minute: i64) -> Timestamp {

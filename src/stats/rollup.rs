@@ -290,7 +290,14 @@ mod tests {
                 timings.add(phase, Duration::from_secs_f64(millis / 1_000.0 * (0.25 * normal).exp()));
             }
             let took = timings.iter().map(|(_, took)| took).sum();
-            let run = Run { verdict: Verdict::Pass, took, timings: &timings, steps: &[], recheck: false };
+            let run = Run {
+                verdict: Verdict::Pass,
+                took,
+                timings: &timings,
+                steps: &[],
+                recheck: false,
+                too_slow: false,
+            };
             latencies.add(run, RULES);
         }
         latencies
@@ -313,8 +320,17 @@ mod tests {
         let mut latencies = hour(1);
         let steps = [StepTime { name: "créer".into(), took: Duration::from_secs(2) }];
         let (verdict, took) = (Verdict::Pass, Duration::from_secs(3));
-        latencies
-            .add(Run { verdict, took, timings: &Timings::default(), steps: &steps, recheck: false }, RULES);
+        latencies.add(
+            Run {
+                verdict,
+                took,
+                timings: &Timings::default(),
+                steps: &steps,
+                recheck: false,
+                too_slow: false,
+            },
+            RULES,
+        );
         let read = Latencies::from_bytes(&latencies.to_bytes()).unwrap();
         let told = |latencies: &Latencies| {
             let of = |(part, sketch): (&Part, &Sketch)| (part.clone(), sketch.count(), sketch.quantile(0.5));
@@ -336,8 +352,14 @@ mod tests {
     #[test]
     fn an_hour_begins_with_what_stood_before_it() {
         let timings = Timings::default();
-        let run =
-            |verdict| Run { verdict, took: Duration::ZERO, timings: &timings, steps: &[], recheck: false };
+        let run = |verdict| Run {
+            verdict,
+            took: Duration::ZERO,
+            timings: &timings,
+            steps: &[],
+            recheck: false,
+            too_slow: false,
+        };
         let before = Some(Standing::of(at(3_590), Verdict::Fail));
         let mut roll = Roll::new(before, RULES, 3_600_000, 7_200_000);
         roll.take(at(3_620), run(Verdict::Pass));
@@ -373,7 +395,7 @@ mod tests {
                 let mut roll = Roll::new(standing, RULES, from, to);
                 for (second, verdict, took) in &results {
                     if (from..to).contains(&(second * 1_000)) {
-                        let run = Run { verdict: *verdict, took: *took, timings: &timings, steps: &[], recheck: false };
+                        let run = Run { verdict: *verdict, took: *took, timings: &timings, steps: &[], recheck: false, too_slow: false };
                         roll.take(at(*second), run);
                     }
                 }

@@ -1,6 +1,7 @@
 //! What of a run is a sample of how long users wait.
 //!
-//! - A run that passed or warned is one sample of the whole, of each of its phases and steps.
+//! - A run that passed or warned is one sample of the whole, of each of its phases and steps; so is one
+//!   that its latency budgets alone made a failure.
 //! - A run that failed *fast* is none: an error page says nothing of how long the page takes. One that
 //!   failed after its `timeout` is counted as at least that long (censored), and so is the step it
 //!   ended in and its longest phase; what was done before that is a sample like any other.
@@ -12,6 +13,7 @@
 
 use std::time::Duration;
 
+use super::budget::is_too_slow_alone;
 use crate::model::{Outcome, Part, StepTime, Timings, Verdict};
 
 /// Due times within one run that are made up for: a run has a deadline.
@@ -48,6 +50,8 @@ pub struct Run<'r> {
     pub steps: &'r [StepTime],
     /// It was a re-check.
     pub recheck: bool,
+    /// It failed by its latency budgets alone ([`is_too_slow_alone`]).
+    pub too_slow: bool,
 }
 
 impl<'r> From<&'r Outcome> for Run<'r> {
@@ -58,6 +62,7 @@ impl<'r> From<&'r Outcome> for Run<'r> {
             timings: &outcome.timings,
             steps: &outcome.steps,
             recheck: outcome.recheck,
+            too_slow: is_too_slow_alone(outcome.verdict, &outcome.findings),
         }
     }
 }
@@ -67,6 +72,7 @@ pub fn samples(run: Run<'_>, rules: Rules, mut take: impl FnMut(&Part, Sample)) 
     let cut = match run.verdict {
         _ if run.recheck => return,
         Verdict::Unknown => return,
+        Verdict::Fail if run.too_slow => false,
         Verdict::Fail if run.took < rules.timeout => return,
         Verdict::Fail => true,
         Verdict::Pass | Verdict::Warn => false,
@@ -113,7 +119,7 @@ mod tests {
     }
 
     fn run<'r>(verdict: Verdict, took: Duration, timings: &'r Timings, steps: &'r [StepTime]) -> Run<'r> {
-        Run { verdict, took, timings, steps, recheck: false }
+        Run { verdict, took, timings, steps, recheck: false, too_slow: false }
     }
 
     #[test]

@@ -184,7 +184,7 @@ mod tests {
 
     fn run(verdict: Verdict, millis: u64) -> Run<'static> {
         let took = Duration::from_millis(millis);
-        Run { verdict, took, timings: &Timings::EMPTY, steps: &[], recheck: false }
+        Run { verdict, took, timings: &Timings::EMPTY, steps: &[], recheck: false, too_slow: false }
     }
 
     fn latency() -> Promise {

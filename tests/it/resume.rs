@@ -80,6 +80,7 @@ async fn a_check_that_was_unknown_before_a_restart_is_unknown_until_it_is_measur
         steps: Box::default(),
         findings: Vec::new(),
         recheck: false,
+        too_slow: false,
     };
     let resumed = |last| {
         let check = CheckId::new("acme", "home");
@@ -131,6 +132,7 @@ async fn a_portal_that_was_down_before_a_restart_is_not_down_since_the_restart()
         steps: Box::default(),
         findings: Vec::new(),
         recheck: false,
+        too_slow: false,
     };
     let mut state = State::default();
     state.incident = Some(incident);

@@ -14,6 +14,7 @@ use crate::record::{
     Claimed, Cutoffs, Gap, KeptFacts, KnownCheck, Ran, Recorded, ResultRow, Resumed, Settled, Transition,
     pack,
 };
+use crate::stats::budget::is_too_slow_alone;
 use crate::stats::samples::Rules;
 use crate::telemetry::telemetry;
 
@@ -135,6 +136,7 @@ impl Held {
             steps: outcome.steps.as_slice().into(),
             findings: pack::findings(outcome, in_full || outcome.verdict != Verdict::Pass),
             recheck: outcome.recheck,
+            too_slow: is_too_slow_alone(outcome.verdict, &outcome.findings),
         };
         let repeated = check.last.as_ref().is_some_and(|last| last.at >= row.at);
         if check.last.as_ref().is_none_or(|last| last.at <= row.at) {
@@ -337,6 +339,7 @@ impl Held {
             timings: row.timings,
             steps: row.steps.clone(),
             recheck: row.recheck,
+            too_slow: row.too_slow,
         };
         let mut all: Vec<_> = self.results.iter().filter(wanted).map(ran).collect();
         all.sort_by(|a, b| (a.at, &a.check).cmp(&(b.at, &b.check)));

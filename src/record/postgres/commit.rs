@@ -249,7 +249,7 @@ impl<'b> Parts<'b> {
 
 fn row(check: i64, outcome: &Outcome, in_full: bool) -> Result<Row, sqlx::Error> {
     let findings = pack::findings(outcome, in_full || outcome.verdict != Verdict::Pass);
-    let verdict = pack::verdict(outcome.verdict, outcome.cause, outcome.recheck);
+    let verdict = pack::verdict(outcome.verdict, outcome.cause, pack::Marks::of(outcome));
     Ok(Row {
         at: outcome.at.as_millisecond(),
         check,

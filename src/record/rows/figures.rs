@@ -76,16 +76,16 @@ pub fn standing((name, at, up): StandingColumns) -> (CheckId, Standing) {
 }
 
 pub fn ran(check: &CheckId, at: i64, packed: i64, times: &[u8]) -> Ran {
-    let (verdict, _, recheck) = pack::unpack_verdict(packed);
+    let (verdict, _, pack::Marks { recheck, too_slow }) = pack::unpack_verdict(packed);
     let (took, timings, steps) = pack::unpack_times(times);
-    Ran { check: check.clone(), at: time(at), verdict, took, timings, steps, recheck }
+    Ran { check: check.clone(), at: time(at), verdict, took, timings, steps, recheck, too_slow }
 }
 
 /// Verdicts of one check, from their starts and as they are packed.
 pub fn judged(starts: &[i64], packed: impl IntoIterator<Item = i64>) -> Vec<Judged> {
     let judged = |(at, packed): (&i64, i64)| {
-        let (verdict, _, recheck) = pack::unpack_verdict(packed);
-        Judged { at: time(*at), verdict, recheck }
+        let (verdict, _, marks) = pack::unpack_verdict(packed);
+        Judged { at: time(*at), verdict, recheck: marks.recheck }
     };
     let mut all: Vec<_> = starts.iter().zip(packed).map(judged).collect();
     all.sort_by_key(|judged| judged.at);

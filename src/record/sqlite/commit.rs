@@ -188,7 +188,7 @@ fn row(check: i64, outcome: &Outcome, in_full: bool) -> Row {
     Row {
         at: outcome.at.as_millisecond(),
         check,
-        verdict: pack::verdict(outcome.verdict, outcome.cause, outcome.recheck),
+        verdict: pack::verdict(outcome.verdict, outcome.cause, pack::Marks::of(outcome)),
         status: outcome.status,
         times: pack::times(outcome.took, &outcome.timings, &outcome.steps),
         findings: if findings.is_empty() { None } else { json(&findings).ok() },

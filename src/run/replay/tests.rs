@@ -65,6 +65,7 @@ fn row(minute: i64, status: u16, verdict: Verdict) -> ResultRow {
         steps: Box::default(),
         findings: if verdict == Verdict::Fail { vec![finding()] } else { Vec::new() },
         recheck: false,
+        too_slow: false,
     }
 }
 

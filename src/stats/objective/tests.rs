@@ -40,6 +40,7 @@ impl Story {
             timings: &Timings::EMPTY,
             steps: &[],
             recheck,
+            too_slow: false,
         };
         self.track.take(Timestamp::from_millisecond(START + second * 1_000).unwrap(), run, RULES);
     }
