@@ -87,7 +87,7 @@ async fn an_objective_pages_when_its_budget_burns_and_knows_the_hours_before_the
     let text = format!(
         "server: {{ listen: '127.0.0.1:{port}' }}\nstorage: {{ url: 'sqlite://record.db' }}\nportals:\n  acme:\n    url: {}\n    private: true\n    checks:\n      \
          home: {{ every: 1s, timeout: 900ms, confirm: {{ failures: 1000 }}, http: {{ path: / }} }}\n\
-         objectives: [ {{ name: up, of: 'acme/*', target: 99.9%, window: 1d, kind: availability, labels: {{ team: ops }} }} ]\n\
+         objectives: [ {{ name: up, of: 'acme/*', target: 99.98%, window: 30d, kind: availability, labels: {{ team: ops }} }} ]\n\
          notify:\n  channels:\n{}  routes: [ {{ match: {{ team: ops }}, to: [hook], group_wait: 0s }} ]\n",
         page.url(),
         hook.channel("hook", "format: alertmanager"),
@@ -106,22 +106,34 @@ async fn an_objective_pages_when_its_budget_burns_and_knows_the_hours_before_the
     }
     let mut daemon = Daemon::start(&config, port, &[]);
     daemon.wait_ready(PATIENCE);
-    let left = |daemon: &Daemon| {
-        let page = daemon.metrics();
-        let name = "portalwatch_objective_error_budget_left_ratio{portal=\"_objectives\",check=\"up\"} ";
-        page.lines().find_map(|line| line.strip_prefix(name)?.parse::<f64>().ok())
+    let shown = |daemon: &Daemon, name: &str, label: &str| {
+        let name = format!("portalwatch_objective_{name}{{portal=\"_objectives\",check=\"up\"{label}}} ");
+        daemon.metrics().lines().find_map(|line| line.strip_prefix(&*name)?.parse::<f64>().ok())
     };
+    let left = |daemon: &Daemon| shown(daemon, "error_budget_left_ratio", "");
+    let rate = |daemon: &Daemon| shown(daemon, "burn_rate", ",window=\"1h\"");
     let known = poll(PATIENCE * 3, || left(&daemon));
     assert!(known.is_some_and(|left| left > 0.9), "{known:?} {}", daemon.metrics());
     let said = report(dir.path(), &["objectives", "--format", "json"]).ended(0).json();
     assert_eq!(said["objectives"][0]["good"].as_f64(), Some(1.0), "{said}");
+
+    // 14.4 times too fast are ten seconds of an hour: a few of them page nobody.
+    page.reload(BROKEN);
+    let fails = "portalwatch_check_up{portal=\"acme\",check=\"home\"} 0";
+    assert!(poll(PATIENCE, || daemon.metrics().contains(fails).then_some(())).is_some());
+    page.reload(WELL);
+    let little = poll(PATIENCE * 3, || rate(&daemon).filter(|rate| *rate > 0.0));
+    assert!(little.is_some_and(|rate| rate < 14.4), "{little:?}");
+    assert!(hook.received().is_empty(), "{:#?}", hook.received());
 
     page.reload(BROKEN);
     let told = hook.wait(1);
     let alert = &told[0].json()["alerts"][0];
     assert_eq!(alert["labels"]["alertname"], "objective.burn_fast", "{alert}");
     assert_eq!((&alert["labels"]["severity"], &alert["labels"]["team"]), (&"critical".into(), &"ops".into()));
-    assert!(left(&daemon).is_some_and(|left| left < 0.9), "{:?}", left(&daemon));
+    assert!(rate(&daemon).is_some_and(|rate| rate >= 14.4), "{:?}", rate(&daemon));
+    // The budget is that of thirty days, of which two hours are known.
+    assert!(left(&daemon).is_some_and(|left| left > 0.9 && left < 0.99), "{:?}", left(&daemon));
     daemon.terminate(PATIENCE);
 }
 

@@ -149,6 +149,26 @@ async fn each_check_is_told_what_it_needs_and_what_stood_before() {
     assert!((day.1.unwrap() - 12.0 / 19.0).abs() < 0.05, "{day:?}");
 }
 
+/// A clock by which everything takes three seconds.
+struct Slow(std::sync::atomic::AtomicI64);
+
+impl Clock for Slow {
+    fn now(&self) -> Timestamp {
+        time(self.0.fetch_add(3_000, std::sync::atomic::Ordering::Relaxed))
+    }
+}
+
+#[tokio::test]
+async fn what_came_while_the_past_was_read_is_read_too() {
+    let store = Arc::new(Memory::default());
+    let seconds = (0..60).map(|second| result("acme/home", NOW + second * 1_000, Verdict::Pass));
+    store.commit(&seconds.collect::<Vec<_>>()).await.unwrap();
+    let mut daemon = Daemon::new(store, false);
+    daemon.keeper.clock = Arc::new(Slow(NOW.into()));
+    let (checks, _) = daemon.look().await;
+    assert!(runs(&checks[&"acme/home".into()]) > 15, "{checks:?}");
+}
+
 #[tokio::test]
 async fn the_past_is_told_again_once_all_of_it_can_be_read() {
     let mut daemon = Daemon::new(Arc::new(Memory::default()), false);

@@ -1,5 +1,6 @@
 //! What a kind remembers when a reload changes its check.
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::value::to_raw_value;
 
@@ -7,8 +8,9 @@ use super::*;
 use crate::clock::SystemClock;
 use crate::model::{Confirm, FindingDoc, Timings};
 use crate::probe::{Ctx, Judgement, Kind, Observed, Past, Problem, Scope, Unmeasured, probe};
-use crate::record::{Store, memory};
+use crate::record::{Ran, Store, memory};
 use crate::run::fakes::{Does, Fake, planned};
+use crate::stats::recent::Base;
 
 /// Remembers a refused password, and something that has nothing to do with it.
 struct Guarded;
@@ -154,4 +156,27 @@ async fn another_kind_under_the_same_name_begins_anew() {
     entry.replan(other_kind(2), &books.desk);
     assert!(entry.memory().is_none());
     assert_eq!(books.kept().await, Learned::default());
+}
+
+#[tokio::test]
+async fn the_hour_before_the_daemon_began_is_covered_as_far_as_the_record_says() {
+    let books = Books::open();
+    let mut entry = Entry::new(guarded(1), None, &books.desk);
+    let now = books.desk.clock.now();
+    let ran = |ago: i64| Ran {
+        check: entry.id().clone(),
+        at: now - SignedDuration::from_mins(ago),
+        verdict: Verdict::Pass,
+        took: Duration::ZERO,
+        timings: Timings::default(),
+        steps: Box::default(),
+        recheck: false,
+    };
+    let runs = (20..30).rev().map(ran).collect();
+    let since = (now - SignedDuration::from_mins(39)).as_millisecond();
+    let past = Update::Past { base: Base { since, ..Base::default() }, standing: None, runs };
+    entry.update(past, &books.desk);
+    let shown = books.desk.live.read(|all| all.get(entry.id()).and_then(|one| one.coverage_1h));
+    // Eleven minutes of the forty since it was first seen.
+    assert!(shown.is_some_and(|shown| (shown - 11.0 / 40.0).abs() < 0.03), "{shown:?}");
 }
