@@ -296,7 +296,7 @@ pub async fn recorded(path: &Path) -> Result<Recorded, RecordedError> {
     let check = |portal: &settings::Portal, check: &settings::Check| ConfiguredCheck {
         id: CheckId::new(&portal.name, &check.name),
         counts: check.counts.unwrap_or_else(|| counts(&check.kind)),
-        rules: Rules { every: check.every, timeout: check.timeout },
+        rules: Rules { every: check.every, timeout: check.timeout.min(check.deadline) },
     };
     let checks =
         settings.portals.iter().flat_map(|portal| portal.checks.iter().map(move |one| (portal, one)));

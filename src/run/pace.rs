@@ -57,7 +57,8 @@ pub struct News {
 
 /// What decides about a check's samples.
 pub fn rules(check: &PlannedCheck) -> Rules {
-    Rules { every: check.every, timeout: check.scope.timeout }
+    // A run is cut off by whichever comes first.
+    Rules { every: check.every, timeout: check.scope.timeout.min(check.scope.deadline) }
 }
 
 /// The figures of one check between runs.

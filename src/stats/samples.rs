@@ -9,7 +9,7 @@
 //!   weigh bad times more.
 //! - Coordinated omission: due times that passed while a run was still going had no run of their own.
 //!   Whoever had come then would have waited until its end, so each counts as such a sample, censored
-//!   if the run was.
+//!   if the run was; what is left below an interval is no wait worth telling (as HdrHistogram has it).
 
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ pub fn samples(run: Run<'_>, rules: Rules, mut take: impl FnMut(&Part, Sample)) 
     take(&Part::Whole, Sample { took: run.took, censored: cut });
     for missed in 1..=MADE_UP {
         let Some(waited) = run.took.checked_sub(rules.every.saturating_mul(missed)) else { break };
-        if waited.is_zero() || rules.every.is_zero() {
+        if waited < rules.every || rules.every.is_zero() {
             break;
         }
         take(&Part::Whole, Sample { took: waited, censored: cut });
@@ -167,7 +167,9 @@ mod tests {
         let rules = Rules { every: Duration::from_secs(1), ..RULES };
         let timings = Timings::default();
         let whole: Vec<_> = of(run(Verdict::Pass, ms(3_500), &timings, &[]), rules);
-        assert_eq!(whole.iter().map(|sample| sample.1).collect::<Vec<_>>(), [3_500, 2_500, 1_500, 500]);
+        assert_eq!(whole.iter().map(|sample| sample.1).collect::<Vec<_>>(), [3_500, 2_500, 1_500]);
+        let hung = of(run(Verdict::Fail, ms(1_002), &timings, &[]), Rules { timeout: ms(1_000), ..rules });
+        assert_eq!(hung, [("whole run".to_owned(), 1_002, true)], "a timeout as long as the interval");
         let none = Rules { every: Duration::ZERO, ..RULES };
         assert_eq!(of(run(Verdict::Pass, ms(3_500), &timings, &[]), none).len(), 1);
     }

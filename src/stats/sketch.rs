@@ -115,7 +115,8 @@ impl Sketch {
         self.nth(rank(self.count(), q))
     }
 
-    /// How many durations are longer than `limit`, as far as the accuracy tells them apart.
+    /// How many durations are longer than `limit`, as far as the accuracy tells them apart. One that was
+    /// at least so long is.
     pub fn beyond(&self, limit: Duration) -> u64 {
         let count = self.count();
         let (mut within, mut end) = (0, count);
@@ -125,7 +126,9 @@ impl Sketch {
             let longer = self.nth(middle).is_some_and(|found| found.value > limit);
             if longer { end = middle - 1 } else { within = middle }
         }
-        count - within
+        let beyond = count - within;
+        // A bin's value may lie below what was cut off just at the limit.
+        if self.least >= limit.as_secs_f64() { beyond.max(self.censored.min(count)) } else { beyond }
     }
 
     fn quantile_of(&self, found: f64) -> Quantile {
@@ -202,6 +205,20 @@ mod tests {
             if exact == 0.0 { found } else { (found - exact).abs() / exact }
         };
         (0..=1_000).map(error).fold(0.0, f64::max)
+    }
+
+    #[test]
+    fn what_was_cut_off_at_the_limit_is_beyond_it() {
+        let mut sketch = Sketch::default();
+        let limit = Duration::from_secs(30);
+        sketch.add(Duration::from_millis(200), false, 1_000);
+        for more in 0..30 {
+            sketch.add(limit + Duration::from_micros(more * 50), true, 1);
+        }
+        assert_eq!(sketch.beyond(limit), 30);
+        assert_eq!(sketch.beyond(Duration::from_secs(29)), 30);
+        assert_eq!(sketch.beyond(Duration::from_millis(100)), 1_030);
+        assert_eq!(sketch.beyond(Duration::from_secs(31)), 0);
     }
 
     #[test]

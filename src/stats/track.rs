@@ -240,6 +240,6 @@ mod tests {
         (0..10).for_each(|minute| track.take(time(minute * MINUTE), run(Verdict::Pass, 100), RULES));
         track.take(time(10 * MINUTE), run(Verdict::Pass, 200_000), RULES);
         let spent = track.spent(&latency(), START, START + 15 * MINUTE, RULES);
-        assert_eq!((spent.bad, spent.known, spent.whole, spent.results), (4.0, 14.0, 15.0, 1));
+        assert_eq!((spent.bad, spent.known, spent.whole, spent.results), (3.0, 13.0, 15.0, 1));
     }
 }

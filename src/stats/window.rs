@@ -28,8 +28,13 @@ impl Window {
     }
 
     /// Takes in a sample of a run that started at `at` (milliseconds since the epoch), and lets go of
-    /// those that are too old by then.
+    /// those that are too old by then. One from before the last was taken by a clock that was set back.
     pub fn take(&mut self, at: i64, sample: Sample) {
+        if let Some(last) = self.samples.back().map(|last| last.at)
+            && at < last
+        {
+            self.set_back(last.saturating_sub(at));
+        }
         let micros = u32::try_from(sample.took.as_micros()).unwrap_or(u32::MAX);
         self.samples.push_back(Kept { at, micros, censored: sample.censored });
         self.expire(at);
@@ -120,6 +125,19 @@ mod tests {
 
     fn sample(millis: u64) -> Sample {
         Sample { took: Duration::from_millis(millis), censored: false }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_leaves_samples_as_old_as_they_were() {
+        let mut window = Window::new(Duration::from_secs(900));
+        let hour = 3_600_000;
+        let sample = Sample { took: Duration::from_millis(100), censored: false };
+        (0..15).for_each(|minute| window.take(11 * hour + minute * 60_000, sample));
+        // A quarter of an hour later by a clock an hour behind.
+        (15..40).for_each(|minute| window.take(10 * hour + minute * 60_000, sample));
+        assert_eq!(window.count(), 15);
+        let early = Duration::from_millis(99);
+        assert_eq!(window.since(10 * hour + 35 * 60_000, early).0, 5);
     }
 
     #[test]

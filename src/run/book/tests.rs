@@ -171,6 +171,7 @@ async fn the_hour_before_the_daemon_began_is_covered_as_far_as_the_record_says()
         timings: Timings::default(),
         steps: Box::default(),
         recheck: false,
+        too_slow: false,
     };
     let runs = (20..30).rev().map(ran).collect();
     let since = (now - SignedDuration::from_mins(39)).as_millisecond();
