@@ -4,7 +4,6 @@ use std::fs::File;
 use std::path::Path;
 use std::process::Command;
 
-use rustix::fs::{FlockOperation, flock};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use super::bench::{Bench, gaps, open_incidents, results, started, wait_store, wait_verdict};
@@ -149,32 +148,28 @@ fn a_database_of_a_newer_version_is_refused_and_not_touched() {
     assert_eq!(std::fs::read(bench.database()).unwrap(), before);
 }
 
-/// A daemon that ended while the portal was down, and the lock of its database in other hands.
-fn left_open(bench: &Bench) -> File {
+/// A daemon that ended while the portal was down, and its database in hands that let nobody even read.
+fn left_open(bench: &Bench) -> Other {
     let daemon = bench.start();
     bench.hook.wait("opened", "http.status", PATIENCE);
     let delivered =
         poll(PATIENCE, || daemon.metrics().contains("portalwatch_outbox_pending 0").then_some(()));
     assert!(delivered.is_some(), "{}", daemon.metrics());
     daemon.kill9();
-    let mut name = bench.database().into_os_string();
-    name.push(".lock");
-    let lock = File::open(name).unwrap();
-    flock(&lock, FlockOperation::NonBlockingLockExclusive).unwrap();
-    lock
+    assert_eq!(open_incidents(&bench.database()), ["acme/front"]);
+    Other::run(&bench.database(), "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE")
 }
 
 #[test]
 fn an_incident_open_before_a_start_without_the_store_is_resolved_when_the_portal_is_well() {
     let mut nginx = Nginx::start("location / { return 502; }");
     let bench = Bench::new(&portal(&nginx));
-    let lock = left_open(&bench);
+    let other = left_open(&bench);
     nginx.reload("location / { return 200 fine; }");
     let daemon = bench.start();
     bench.hook.wait("opened", "monitor.store", PATIENCE);
     wait_verdict(&daemon, "front", "pass", PATIENCE);
-    assert_eq!(open_incidents(&bench.database()), ["acme/front"]);
-    drop(lock);
+    drop(other);
     bench.hook.wait("resolved", "monitor.store", PATIENCE);
     bench.hook.wait("resolved", "http.status", PATIENCE);
     assert!(daemon.terminate(PATIENCE).success());
@@ -186,7 +181,7 @@ fn an_incident_open_before_a_start_without_the_store_is_resolved_when_the_portal
 fn an_incident_open_before_a_start_without_the_store_goes_on_while_the_portal_is_down() {
     let mut nginx = Nginx::start("location / { return 502; }");
     let bench = Bench::new(&portal(&nginx));
-    let lock = left_open(&bench);
+    let other = left_open(&bench);
     let daemon = bench.start();
     bench.hook.wait("opened", "monitor.store", PATIENCE);
     let opened = |wanted| {
@@ -198,7 +193,7 @@ fn an_incident_open_before_a_start_without_the_store_goes_on_while_the_portal_is
         "nobody knows yet that it was told: {:#?}",
         bench.hook.told()
     );
-    drop(lock);
+    drop(other);
     bench.hook.wait("resolved", "monitor.store", PATIENCE);
     let one = poll(PATIENCE, || (open_incidents(&bench.database()) == ["acme/front"]).then_some(()));
     assert!(one.is_some(), "{:?}", open_incidents(&bench.database()));
