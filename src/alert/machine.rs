@@ -214,7 +214,7 @@ impl State {
             .unwrap_or(seen.at);
         self.turn(seen.at, policy);
         let flapping = self.flaps(policy);
-        self.incident = Some(Incident {
+        let mut incident = Incident {
             id: IncidentId::new(&policy.check, started),
             check: policy.check.clone(),
             kind: policy.kind.to_owned(),
@@ -224,12 +224,15 @@ impl State {
             started,
             opened: now,
             last_good: self.last_good,
-            findings,
+            findings: Vec::new(),
+            worst: None,
             ended: None,
             closed: None,
             flapping,
             not_recorded: seen.not_recorded,
-        });
+        };
+        incident.hold(findings, severity);
+        self.incident = Some(incident);
         (self.seq, self.good, self.first_good, self.up) = (0, 0, None, false);
         self.told.clear();
         self.reproduce.clone_from(&seen.reproduce);
@@ -274,8 +277,7 @@ impl State {
         let (findings, severity) = self.held();
         let Some(incident) = &mut self.incident else { return };
         let old = incident.severity;
-        incident.findings = findings;
-        incident.severity = severity;
+        incident.hold(findings, severity);
         let reason = match severity.cmp(&old) {
             std::cmp::Ordering::Greater => Reason::Rose,
             std::cmp::Ordering::Less => Reason::Fell,

@@ -33,18 +33,19 @@ pub struct ReplayArgs {
     /// The config whose store holds the record, if that is another one
     #[arg(long, value_name = "PATH")]
     record: Option<PathBuf>,
-    /// From when: a duration back from now (30d), a day (2026-10-01) or an instant
-    #[arg(long, value_name = "TIME", default_value = "30d")]
+    /// From when: a duration back from now (30d), a day (2026-10-01), a time of the zone
+    /// (2026-10-01T12:00) or an instant
+    #[arg(long, value_name = "TIME", default_value = "30d", allow_hyphen_values = true)]
     since: String,
-    /// Until when: a day, which is not part of it any more, or an instant; now if not given
-    #[arg(long, value_name = "TIME")]
+    /// Until when, as --since; a day is not part of it any more; now if not given
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     until: Option<String>,
     /// How to print it
     #[arg(long, value_enum, default_value = "text")]
     format: PlainFormat,
 }
 
-/// An incident of one side, or of both.
+/// Where an incident stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Side {
     Both,
@@ -52,11 +53,31 @@ enum Side {
     Did,
 }
 
+/// An incident by the rules at hand, and what was recorded of it.
+struct Row {
+    would: Option<Incident>,
+    did: Option<Incident>,
+}
+
+impl Row {
+    fn side(&self) -> Side {
+        match (&self.would, &self.did) {
+            (Some(_), Some(_)) => Side::Both,
+            (Some(_), None) => Side::Would,
+            (None, _) => Side::Did,
+        }
+    }
+
+    fn shown(&self) -> Option<&Incident> {
+        self.would.as_ref().or(self.did.as_ref())
+    }
+}
+
 /// What became of one check.
 struct Outcome {
     check: CheckId,
     replayed: Replayed,
-    rows: Vec<(Side, Incident)>,
+    rows: Vec<Row>,
     /// Rules that could not be applied, in words.
     unreplayable: Vec<String>,
 }
@@ -65,8 +86,9 @@ pub async fn replay(args: ReplayArgs) -> Answer {
     let wanted = |id: &CheckId| args.globs.is_empty() || args.globs.iter().any(|glob| matches(glob, id));
     let plan =
         app::plan_for_replay(&args.config.config, &wanted).map_err(|faults| Failure::config(&faults))?;
-    if plan.checks.is_empty() {
-        return Err(Failure::usage(format!("no check matches {}", args.globs.join(" "))));
+    let means = |glob: &&String| plan.checks.iter().any(|check| matches(glob, &check.scope.check));
+    if let Some(glob) = args.globs.iter().find(|glob| !means(glob)) {
+        return Err(Failure::usage(format!("no check of the config matches {glob}")));
     }
     let record = args.record.as_ref().unwrap_or(&args.config.config);
     let recorded = app::recorded(record).await.map_err(|error| match error {
@@ -112,18 +134,18 @@ async fn one(check: &PlannedCheck, recorded: &Recorded, range: Range) -> Result<
 }
 
 /// Puts the incidents of both sides beside each other: those that overlap are the same.
-fn compare(would: Vec<Incident>, did: Vec<Incident>) -> Vec<(Side, Incident)> {
+fn compare(would: Vec<Incident>, did: Vec<Incident>) -> Vec<Row> {
     let overlap = |a: &Incident, b: &Incident| {
         let end = |one: &Incident| one.ended.unwrap_or(Timestamp::MAX);
         a.started <= end(b) && b.started <= end(a)
     };
     let alone = did.iter().filter(|did| !would.iter().any(|would| overlap(would, did)));
-    let mut rows: Vec<_> = alone.map(|incident| (Side::Did, incident.clone())).collect();
-    for incident in &would {
-        let both = did.iter().any(|did| overlap(incident, did));
-        rows.push((if both { Side::Both } else { Side::Would }, incident.clone()));
+    let mut rows: Vec<_> = alone.map(|did| Row { would: None, did: Some(did.clone()) }).collect();
+    for incident in would {
+        let did = did.iter().find(|did| overlap(&incident, did)).cloned();
+        rows.push(Row { would: Some(incident), did });
     }
-    rows.sort_by_key(|(_, incident)| incident.started);
+    rows.sort_by_key(|row| row.shown().map(|incident| incident.started));
     rows
 }
 
@@ -166,26 +188,24 @@ fn text(outcomes: &[Outcome], range: Range, zone: &TimeZone) -> String {
             "{check}: {} results, {} judged anew from their facts, {} by what is kept of every run",
             replayed.results, replayed.judged, replayed.taken
         ));
-        for (side, incident) in rows {
-            let (mark, note) = match side {
-                Side::Both => ("=", "as it was"),
-                Side::Would => ("+", "would have opened"),
-                Side::Did => ("-", "opened then, and would not now"),
+        for row in rows {
+            let Some(incident) = row.shown() else { continue };
+            let (mark, note) = match (row.side(), &row.did) {
+                (Side::Both, Some(did)) if line(did, zone) != line(incident, zone) => {
+                    ("~", format!("then {}", line(did, zone)))
+                }
+                (Side::Both, _) => ("=", "as it was".to_owned()),
+                (Side::Would, _) => ("+", "would have opened".to_owned()),
+                (Side::Did, _) => ("-", "opened then, and would not now".to_owned()),
             };
-            let until = incident.ended.map_or("open".to_owned(), |ended| told(ended, zone));
             let channels = channels(replayed, incident);
             let to = if channels.is_empty() { String::new() } else { format!(", tells {channels}") };
-            lines.push(format!(
-                "  {mark} {} to {until}  {} {}  ({note}{to})",
-                told(incident.started, zone),
-                incident.severity,
-                incident.alertname,
-            ));
+            lines.push(format!("  {mark} {}  ({note}{to})", line(incident, zone)));
         }
     }
     lines.push(String::new());
     let count = |wanted: fn(Side) -> bool| {
-        outcomes.iter().flat_map(|outcome| &outcome.rows).filter(|(side, _)| wanted(*side)).count()
+        outcomes.iter().flat_map(|outcome| &outcome.rows).filter(|row| wanted(row.side())).count()
     };
     let notices: usize = outcomes.iter().map(|outcome| outcome.replayed.notices.len()).sum();
     lines.push(format!(
@@ -210,6 +230,13 @@ fn text(outcomes: &[Outcome], range: Range, zone: &TimeZone) -> String {
     lines.join("\n")
 }
 
+/// From when until when, how bad at its worst, and what.
+fn line(incident: &Incident, zone: &TimeZone) -> String {
+    let until = incident.ended.map_or("open".to_owned(), |ended| told(ended, zone));
+    let (severity, id) = (incident.worst_severity(), incident.worst_id());
+    format!("{} to {until}  {severity} {id}", told(incident.started, zone))
+}
+
 /// The channels that would have heard of an incident.
 fn channels(replayed: &Replayed, incident: &Incident) -> String {
     let own = replayed.notices.iter().filter(|notice| notice.incident == incident.id.as_str());
@@ -219,17 +246,26 @@ fn channels(replayed: &Replayed, incident: &Incident) -> String {
 }
 
 fn as_json(outcomes: &[Outcome], range: Range) -> Value {
-    let incident = |(side, incident): &(Side, Incident)| {
+    let one = |incident: &Incident| {
         json!({
             "id": incident.id,
-            "would": *side != Side::Did,
-            "did": *side != Side::Would,
             "started": incident.started,
             "opened": incident.opened,
             "ended": incident.ended,
-            "severity": incident.severity,
-            "finding": incident.alertname,
+            "severity": incident.worst_severity(),
+            "finding": incident.worst_id(),
         })
+    };
+    let incident = |row: &Row| {
+        let mut value = row.shown().map(one).unwrap_or_default();
+        if let Some(map) = value.as_object_mut() {
+            map.insert("would".to_owned(), Value::Bool(row.would.is_some()));
+            map.insert("did".to_owned(), Value::Bool(row.did.is_some()));
+            if let (Some(_), Some(did)) = (&row.would, &row.did) {
+                map.insert("then".to_owned(), one(did));
+            }
+        }
+        value
     };
     let outcome = |outcome: &Outcome| {
         let notices: Vec<Value> = outcome

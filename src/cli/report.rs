@@ -30,23 +30,25 @@ pub struct ReportArgs {
     /// What to report
     #[arg(value_enum)]
     what: What,
-    /// Checks by id, `portal/check`; globs as for `check`. Without any: all
+    /// Checks by id, `portal/check`; globs as for `check`. Objectives by name, or by their checks.
+    /// Without any: all
     #[arg(value_name = "NAME-GLOB")]
     globs: Vec<String>,
     #[command(flatten)]
     config: ConfigPath,
-    /// From when: a duration back from now (30d), a day (2026-10-01) or an instant
-    #[arg(long, value_name = "TIME", default_value = "30d", conflicts_with = "month")]
-    since: String,
-    /// Until when: a day, which is not part of it any more, or an instant; now if not given
-    #[arg(long, value_name = "TIME", conflicts_with = "month")]
+    /// From when: a duration back from now (30d, the default), a day (2026-10-01), a time of the zone
+    /// (2026-10-01T12:00) or an instant
+    #[arg(long, value_name = "TIME", conflicts_with = "month", allow_hyphen_values = true)]
+    since: Option<String>,
+    /// Until when, as --since; a day is not part of it any more; now if not given
+    #[arg(long, value_name = "TIME", conflicts_with = "month", allow_hyphen_values = true)]
     until: Option<String>,
     /// A calendar month
     #[arg(long, value_name = "YYYY-MM")]
     month: Option<String>,
-    /// Uptime of the last hour, day, week, month (30d), quarter (90d) and year (365d), and of the
+    /// Of uptime: the last hour, day, week, month (30d), quarter (90d) and year (365d), and the
     /// calendar months within the year
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["since", "until", "month"])]
     windows: bool,
     /// The time zone of days, months and times; notify.timezone if not given
     #[arg(long, value_name = "IANA")]
@@ -98,9 +100,9 @@ impl Basis<'_> {
         at.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S%:z").to_string()
     }
 
-    /// An instant as RFC 3339.
+    /// An instant as RFC 3339, to the millisecond.
     fn exact(&self, at: Timestamp) -> String {
-        at.display_with_offset(self.zone.to_offset(at)).to_string()
+        at.to_zoned(self.zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
     }
 }
 
@@ -127,14 +129,17 @@ pub async fn report(args: ReportArgs) -> Answer {
         })?,
         None => recorded.timezone.clone(),
     };
+    unused(&args).map_err(Failure::usage)?;
     let now = SystemClock.now();
-    let range = Range::of(&args.since, args.until.as_deref(), args.month.as_deref(), now, &zone)
-        .map_err(Failure::usage)?;
-    let wanted = |id: &CheckId| args.globs.is_empty() || args.globs.iter().any(|glob| matches(glob, id));
-    let checks: Vec<&ConfiguredCheck> = recorded.checks.iter().filter(|check| wanted(&check.id)).collect();
-    if checks.is_empty() {
-        return Err(Failure::usage(format!("no check matches {}", args.globs.join(" "))));
-    }
+    let range = Range::of(
+        args.since.as_deref().unwrap_or("30d"),
+        args.until.as_deref(),
+        args.month.as_deref(),
+        now,
+        &zone,
+    )
+    .map_err(Failure::usage)?;
+    let checks = wanted(&args, &recorded).map_err(Failure::usage)?;
     let rules: HashMap<CheckId, Rules> =
         recorded.checks.iter().map(|check| (check.id.clone(), check.rules)).collect();
     let reading = Reading::new(&*recorded.store, rules).await.map_err(own)?;
@@ -145,7 +150,7 @@ pub async fn report(args: ReportArgs) -> Answer {
         What::Uptime if args.windows => uptime::windows(&basis).await,
         What::Uptime => uptime::report(&basis, range, charts).await,
         What::Incidents => incidents::report(&basis, range).await,
-        What::Objectives => objectives::report(&basis).await,
+        What::Objectives => objectives::report(&basis, &args.globs).await,
     };
     let report = report.map_err(own)?;
     match args.format {
@@ -155,6 +160,34 @@ pub async fn report(args: ReportArgs) -> Answer {
         ReportFormat::Html => print::out(&page::page(&report, &basis).into_string())?,
     }
     Ok(0)
+}
+
+/// Refuses what would change nothing.
+fn unused(args: &ReportArgs) -> Result<(), String> {
+    if args.windows && args.what != What::Uptime {
+        return Err("--windows is for `report uptime`; leave it out, or write --since or --month".to_owned());
+    }
+    let has_range = args.since.is_some() || args.until.is_some() || args.month.is_some();
+    if has_range && args.what == What::Objectives {
+        let way_out = "leave --since, --until and --month out, or look at the same time with `report uptime`";
+        return Err(format!("objectives are of their own windows up to now; {way_out}"));
+    }
+    Ok(())
+}
+
+/// The checks that are asked for; each word has to mean something.
+fn wanted<'r>(args: &ReportArgs, recorded: &'r Recorded) -> Result<Vec<&'r ConfiguredCheck>, String> {
+    let of_objectives = args.what == What::Objectives;
+    let means = |glob: &String| {
+        recorded.checks.iter().any(|check| matches(glob, &check.id))
+            || of_objectives && recorded.objectives.iter().any(|(objective, _)| objective.name == *glob)
+    };
+    if let Some(glob) = args.globs.iter().find(|glob| !means(glob)) {
+        let what = if of_objectives { "no objective and no check" } else { "no check" };
+        return Err(format!("{what} of the config matches {glob}"));
+    }
+    let is_wanted = |id: &CheckId| args.globs.is_empty() || args.globs.iter().any(|glob| matches(glob, id));
+    Ok(recorded.checks.iter().filter(|check| is_wanted(&check.id)).collect())
 }
 
 fn own(error: StoreError) -> Failure {

@@ -81,6 +81,10 @@ pub struct Incident {
     pub last_good: Option<Timestamp>,
     /// The confirmed findings it holds now, worst first. After closing: those it held last.
     pub findings: Vec<Finding>,
+    /// The worst of all findings that it held in its time, without evidence: what it holds at its end is
+    /// often the least of it. `None` in what an older version wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worst: Option<Finding>,
     /// The first good result of the run that closed it.
     pub ended: Option<Timestamp>,
     /// Why it is over.
@@ -104,8 +108,112 @@ impl Incident {
         labels
     }
 
+    /// Holds these findings from now on, worst first.
+    pub fn hold(&mut self, findings: Vec<Finding>, severity: Severity) {
+        let rank = |finding: &Finding| (finding.broken, finding.severity);
+        if let Some(first) = findings.first()
+            && self.worst.as_ref().is_none_or(|worst| rank(first) > rank(worst))
+        {
+            let evidence = serde_json::Map::new();
+            self.worst = Some(Finding { evidence, ..first.clone() });
+        }
+        (self.findings, self.severity) = (findings, severity);
+    }
+
+    /// The worst finding it held, as far as is known.
+    pub fn worst(&self) -> Option<&Finding> {
+        self.worst.as_ref().or_else(|| self.findings.first())
+    }
+
+    /// The severity it had at its worst.
+    pub fn worst_severity(&self) -> Severity {
+        match self.worst() {
+            Some(finding) if finding.broken => Severity::Critical,
+            Some(finding) => finding.severity.max(self.severity),
+            None => self.severity,
+        }
+    }
+
+    /// The id of the worst finding it held.
+    pub fn worst_id(&self) -> &str {
+        self.worst().map_or(&self.alertname, |finding| finding.id.as_str())
+    }
+
     /// Whether it is still open.
     pub fn is_open(&self) -> bool {
         self.ended.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(id: &'static str, severity: Severity, broken: bool) -> Finding {
+        Finding {
+            id: id.into(),
+            subject: String::new(),
+            severity,
+            broken,
+            measured: true,
+            summary: String::new(),
+            evidence: [("seen".to_owned(), true.into())].into_iter().collect(),
+            reference: None,
+        }
+    }
+
+    #[test]
+    fn the_worst_an_incident_was_outlives_what_it_holds() {
+        let check = CheckId::new("acme", "front");
+        let mut incident = Incident {
+            id: IncidentId::new(&check, Timestamp::UNIX_EPOCH),
+            check,
+            kind: "http".to_owned(),
+            labels: Labels::new(),
+            alertname: "latency.budget".to_owned(),
+            severity: Severity::Warning,
+            started: Timestamp::UNIX_EPOCH,
+            opened: Timestamp::UNIX_EPOCH,
+            last_good: None,
+            findings: Vec::new(),
+            worst: None,
+            ended: None,
+            closed: None,
+            flapping: false,
+            not_recorded: false,
+        };
+        assert_eq!((incident.worst_id(), incident.worst_severity()), ("latency.budget", Severity::Warning));
+        for (held, severity, id, worst) in [
+            (
+                finding("latency.budget", Severity::Warning, false),
+                Severity::Warning,
+                "latency.budget",
+                Severity::Warning,
+            ),
+            (
+                finding("http.status", Severity::Error, true),
+                Severity::Critical,
+                "http.status",
+                Severity::Critical,
+            ),
+            (
+                finding("tls.expiry", Severity::Critical, false),
+                Severity::Critical,
+                "http.status",
+                Severity::Critical,
+            ),
+            (
+                finding("latency.budget", Severity::Warning, false),
+                Severity::Warning,
+                "http.status",
+                Severity::Critical,
+            ),
+        ] {
+            incident.hold(vec![held], severity);
+            assert_eq!((incident.severity, incident.worst_id()), (severity, id));
+            assert_eq!(incident.worst_severity(), worst);
+        }
+        let kept = incident.worst.expect("it held something");
+        assert!(kept.broken && kept.evidence.is_empty(), "{kept:?}");
     }
 }

@@ -477,6 +477,7 @@ mod tests {
             opened: at("21:41:25"),
             last_good: Some(at("21:40:05")),
             findings: vec![finding()],
+            worst: None,
             ended: None,
             closed: None,
             flapping: false,

@@ -383,6 +383,7 @@ pub async fn send_test(
         opened: now,
         last_good: None,
         findings: Vec::new(),
+        worst: None,
         ended: None,
         closed: None,
         flapping: false,

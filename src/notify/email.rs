@@ -335,6 +335,7 @@ mod tests {
                     evidence: serde_json::Map::new(),
                     reference: None,
                 }],
+                worst: None,
                 ended: None,
                 closed: None,
                 flapping: false,

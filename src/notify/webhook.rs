@@ -328,6 +328,7 @@ mod tests {
                     }
                     .with("status", 502),
                 ],
+                worst: None,
                 ended: (reason == Reason::Resolved).then(|| "2026-11-24T12:05:00Z".parse().unwrap()),
                 closed: None,
                 flapping: false,

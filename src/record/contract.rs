@@ -91,6 +91,7 @@ pub(super) fn incident(check: &str, start: i64) -> Incident {
         opened: time(start + 60),
         last_good: None,
         findings: vec![finding()],
+        worst: None,
         ended: None,
         closed: None,
         flapping: false,

@@ -117,6 +117,7 @@ async fn a_portal_that_was_down_before_a_restart_is_not_down_since_the_restart()
         opened: started,
         last_good: None,
         findings: Vec::new(),
+        worst: None,
         ended: None,
         closed: None,
         flapping: false,

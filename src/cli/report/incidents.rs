@@ -30,34 +30,35 @@ pub async fn report(basis: &Basis<'_>, range: Range) -> Result<Report, StoreErro
     let mut all = Vec::new();
     for incident in &incidents {
         let ended = incident.ended;
-        let lasted = within(incident, i64::MIN, to);
-        let worst = incident.findings.first();
+        let lasted = within(incident, i64::MIN, basis.now.as_millisecond());
+        let worst = incident.worst();
         let summary = worst.map(|finding| super::print::one_line(&finding.summary)).unwrap_or_default();
-        let broken = incident.findings.iter().any(|finding| finding.broken);
+        let broken = worst.is_some_and(|finding| finding.broken);
+        let (severity, id) = (incident.worst_severity(), incident.worst_id());
         rows.push(vec![
             basis.told(incident.started.as_millisecond()),
             length(lasted),
-            incident.severity.to_string(),
+            severity.to_string(),
             incident.check.to_string(),
             ended.map_or("open".to_owned(), |ended| basis.told(ended.as_millisecond())),
-            format!("{}: {summary}", incident.alertname),
+            format!("{id}: {summary}"),
         ]);
         let seconds = std::time::Duration::from_millis(lasted).as_secs_f64();
         csv.push(vec![
             incident.id.to_string(),
             incident.check.to_string(),
-            incident.severity.to_string(),
+            severity.to_string(),
             basis.exact(incident.started),
             ended.map_or(String::new(), |ended| basis.exact(ended)),
             seconds.to_string(),
             broken.to_string(),
-            incident.alertname.clone(),
+            id.to_owned(),
             summary.clone(),
         ]);
         all.push(json!({
             "id": incident.id,
             "check": incident.check,
-            "severity": incident.severity,
+            "severity": severity,
             "started": basis.exact(incident.started),
             "ended": ended.map(|ended| basis.exact(ended)),
             "lasted_seconds": seconds,

@@ -1,6 +1,6 @@
 //! From when until when a report goes, as it is written.
 
-use jiff::civil::Date;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 
@@ -31,11 +31,14 @@ impl Range {
                 (instant("--since", since, now, zone)?, to.unwrap_or(now))
             }
         };
-        let to = to.min(now);
-        if from >= to {
-            return Err(format!("nothing lies between {from} and {to}; begin earlier"));
+        let told = |at: Timestamp| at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S%:z").to_string();
+        if from >= now {
+            return Err(format!("{} lies in the future; begin earlier", told(from)));
         }
-        Ok(Self { from, to })
+        if from >= to {
+            return Err(format!("nothing lies between {} and {}; begin earlier", told(from), told(to)));
+        }
+        Ok(Self { from, to: to.min(now) })
     }
 }
 
@@ -62,16 +65,25 @@ fn instant(argument: &str, text: &str, now: Timestamp, zone: &TimeZone) -> Resul
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(at);
     }
-    if let Ok(date) = text.parse::<Date>()
-        && let Some(at) = day(date, zone)
+    // A day is its midnight.
+    if let Ok(local) = text.parse::<DateTime>()
+        && let Ok(at) = local.to_zoned(zone.clone())
     {
-        return Ok(at);
+        return Ok(at.timestamp());
     }
-    if let Ok(HumanDuration(back)) = text.parse() {
-        return now.checked_sub(back).map_err(|_| format!("{argument} {text}: that is before all time"));
-    }
+    let looks_like_a_day =
+        text.get(4..5) == Some("-") && text.starts_with(|first: char| first.is_ascii_digit());
+    let why = match text.parse::<HumanDuration>() {
+        Ok(HumanDuration(back)) => match now.checked_sub(back) {
+            Ok(at) => return Ok(at),
+            Err(_) => "that is before all time".to_owned(),
+        },
+        Err(_) if looks_like_a_day => "there is no such day or time".to_owned(),
+        Err(why) => why.to_string(),
+    };
     Err(format!(
-        "{argument} {text}: write a duration (30d), a day (2026-10-01) or an instant (2026-10-01T12:00:00+02:00)"
+        "{argument} {text}: {why}; write a duration back from now (30d), a day (2026-10-01), a time of the zone \
+         (2026-10-01T12:00) or an instant (2026-10-01T12:00:00+02:00)"
     ))
 }
 
@@ -95,6 +107,12 @@ mod tests {
             of("2026-11-01", Some("2026-11-02"), None),
             told("2026-10-31T23:00:00Z", "2026-11-01T23:00:00Z")
         );
+        let evening = told("2026-11-29T22:00:00Z", "2026-11-30T12:00:00Z");
+        for written in
+            ["2026-11-29T23:00", "2026-11-29 23:00", "2026-11-29 23:00:00+01:00", "2026-11-29T22:00:00Z"]
+        {
+            assert_eq!(of(written, None, None), evening, "{written}");
+        }
     }
 
     #[test]
@@ -105,10 +123,14 @@ mod tests {
             ("30d", None, Some("2026-13")),
             ("30d", None, Some("October")),
             ("2027-01-01", None, None),
+            ("2026-11-30", Some("2026-11-29"), None),
         ] {
             let refused = of(since, until, month).unwrap_err();
             assert!(refused.contains("write") || refused.contains("begin earlier"), "{refused}");
         }
+        let why = |since: &str| of(since, None, None).unwrap_err();
+        assert!(why("2026-11-31").contains("no such day"), "{}", why("2026-11-31"));
+        assert!(why("2027-01-01").starts_with("2027-01-01 00:00:00+01:00 lies in the future"));
     }
 
     #[test]

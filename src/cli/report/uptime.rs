@@ -9,7 +9,7 @@ use super::chart;
 use super::incidents::within;
 use super::range::{Range, months};
 use super::{Basis, Report, length, percent, table};
-use crate::model::CheckId;
+use crate::model::{CheckId, Finding, Incident};
 use crate::record::reading::Stretch;
 use crate::record::{StoreError, UptimeRow};
 use crate::stats::uptime::Uptime;
@@ -18,6 +18,8 @@ use crate::stats::uptime::Uptime;
 const WINDOWS: [(&str, i64); 6] =
     [("1h", 1), ("24h", 24), ("7d", 168), ("30d", 720), ("90d", 2_160), ("365d", 8_760)];
 const HOUR: i64 = 3_600_000;
+const NOTE: &str = "Uptime is the share of the known time; coverage is the share of the watched time that is known. \
+A check is watched from its first result on. Times and counts of a portal are sums over its checks.";
 
 /// One line of a report: a check, or a portal.
 struct Row {
@@ -54,11 +56,11 @@ pub async fn report(basis: &Basis<'_>, range: Range, charts: bool) -> Result<Rep
         basis.told(stretch.to),
         length(stretch.length())
     );
-    let text = format!(
-        "{heading}\n\n{}\n\n{}\n\nUptime is the share of the known time; coverage is the share of the time that is known.",
-        table(&text_rows("portal", &portals)),
-        table(&text_rows("check", &checks))
-    );
+    let of_portals = match portals.as_slice() {
+        [] => String::new(),
+        some => format!("{}\n\n", table(&text_rows("portal", some))),
+    };
+    let text = format!("{heading}\n\n{of_portals}{}\n\n{NOTE}", table(&text_rows("check", &checks)));
     let json = json!({
         "from": basis.exact(stamp(stretch.from)),
         "to": basis.exact(stamp(stretch.to)),
@@ -67,11 +69,13 @@ pub async fn report(basis: &Basis<'_>, range: Range, charts: bool) -> Result<Rep
     });
     let page = html! {
         p { (heading) }
-        h2 { "Portals" }
-        (html_table(&portals, &BTreeMap::new()))
+        @if !portals.is_empty() {
+            h2 { "Portals" }
+            (html_table(&portals, &BTreeMap::new()))
+        }
         h2 { "Checks" }
         (html_table(&checks, &strips))
-        p { "Uptime is the share of the known time; coverage is the share of the time that is known." }
+        p { (NOTE) }
     };
     Ok(Report { text, json, csv: csv_rows(&portals, &checks), title: "Uptime", page })
 }
@@ -87,7 +91,6 @@ async fn checks(basis: &Basis<'_>, stretch: &Stretch) -> Result<Vec<Row>, StoreE
     let known = basis.recorded.store.known_checks().await?;
     let row = |id: &CheckId| {
         let own: Vec<_> = incidents.iter().filter(|incident| incident.check == *id).collect();
-        let broken = own.iter().filter(|incident| incident.findings.iter().any(|finding| finding.broken));
         let since = known.iter().find(|known| known.check == *id).and_then(|known| known.since);
         let since = since.map_or(stretch.from, |since| since.as_millisecond());
         let found = uptimes.iter().find(|row| row.check == *id);
@@ -100,18 +103,52 @@ async fn checks(basis: &Basis<'_>, stretch: &Stretch) -> Result<Vec<Row>, StoreE
             runs,
             failed,
             incidents: own.len(),
-            broken: broken.map(|incident| within(incident, stretch.from, stretch.to)).sum(),
+            broken: 0,
             worst: None,
         }
     };
-    Ok(basis.checks.iter().map(|check| row(&check.id)).collect())
+    let mut rows: Vec<Row> = basis.checks.iter().map(|check| row(&check.id)).collect();
+    for incident in &incidents {
+        if let Some(place) = basis.checks.iter().position(|check| check.id == incident.check)
+            && let Some(row) = rows.get_mut(place)
+        {
+            row.broken += broken(basis, incident, stretch).await?;
+        }
+    }
+    Ok(rows)
 }
 
-/// The portals: their checks that count, weighed by time, and the worst of them.
+/// For how long something was broken in an incident, within a stretch. One that was of no other kind was
+/// broken from its first result to its end, whether or not anybody looked; of one that was also a warning
+/// it is the time for which its results failed.
+async fn broken(basis: &Basis<'_>, incident: &Incident, stretch: &Stretch) -> Result<u64, StoreError> {
+    let lasted = within(incident, stretch.from, stretch.to);
+    let is_broken = |finding: &Finding| finding.broken;
+    if lasted == 0 || !incident.worst().is_some_and(is_broken) {
+        return Ok(0);
+    }
+    let from = incident.started.as_millisecond().max(stretch.from);
+    let to = from + i64::try_from(lasted).unwrap_or(i64::MAX);
+    let own = basis.reading.stretch(stamp(from), stamp(to));
+    let whole = basis.reading.whole(&incident.check, &own).await?;
+    // Where all that is known of it is bad, what is not known lies between bad results.
+    Ok(if whole.uptime.up == 0 { lasted } else { whole.uptime.down.min(lasted) })
+}
+
+/// The portals: their checks that count, weighed by time, and the worst of them. Only those of which all
+/// such checks are looked at.
 fn portals(basis: &Basis<'_>, checks: &[Row]) -> Vec<Row> {
     let mut portals: Vec<Row> = Vec::new();
+    let is_whole = |portal: &str| {
+        let mut all =
+            basis.recorded.checks.iter().filter(|check| check.counts && check.id.portal() == portal);
+        all.all(|one| basis.checks.iter().any(|check| check.id == one.id))
+    };
     for (check, row) in basis.checks.iter().zip(checks).filter(|(check, _)| check.counts) {
         let name = check.id.portal();
+        if !is_whole(name) {
+            continue;
+        }
         let position = portals.iter().position(|portal| portal.name == name).unwrap_or_else(|| {
             portals.push(Row {
                 name: name.to_owned(),
@@ -147,7 +184,8 @@ fn share(ratio: Option<f64>) -> String {
 
 fn text_rows(first: &str, rows: &[Row]) -> Vec<Vec<String>> {
     let worst = rows.iter().any(|row| row.worst.is_some());
-    let heading = [first, "uptime", "down", "coverage", "runs", "failed", "incidents", "broken for"];
+    let heading =
+        [first, "uptime", "down", "coverage", "watched", "runs", "failed", "incidents", "broken for"];
     let mut all = vec![heading.map(str::to_owned).to_vec()];
     if worst && let Some(heading) = all.first_mut() {
         heading.push("worst check".to_owned());
@@ -158,6 +196,7 @@ fn text_rows(first: &str, rows: &[Row]) -> Vec<Vec<String>> {
             share(row.uptime.ratio()),
             length(row.uptime.down),
             percent(row.uptime.coverage(row.total)),
+            length(row.total),
             row.runs.to_string(),
             row.failed.to_string(),
             row.incidents.to_string(),
@@ -209,6 +248,7 @@ fn csv_rows(portals: &[Row], checks: &[Row]) -> Vec<Vec<String>> {
         "failed",
         "incidents",
         "broken_seconds",
+        "watched_seconds",
     ];
     let row = |of: &str, row: &Row| {
         vec![
@@ -223,6 +263,7 @@ fn csv_rows(portals: &[Row], checks: &[Row]) -> Vec<Vec<String>> {
             row.failed.to_string(),
             row.incidents.to_string(),
             seconds(row.broken).to_string(),
+            seconds(row.total).to_string(),
         ]
     };
     let portals = portals.iter().map(|one| row("portal", one));
@@ -234,7 +275,7 @@ fn html_table(rows: &[Row], strips: &BTreeMap<String, Markup>) -> Markup {
     html! {
         table {
             thead { tr {
-                @for title in ["", "Uptime", "Down", "Coverage", "Runs", "Failed", "Incidents", "Broken for"] {
+                @for title in ["", "Uptime", "Down", "Coverage", "Watched", "Runs", "Failed", "Incidents", "Broken for"] {
                     th { (title) }
                 }
             } }
@@ -250,11 +291,12 @@ fn html_table(rows: &[Row], strips: &BTreeMap<String, Markup>) -> Markup {
                         td { (share(row.uptime.ratio())) }
                         td { (length(row.uptime.down)) }
                         td { (percent(row.uptime.coverage(row.total))) }
+                        td { (length(row.total)) }
                         td { (row.runs) } td { (row.failed) } td { (row.incidents) }
                         td { (length(row.broken)) }
                     }
                     @if let Some(strip) = strips.get(&row.name) {
-                        tr { td colspan="8" { (strip) } }
+                        tr { td colspan="9" { (strip) } }
                     }
                 }
             }
@@ -294,27 +336,36 @@ pub async fn windows(basis: &Basis<'_>) -> Result<Report, StoreError> {
             }
             names
         });
-    let cell = |rows: &[Row], name: &str| {
-        rows.iter()
-            .find(|row| row.name == name)
-            .map(|row| (row.uptime.ratio(), row.uptime.coverage(row.total)))
-    };
     let mut text =
         vec![std::iter::once(String::new()).chain(columns.iter().map(|(name, _)| name.clone())).collect()];
-    let mut csv = vec![["name", "window", "uptime", "coverage"].map(str::to_owned).to_vec()];
+    let mut csv =
+        vec![["name", "window", "uptime", "coverage", "watched_seconds"].map(str::to_owned).to_vec()];
     let mut json_rows = Vec::new();
     for name in &names {
         let mut row = vec![name.clone()];
         for (window, rows) in &columns {
-            let found = cell(rows, name);
-            row.push(found.map_or("-".to_owned(), |(ratio, coverage)| {
-                format!("{} ({} known)", share(ratio), percent(coverage))
+            let found = rows.iter().find(|row| row.name == *name);
+            let found = found.map(|row| (row.uptime.ratio(), row.uptime.coverage(row.total), row));
+            let whole = stretches.iter().find(|(name, _)| name == window).map_or(0, |(_, one)| one.length());
+            row.push(found.map_or("-".to_owned(), |(ratio, coverage, row)| {
+                let short = row.worst.is_none() && row.total < whole;
+                let watched = if short { format!(", watched {}", length(row.total)) } else { String::new() };
+                format!("{} ({} known{watched})", share(ratio), percent(coverage))
             }));
-            if let Some((ratio, coverage)) = found {
+            if let Some((ratio, coverage, found)) = found {
                 let ratio_text = ratio.map_or(String::new(), |ratio| ratio.to_string());
-                csv.push(vec![name.clone(), window.clone(), ratio_text, coverage.to_string()]);
-                json_rows
-                    .push(json!({"name": name, "window": window, "uptime": ratio, "coverage": coverage}));
+                let watched = seconds(found.total);
+                csv.push(vec![
+                    name.clone(),
+                    window.clone(),
+                    ratio_text,
+                    coverage.to_string(),
+                    watched.to_string(),
+                ]);
+                json_rows.push(json!({
+                    "name": name, "window": window, "uptime": ratio, "coverage": coverage,
+                    "watched_seconds": watched,
+                }));
             }
         }
         text.push(row);

@@ -70,6 +70,7 @@ pub fn incident(check: &CheckId, severity: Severity) -> Incident {
         opened: now(),
         last_good: None,
         findings: vec![finding("http.status".into(), severity, HOSTILE)],
+        worst: None,
         ended: None,
         closed: None,
         flapping: false,

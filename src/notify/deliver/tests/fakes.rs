@@ -326,6 +326,7 @@ pub fn incident(check: &str) -> Incident {
             evidence: serde_json::Map::new(),
             reference: None,
         }],
+        worst: None,
         ended: None,
         closed: None,
         flapping: false,
