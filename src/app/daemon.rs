@@ -219,7 +219,7 @@ impl Daemon {
         system::tell_service_manager(&[NotifyState::ExtendTimeoutUsec(MIGRATION_MICROS)]);
         let ledger = StoreLedger::of_daemon(&storage.database);
         let opener = opener(storage, &ledger, tenure.clone());
-        let store = Arc::new(match tenure {
+        let store = Arc::new(match tenure.clone() {
             Some(tenure) => Resilient::lead(opener, tenure).await?,
             None => Resilient::open(opener).await?,
         });
@@ -256,6 +256,7 @@ impl Daemon {
             store: Arc::clone(&shared),
             clock: Arc::clone(&clock),
             wire: Arc::new(NetWire(net)),
+            tenure,
             channels: current_channels,
             wake: desk.writer.outbox(),
             events,
