@@ -69,7 +69,7 @@ impl<'h> Standby<'h> {
             }
             match asked {
                 Some(Asked::Stop(signal)) => {
-                    if let Some(tenure) = won {
+                    if let Some(tenure) = won.filter(|tenure| tenure.token() != 0) {
                         // Else it runs out.
                         lease.release(tenure.token()).await.ok();
                     }
