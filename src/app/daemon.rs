@@ -27,7 +27,7 @@ use crate::notify::deliver::{ChannelEvent, Deliver};
 use crate::plan::Plan;
 use crate::record::live::Live;
 use crate::record::memory::Memory;
-use crate::record::postgres::lease::Lease;
+use crate::record::postgres::lease::{self, Lease};
 use crate::record::resilient::{Health as StoreHealth, Opener, Resilient};
 use crate::record::sqlite;
 use crate::record::tenure::Tenure;
@@ -51,7 +51,7 @@ const RECOVER_EVERY: Duration = Duration::from_secs(3);
 
 /// How long each step of the end may take once no check runs: the commit of the last results,
 /// messages in the air, the store. A message cut off goes out again under its key.
-const LAST_STEP: Duration = Duration::from_secs(2);
+pub(super) const LAST_STEP: Duration = Duration::from_secs(2);
 
 /// How long a migration may take before the service manager gives up on us, in microseconds.
 const MIGRATION_MICROS: u32 = 600_000_000;
@@ -82,7 +82,8 @@ pub enum RunError {
 ///
 /// # Errors
 /// A bad config, a store of a newer version, or an address that cannot be listened on. A store that
-/// does not work for another reason is no reason not to start.
+/// does not work for another reason is no reason not to start. A PostgreSQL that refuses makes the
+/// daemon stand by, since another one may lead there.
 pub async fn run(path: &Path) -> Result<(), RunError> {
     let read = Fingerprint::take([path]);
     let (plan, server, storage) = load::plan(path).map_err(RunError::Config)?;
@@ -96,7 +97,7 @@ pub async fn run(path: &Path) -> Result<(), RunError> {
         .map_err(|why| RunError::Listen { address: server.listen, why })?;
     let house = House::new(path, server, storage, listener)?;
     if let Database::Postgres(access) = &house.storage.database {
-        let lease = Lease::new((**access).clone(), lead::name());
+        let lease = Lease::new((**access).clone(), lease::name());
         return lead::run(&house, Arc::new(plan), lease, &mut signals, read).await;
     }
     if let Database::Sqlite(path) = &house.storage.database {
@@ -173,6 +174,11 @@ impl House {
         Exposed { infos: Arc::clone(&self.infos), health: Arc::clone(&self.health), auth: self.auth.clone() }
     }
 
+    /// Tells that a migration may have to come first, which takes longer than a start otherwise does.
+    pub fn tell_migrating(&self) {
+        system::tell_service_manager(&[NotifyState::ExtendTimeoutUsec(MIGRATION_MICROS)]);
+    }
+
     /// Tells that the daemon is at work.
     pub fn started(&self) {
         tracing::info!(listen = %self.server.listen, version = env!("CARGO_PKG_VERSION"), "started");
@@ -221,10 +227,10 @@ impl Daemon {
     ) -> Result<Self, RunError> {
         let House { path, server, storage, .. } = house;
         let clock = Arc::clone(&house.clock);
-        system::tell_service_manager(&[NotifyState::ExtendTimeoutUsec(MIGRATION_MICROS)]);
+        house.tell_migrating();
         let ledger = StoreLedger::of_daemon(&storage.database);
         let opener = opener(storage, &ledger, tenure.clone());
-        let store = Arc::new(match tenure {
+        let store = Arc::new(match tenure.clone() {
             Some(tenure) => Resilient::lead(opener, tenure).await?,
             None => Resilient::open(opener).await?,
         });
@@ -261,6 +267,7 @@ impl Daemon {
             store: Arc::clone(&shared),
             clock: Arc::clone(&clock),
             wire: Arc::new(NetWire(net)),
+            tenure,
             channels: current_channels,
             wake: desk.writer.outbox(),
             events,

@@ -38,6 +38,7 @@ use crate::model::{
     Reason, Severity,
 };
 use crate::net::TlsOptions;
+use crate::record::tenure::Tenure;
 use crate::record::{Claimed, Settled, Store};
 use crate::telemetry::telemetry;
 
@@ -109,6 +110,8 @@ pub struct Deliver {
     pub clock: Arc<dyn Clock>,
     /// The sockets.
     pub wire: Arc<dyn Wire>,
+    /// The lead, where daemons share the store: nothing is sent while it is not sure.
+    pub tenure: Option<Arc<Tenure>>,
     /// The channels; a new value replaces them.
     pub channels: watch::Receiver<Arc<Channels>>,
     /// Rung (`notify_one`) by whoever wrote rows.
@@ -241,6 +244,7 @@ impl Deliver {
                     store: self.store.clone(),
                     clock: self.clock.clone(),
                     wire: self.wire.clone(),
+                    tenure: self.tenure.clone(),
                     lease_until,
                     stop: stop.clone(),
                 }

@@ -38,7 +38,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use self::lease::Lease;
 use self::link::{Link, Purpose, Readers, is_alive, part, patiently};
-use self::session::{backend, end, known, migrate, refuse_newer, refuse_unfinished, tables};
+use self::session::{backend, end, known, migrate_leading, refuse_newer, refuse_unfinished, tables};
 use super::rows::without_nul;
 use super::tenure::{Tenure, running};
 use super::{Claimed, Cutoffs, Gap, LastFacts, ResultRow, Resumed, Settled, Store, StoreError, Transition};
@@ -146,7 +146,7 @@ impl Postgres {
     pub async fn open(access: Access, mode: Mode) -> Result<Self, StoreError> {
         match mode {
             Mode::Daemon { full_sync } => {
-                let mut lease = Lease::new(access.clone(), format!("process {}", std::process::id()));
+                let mut lease = Lease::new(access.clone(), lease::name());
                 lease.look().await?;
                 let Some(token) = lease.take().await? else {
                     let why = "another portalwatch daemon uses this database".into();
@@ -190,7 +190,7 @@ impl Postgres {
         let mut connection = self.link.connect(how).await?;
         refuse_newer(&self.link, &mut connection).await?;
         refuse_unfinished(&self.link, &mut connection).await?;
-        migrate(&self.link, &mut connection).await?;
+        migrate_leading(&self.link, &mut connection, self.tenure.token()).await?;
         let fenced = patiently(async {
             let transaction = lease::begin(&mut connection, self.tenure.token()).await?;
             transaction.rollback().await

@@ -3,8 +3,11 @@
 //! The database decides who leads: whoever writes shows its token there. This is for what a daemon
 //! does while it cannot ask: it may send from memory only as long as nobody else can have taken over.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -82,8 +85,22 @@ impl Tenure {
     }
 }
 
+/// Does `work` as long as nobody else can lead, which is asked before each of its steps: a process that was
+/// stopped takes none before it has looked at the time. None where that ended before the work; all of it
+/// where the lead is not shared.
+pub async fn while_sure<T>(lead: Option<&Tenure>, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    poll_fn(|context| match lead {
+        Some(tenure) if !tenure.is_sure() => Poll::Ready(None),
+        _ => work.as_mut().poll(context).map(Some),
+    })
+    .await
+}
+
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     #[test]
@@ -98,5 +115,28 @@ mod tests {
         tenure.lose("again".into());
         assert!(!tenure.is_sure());
         assert_eq!(tenure.why(), "taken");
+    }
+
+    #[tokio::test]
+    async fn work_that_is_polled_after_the_lead_has_run_out_takes_no_further_step() {
+        let steps = Cell::new(0);
+        let work = || {
+            poll_fn(|_| {
+                steps.set(steps.get() + 1);
+                if steps.get() < 2 { Poll::Pending } else { Poll::Ready("sent") }
+            })
+        };
+        let tenure = Tenure::new(1, running() + Duration::from_millis(50));
+        let mut sending = pin!(while_sure(Some(&tenure), work()));
+        assert!(futures_util::poll!(&mut sending).is_pending());
+        // What a stopped process does, too.
+        std::thread::sleep(Duration::from_millis(60));
+        assert_eq!(futures_util::poll!(&mut sending), Poll::Ready(None));
+        assert_eq!(steps.get(), 1);
+        assert_eq!(while_sure(None, work()).await, Some("sent"));
+        tenure.extend(running() + Duration::from_secs(60));
+        assert_eq!(while_sure(Some(&tenure), work()).await, Some("sent"));
+        tenure.lose("taken".into());
+        assert_eq!(while_sure(Some(&tenure), work()).await, None);
     }
 }

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use self::fakes::*;
 use super::*;
 use crate::model::Reason;
+use crate::record::tenure::running;
 
 struct Running {
     channels: watch::Sender<Arc<Channels>>,
@@ -27,6 +28,16 @@ fn hook(name: &str) -> Channel {
 }
 
 fn deliver(outbox: &Arc<Outbox>, script: &Arc<Script>, clock: Arc<Follows>, channels: Channels) -> Running {
+    deliver_as(None, outbox, script, clock, channels)
+}
+
+fn deliver_as(
+    tenure: Option<Arc<Tenure>>,
+    outbox: &Arc<Outbox>,
+    script: &Arc<Script>,
+    clock: Arc<Follows>,
+    channels: Channels,
+) -> Running {
     let (sender, events) = mpsc::channel(8);
     let (channels, receiver) = watch::channel(Arc::new(channels));
     let stop = CancellationToken::new();
@@ -34,6 +45,7 @@ fn deliver(outbox: &Arc<Outbox>, script: &Arc<Script>, clock: Arc<Follows>, chan
         store: outbox.clone(),
         clock,
         wire: script.clone(),
+        tenure,
         channels: receiver,
         wake: Arc::new(Notify::new()),
         events: sender,
@@ -344,4 +356,35 @@ async fn a_channel_that_failed_before_the_start_is_told_to_work() {
     pass(5).await;
     assert_eq!(running.events.try_recv(), Ok(ChannelEvent::Working { channel: "a".into() }));
     assert!(running.events.try_recv().is_err(), "once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_daemon_that_may_have_been_replaced_sends_nothing_until_it_is_sure_again() {
+    let outbox = Outbox::with(vec![row("k1", "a", "acme/home", Reason::Opened)]);
+    let script = Script::new([("a", &[(0, 200)])]);
+    let tenure = Arc::new(Tenure::new(1, running()));
+    let mut daemon =
+        deliver_as(Some(Arc::clone(&tenure)), &outbox, &script, Follows::new(), channels(vec![hook("a")]));
+    pass(90).await;
+    assert!(outbox.row("k1").unsure, "it was marked");
+    assert!(script.ids("a").is_empty() && outbox.settled("k1").is_none());
+    assert!(daemon.events.try_recv().is_err(), "it says nothing about the channel");
+    tenure.extend(running() + Duration::from_secs(3_600));
+    pass(60).await;
+    assert_eq!(script.ids("a"), ["k1"]);
+    assert!(matches!(outbox.settled("k1"), Some(Settled::Sent { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_daemon_that_is_replaced_while_it_sends_says_nothing_of_the_answer() {
+    let outbox = Outbox::with(vec![row("k1", "a", "acme/home", Reason::Opened)]);
+    let script = Script::new([("a", &[(10, 200)])]);
+    let tenure = Arc::new(Tenure::new(1, running() + Duration::from_secs(3_600)));
+    let _running =
+        deliver_as(Some(Arc::clone(&tenure)), &outbox, &script, Follows::new(), channels(vec![hook("a")]));
+    pass(5).await;
+    assert_eq!(script.ids("a"), ["k1"]);
+    tenure.lose("another one".into());
+    pass(10).await;
+    assert!(outbox.settled("k1").is_none(), "the other one's to settle");
 }

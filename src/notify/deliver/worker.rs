@@ -13,6 +13,7 @@ use super::{Channel, Channels, SEND_TIMEOUT, count, send};
 use crate::alert::outbox::{Batch, backoff, given_up};
 use crate::clock::Clock;
 use crate::model::{Delivery, IncidentId, Masker, Notice, Notification, OutboxRow};
+use crate::record::tenure::{Tenure, while_sure};
 use crate::record::{Settled, Store, StoreError};
 use crate::telemetry::telemetry;
 
@@ -47,6 +48,7 @@ pub(super) struct Job {
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,
     pub wire: Arc<dyn Wire>,
+    pub tenure: Option<Arc<Tenure>>,
     pub lease_until: Instant,
     pub stop: CancellationToken,
 }
@@ -112,7 +114,15 @@ impl Job {
         let Some(notification) = self.notification(batch, now) else { return Some(Ok(())) };
         let outgoing = self.channel.notifier.render(&notification);
         let masker = &self.channels.masker;
-        let delivery = send(&*self.wire, &self.channel, &outgoing, &batch.key, now, masker).await;
+        let sending = send(&*self.wire, &self.channel, &outgoing, &batch.key, now, masker);
+        // Another daemon may have taken over since the mark. Else the rows come back when the lease ends.
+        let Some(delivery) = while_sure(self.tenure.as_deref(), sending).await else {
+            tracing::warn!(
+                key = batch.key,
+                "cut off: another daemon may lead, and send it under the same key"
+            );
+            return None;
+        };
         let now = self.clock.now();
         let mut settled: Vec<_> =
             batch.rows.iter().map(|row| self.verdict(batch, row, &delivery, now)).collect();

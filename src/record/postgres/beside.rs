@@ -27,7 +27,7 @@ pub async fn reader(link: &Link) -> Result<Option<PgConnection>, StoreError> {
     Ok(Some(connection))
 }
 
-/// Brings the database up to date, as the daemon would.
+/// Brings the database up to date, as the daemon would, unless one leads on it.
 pub async fn prepare(link: &Link) -> Result<(), StoreError> {
     if is_prepared(link).await? {
         return Ok(());

@@ -62,7 +62,7 @@ mod tests {
     use crate::record::StoreError;
     use crate::record::copy::Side as _;
     use crate::record::postgres::bare::Bare;
-    use crate::record::postgres::lease::{Lease, Renewal, Standing};
+    use crate::record::postgres::lease::{Lease, Renewal, Standing, Unseen};
     use crate::record::postgres::server::{SHARED, run};
 
     #[tokio::test]
@@ -80,7 +80,8 @@ mod tests {
         let Renewal::Taken(by) = one.renew(token).await else { panic!("it leads again") };
         assert!(by.starts_with("portalwatch store migrate at "), "{by}");
         assert_eq!(two.look().await.unwrap(), Standing::Expired);
-        assert!(matches!(two.take().await, Err(StoreError::Locked { .. })));
+        let said = two.take().await.unwrap_err();
+        assert!(matches!(said.why, StoreError::Locked { .. }), "{said:?}");
         Box::new(source).close().await;
         assert_eq!(two.look().await.unwrap(), Standing::Free);
         assert!(two.take().await.unwrap().unwrap() > token + 1);
@@ -96,8 +97,8 @@ mod tests {
         let token = loop {
             match one.take().await {
                 Ok(token) => break token,
-                Err(StoreError::Locked { .. }) => {}
-                Err(why) => panic!("{why}"),
+                Err(Unseen { why: StoreError::Locked { .. }, .. }) => {}
+                Err(unseen) => panic!("{unseen:?}"),
             }
         };
         assert!(token.is_some());

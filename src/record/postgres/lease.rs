@@ -5,9 +5,12 @@
 //! take-over waiting until the transaction has ended. So what a daemon does after it was replaced is
 //! refused, however long it was stopped in between.
 //!
-//! A lease that ran out is taken only by who has seen it so for [`GRACE`] on a server that answers: a
-//! server that was away for everybody is given back to the one that led before, which holds back what
-//! it could not write.
+//! A lease that ran out is taken only by who has seen it so for [`GRACE`] on a server that answers and
+//! takes writes: a server that was away for everybody is given back to the one that led before, which
+//! holds back what it could not write.
+//!
+//! Nobody brings the schema up to date while another daemon leads. The lease is taken in the schema that
+//! is there, and who leads migrates.
 //!
 //! A token smaller than one's own means that the database is another one, such as a restored backup:
 //! nobody took over there.
@@ -17,7 +20,8 @@ use std::time::Duration;
 use sqlx::postgres::Postgres as Db;
 use sqlx::{Connection as _, PgConnection, Transaction};
 
-use super::link::{Link, Purpose, is_down, part, within};
+use super::link::{Heard, Link, Purpose, heard, part, within};
+use super::session::{State, is_newer, migrate, newer, state, version};
 use super::{Postgres, beside, error};
 use crate::model::database::Access;
 use crate::record::StoreError;
@@ -30,6 +34,18 @@ pub const RENEW: Duration = Duration::from_secs(4);
 pub const GRACE: Duration = Duration::from_secs(5);
 /// How long the server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+const SIGN: &str =
+    "INSERT INTO daemons (name, seen) VALUES ($1, now()) ON CONFLICT (name) DO UPDATE SET seen = now()";
+
+/// A name that no other daemon has.
+pub fn name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let mut random = [0; 4];
+    // Without it the name is still told apart by host and process.
+    let _ = aws_lc_rs::rand::fill(&mut random);
+    format!("{}:{}:{:08x}", host.trim(), std::process::id(), u32::from_be_bytes(random))
+}
 
 /// One daemon's way to the lease.
 #[derive(Debug)]
@@ -46,8 +62,32 @@ pub enum Standing {
     Free,
     /// It ran out.
     Expired,
-    /// Somebody leads.
+    /// It is this daemon's own: the answer to its take was lost.
+    Ours,
+    /// Somebody else leads.
     Held(String),
+}
+
+/// Why the lease could not be seen or taken.
+#[derive(Debug)]
+pub struct Unseen {
+    /// Why, and the way out.
+    pub why: StoreError,
+    /// The server is there and refuses: whoever else it lets in may lead.
+    pub refused: bool,
+}
+
+impl Unseen {
+    /// Whether waiting does not help, and going on would do harm.
+    pub fn is_final(&self) -> bool {
+        matches!(self.why, StoreError::Newer { .. } | StoreError::Unfinished { .. })
+    }
+}
+
+impl From<Unseen> for StoreError {
+    fn from(unseen: Unseen) -> Self {
+        unseen.why
+    }
 }
 
 /// What came of a renewal.
@@ -60,8 +100,13 @@ pub enum Renewal {
     },
     /// Another daemon's: which, and since when.
     Taken(String),
+    /// Ours, but somebody brought the schema up to a version that this one does not know.
+    Newer(StoreError),
     /// The server is down for everybody.
     Down,
+    /// The server is there and does not take the write, as it takes none of anybody's: its disk is full,
+    /// say, or somebody holds the row.
+    Refused(StoreError),
     /// Nobody knows.
     Unclear(StoreError),
 }
@@ -77,27 +122,44 @@ impl Lease {
         &self.holder
     }
 
-    /// Looks at it, and leaves a sign of life.
+    /// Looks at it, and leaves a sign of life. A database without a lease is free, and left as it is.
     ///
     /// # Errors
-    /// What the server says.
-    pub async fn look(&mut self) -> Result<Standing, StoreError> {
+    /// What the server says, and [`StoreError::Newer`] and [`StoreError::Unfinished`].
+    pub async fn look(&mut self) -> Result<Standing, Unseen> {
         let mut connection = self.sit().await?;
-        let found = within(PATIENCE, look(&mut connection, &self.holder)).await;
-        self.done(connection, found)
+        let (found, standing) =
+            within(PATIENCE, look(&mut connection, &self.holder)).await.map_err(|why| self.unseen(&why))?;
+        self.fits(&found)?;
+        self.connection = Some(connection);
+        Ok(standing)
     }
 
-    /// Takes it, if it is free or has expired; the token.
+    /// Takes it, if it is free, has expired or is this daemon's already; the token. A database without a
+    /// lease gets one first, with all that belongs to the schema, which may take minutes.
     ///
     /// # Errors
-    /// What the server says, and [`StoreError::Locked`] while a transaction of the one before goes on.
-    pub async fn take(&mut self) -> Result<Option<i64>, StoreError> {
+    /// As [`Lease::look`], and [`StoreError::Locked`] while a transaction of the one before goes on, or a
+    /// daemon that knows no lease is at work.
+    pub async fn take(&mut self) -> Result<Option<i64>, Unseen> {
         let mut connection = self.sit().await?;
-        let sql = "UPDATE lease SET holder = $1, token = token + 1, taken = now(), until = now() + $2 \
-                   WHERE id = 1 AND until < now() RETURNING token";
+        let found = within(PATIENCE, state(&mut connection)).await.map_err(|why| self.unseen(&why))?;
+        self.fits(&found)?;
+        if !found.leased {
+            let made = migrate(&self.link, &mut connection).await;
+            made.map_err(|why| Unseen { why, refused: true })?;
+        }
+        // Who is replaced is gone, or comes back with a sign of life.
+        let sql = "WITH before AS (SELECT holder FROM lease WHERE id = 1), \
+                   won AS (UPDATE lease SET holder = $1, token = token + 1, taken = now(), until = now() + $2 \
+                           WHERE id = 1 AND (until < now() OR holder = $1) RETURNING token), \
+                   gone AS (DELETE FROM daemons USING before, won WHERE name = before.holder AND name <> $1) \
+                   SELECT token FROM won";
         let token = sqlx::query_scalar::<_, i64>(sql).bind(&self.holder).bind(LEASE);
         let taken = within(PATIENCE, token.fetch_optional(&mut connection)).await;
-        self.done(connection, taken)
+        let taken = taken.map_err(|why| self.unseen(&why))?;
+        self.connection = Some(connection);
+        Ok(taken)
     }
 
     /// Renews it, also after it ran out if nobody took it.
@@ -106,18 +168,32 @@ impl Lease {
             Some(connection) => connection,
             None => match self.link.try_connect(Purpose::Promise).await {
                 Ok(connection) => connection,
-                Err(why) if is_down(&why) => return Renewal::Down,
+                Err(why) if heard(&why) == Heard::Down => return Renewal::Down,
+                // Somebody else may be let in.
                 Err(why) => return Renewal::Unclear(error::connecting(&self.link.access, &why)),
             },
         };
-        match within(PATIENCE, renew(&mut connection, &self.holder, token)).await {
-            Ok(renewed) => {
-                self.connection = Some(connection);
-                renewed
+        let renewed = match within(PATIENCE, renew(&mut connection, &self.holder, token)).await {
+            Ok(renewed) => renewed,
+            Err(why) => {
+                return match heard(&why) {
+                    Heard::Down => Renewal::Down,
+                    Heard::Refusal => Renewal::Refused(self.link.fault(&why)),
+                    Heard::Nothing => Renewal::Unclear(self.link.fault(&why)),
+                };
             }
-            Err(why) if is_down(&why) => Renewal::Down,
-            Err(why) => Renewal::Unclear(self.link.fault(&why)),
-        }
+        };
+        let renewed = match renewed {
+            Renewed::Kept => match within(PATIENCE, others(&mut connection, &self.holder)).await {
+                Ok(others) => Renewal::Kept { others },
+                // It is renewed all the same.
+                Err(_) => return Renewal::Kept { others: true },
+            },
+            Renewed::Taken(by) => Renewal::Taken(by),
+            Renewed::Newer(found) => Renewal::Newer(newer(&self.link, found)),
+        };
+        self.connection = Some(connection);
+        renewed
     }
 
     /// Gives it back, so that another need not wait until it has run out.
@@ -127,7 +203,9 @@ impl Lease {
     pub async fn release(&mut self, token: i64) -> Result<(), StoreError> {
         let mut connection = self.sit().await?;
         let released = within(PATIENCE, give_back(&mut connection, &self.holder, token)).await;
-        self.done(connection, released)
+        released.map_err(|why| self.link.fault(&why))?;
+        self.connection = Some(connection);
+        Ok(())
     }
 
     /// Leaves for good without having led, so that nobody reckons with this daemon.
@@ -147,53 +225,84 @@ impl Lease {
         }
     }
 
-    async fn sit(&mut self) -> Result<PgConnection, StoreError> {
+    /// A connection that waits for the disk: a take-over that a crash of the server undid would be a token
+    /// given twice.
+    async fn sit(&mut self) -> Result<PgConnection, Unseen> {
         if let Some(connection) = self.connection.take() {
             return Ok(connection);
         }
-        beside::prepare(&self.link).await?;
-        // A take-over that a crash of the server undid would be a token given twice.
-        beside::promise(&self.link).await
+        let connection = self.link.try_connect(Purpose::Promise).await.map_err(|why| Unseen {
+            why: error::connecting(&self.link.access, &why),
+            refused: heard(&why) == Heard::Refusal,
+        })?;
+        self.link.refuse_old(&connection).map_err(|why| Unseen { why, refused: true })?;
+        Ok(connection)
     }
 
-    fn done<T>(&mut self, connection: PgConnection, done: Result<T, sqlx::Error>) -> Result<T, StoreError> {
-        let done = done.map_err(|why| self.link.fault(&why))?;
-        self.connection = Some(connection);
-        Ok(done)
+    /// Refuses a database of a newer version, and one that is being filled.
+    fn fits(&self, found: &State) -> Result<(), Unseen> {
+        let why = match &found.unfinished {
+            _ if is_newer(found.schema) => newer(&self.link, found.schema),
+            Some(from) => StoreError::Unfinished { path: self.link.access.place(), from: from.clone() },
+            None => return Ok(()),
+        };
+        Err(Unseen { why, refused: true })
+    }
+
+    fn unseen(&self, why: &sqlx::Error) -> Unseen {
+        Unseen { why: self.link.fault(why), refused: heard(why) == Heard::Refusal }
     }
 }
 
-async fn look(connection: &mut PgConnection, holder: &str) -> Result<Standing, sqlx::Error> {
-    let alive =
-        "INSERT INTO daemons (name, seen) VALUES ($1, now()) ON CONFLICT (name) DO UPDATE SET seen = now()";
-    sqlx::query(alive).bind(holder).execute(&mut *connection).await?;
-    let found = sqlx::query_as::<_, (Option<String>, bool)>("SELECT holder, until < now() FROM lease");
-    let (by, expired) = found.fetch_one(connection).await?;
-    Ok(match by {
-        Some(by) if !expired => Standing::Held(by),
-        Some(_) => Standing::Expired,
-        None => Standing::Free,
-    })
+async fn look(connection: &mut PgConnection, holder: &str) -> Result<(State, Standing), sqlx::Error> {
+    let found = state(connection).await?;
+    if !found.leased || is_newer(found.schema) || found.unfinished.is_some() {
+        return Ok((found, Standing::Free));
+    }
+    sqlx::query(SIGN).bind(holder).execute(&mut *connection).await?;
+    let lease = sqlx::query_as::<_, (Option<String>, bool)>("SELECT holder, until < now() FROM lease");
+    let standing = match lease.fetch_one(connection).await? {
+        (Some(by), false) if by == holder => Standing::Ours,
+        (Some(by), false) => Standing::Held(by),
+        (Some(_), true) => Standing::Expired,
+        (None, _) => Standing::Free,
+    };
+    Ok((found, standing))
 }
 
-async fn renew(connection: &mut PgConnection, holder: &str, token: i64) -> Result<Renewal, sqlx::Error> {
+/// What came of the statement that renews.
+enum Renewed {
+    Kept,
+    Taken(String),
+    /// The schema of the database.
+    Newer(i64),
+}
+
+async fn renew(connection: &mut PgConnection, holder: &str, token: i64) -> Result<Renewed, sqlx::Error> {
+    let found = version(connection).await?;
+    if is_newer(found) {
+        return Ok(Renewed::Newer(found));
+    }
     let sql = "UPDATE lease SET holder = $1, until = now() + $2, token = $3 \
                WHERE id = 1 AND (token = $3 OR token < $3 AND until < now())";
     let renewed = sqlx::query(sql).bind(holder).bind(LEASE).bind(token).execute(&mut *connection).await?;
     if renewed.rows_affected() == 0 {
         let (_, by) = current(connection).await?;
-        return Ok(Renewal::Taken(by));
+        return Ok(Renewed::Taken(by));
     }
+    Ok(Renewed::Kept)
+}
+
+/// Leaves a sign of life, and tells whether another daemon left one within the last minute.
+async fn others(connection: &mut PgConnection, holder: &str) -> Result<bool, sqlx::Error> {
     let mut transaction = connection.begin().await?;
-    let alive =
-        "INSERT INTO daemons (name, seen) VALUES ($1, now()) ON CONFLICT (name) DO UPDATE SET seen = now()";
-    sqlx::query(alive).bind(holder).execute(&mut *transaction).await?;
+    sqlx::query(SIGN).bind(holder).execute(&mut *transaction).await?;
     let old = "DELETE FROM daemons WHERE seen < now() - interval '1 hour'";
     sqlx::query(old).execute(&mut *transaction).await?;
     let sql = "SELECT EXISTS (SELECT 1 FROM daemons WHERE name <> $1 AND seen > now() - interval '1 minute')";
     let others = sqlx::query_scalar::<_, bool>(sql).bind(holder).fetch_one(&mut *transaction).await?;
     transaction.commit().await?;
-    Ok(Renewal::Kept { others })
+    Ok(others)
 }
 
 /// Whose the lease is, and since when, held against take-overs until the end of the transaction.

@@ -4,7 +4,7 @@
 //! else happens (a fault, a time limit, a caller that goes away in the middle) closes it, so that
 //! nothing ever begins on a connection whose state nobody knows.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -75,6 +75,27 @@ impl Purpose {
     }
 }
 
+/// What every session is told first, whatever it is for.
+const SESSION: &[(&str, &str)] = &[
+    // So that a server notices within half a minute that nobody is there any more.
+    ("tcp_keepalives_idle", "10"),
+    ("tcp_keepalives_interval", "5"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "25s"),
+    // Shorter than a lease: whoever is stopped in a transaction keeps nobody from taking over.
+    ("idle_in_transaction_session_timeout", "10s"),
+    ("extra_float_digits", "2"),
+];
+
+/// The schemas that the role, the database or the server chose, in the order in which PostgreSQL heeds them.
+const CHOSEN_SCHEMAS: &str = "SELECT set_config('search_path', coalesce(\
+    (SELECT substr(setting, 13) FROM pg_db_role_setting, unnest(setconfig) AS setting \
+     WHERE setting LIKE 'search\\_path=%' \
+       AND setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = session_user)) \
+       AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())) \
+     ORDER BY setrole <> 0 DESC, setdatabase <> 0 DESC LIMIT 1), \
+    (SELECT boot_val FROM pg_settings WHERE name = 'search_path')), false);";
+
 /// The way to one database.
 pub struct Link {
     pub access: Access,
@@ -90,11 +111,17 @@ impl fmt::Debug for Link {
 
 impl Link {
     pub fn new(access: Access) -> Self {
-        // What the library would take from the environment is set here instead.
-        let options = PgConnectOptions::new_without_pgpass()
+        Self::from(PgConnectOptions::new_without_pgpass(), access)
+    }
+
+    /// With what the library took from the environment, all of which is set here instead.
+    pub(super) fn from(options: PgConnectOptions, access: Access) -> Self {
+        let options = options
             .username(&access.user)
             .password(access.password.as_ref().map_or("", |password| password.expose()))
             .database(&access.database)
+            // A pooler refuses to pass it on at the start, so it is told to the session.
+            .extra_float_digits(None)
             .application_name("portalwatch");
         let options = match &access.server {
             Server::Tcp { host, port } => options.host(host).port(*port),
@@ -107,19 +134,6 @@ impl Link {
                 options.ssl_mode(PgSslMode::VerifyFull).ssl_root_cert_from_pem(ca_pem.into())
             }
         };
-        // So that a server notices within half a minute that nobody is there any more.
-        let options = options.options([
-            ("tcp_keepalives_idle", "10"),
-            ("tcp_keepalives_interval", "5"),
-            ("tcp_keepalives_count", "3"),
-            ("tcp_user_timeout", "25s"),
-            // Shorter than a lease: whoever is stopped in a transaction keeps nobody from taking over.
-            ("idle_in_transaction_session_timeout", "10s"),
-        ]);
-        let options = match &access.schema {
-            Some(schema) => options.options([("search_path", schema)]),
-            None => options,
-        };
         Self { options: options.disable_statement_logging(), access }
     }
 
@@ -127,18 +141,50 @@ impl Link {
     pub async fn connect(&self, purpose: Purpose) -> Result<PgConnection, StoreError> {
         let connection = self.try_connect(purpose).await;
         let connection = connection.map_err(|why| error::connecting(&self.access, &why))?;
+        self.refuse_old(&connection)?;
+        Ok(connection)
+    }
+
+    /// Refuses a server of a version that lacks what is needed.
+    pub fn refuse_old(&self, connection: &PgConnection) -> Result<(), StoreError> {
         let version = connection.server_version_num().map_or(OLDEST, |version| version / 10_000);
         if version < OLDEST {
             let why = format!("PostgreSQL {version} is too old; {OLDEST} or newer is needed");
             return Err(error::other(&self.access, &why));
         }
-        Ok(connection)
+        Ok(())
     }
 
     /// As [`Link::connect`], with the fault as it is.
     pub async fn try_connect(&self, purpose: Purpose) -> Result<PgConnection, sqlx::Error> {
-        let options = self.options.clone().options(purpose.limits().iter().copied());
-        within(CONNECT, options.connect()).await
+        within(CONNECT, async {
+            let mut connection = self.options.connect().await?;
+            // Not at the start, where poolers refuse it.
+            let settings = sqlx::AssertSqlSafe(self.settings(purpose));
+            sqlx::raw_sql(settings).execute(&mut connection).await?;
+            Ok(connection)
+        })
+        .await
+    }
+
+    /// The statements that begin a session.
+    fn settings(&self, purpose: Purpose) -> String {
+        let mut sql = String::new();
+        for (name, value) in SESSION.iter().chain(purpose.limits()) {
+            // Writing to a string cannot fail.
+            let _ = write!(sql, "SET {name} = '{value}';");
+        }
+        match &self.access.schema {
+            Some(schema) => {
+                let _ = write!(sql, "SELECT set_config('search_path', {}, false);", literal(schema));
+            }
+            // The library took over PGOPTIONS.
+            None if self.options.get_options().is_some_and(|given| given.contains("search_path")) => {
+                sql.push_str(CHOSEN_SCHEMAS);
+            }
+            None => {}
+        }
+        sql
     }
 
     pub fn fault(&self, why: &sqlx::Error) -> StoreError {
@@ -146,15 +192,40 @@ impl Link {
     }
 }
 
-/// Whether a fault means that the server is down, so that nobody else uses it either.
-pub fn is_down(why: &sqlx::Error) -> bool {
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// What a fault tells of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// It is down, as far as can be seen from here: nobody else uses it either.
+    Down,
+    /// It is there, and refuses.
+    Refusal,
+    /// Nothing: no answer, or a connection that broke.
+    Nothing,
+}
+
+/// What a fault tells of the server.
+pub fn heard(why: &sqlx::Error) -> Heard {
     match why {
-        sqlx::Error::Io(io) => {
-            matches!(io.kind(), std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound)
-        }
-        // It starts, or stops.
-        sqlx::Error::Database(said) => said.code().as_deref() == Some("57P03"),
-        _ => false,
+        sqlx::Error::Io(io) => match io.kind() {
+            std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound => Heard::Down,
+            // A certificate that is not trusted.
+            std::io::ErrorKind::InvalidData => Heard::Refusal,
+            _ => Heard::Nothing,
+        },
+        sqlx::Error::Database(said) => match said.code().as_deref() {
+            // It starts, or stops.
+            Some("57P03") => Heard::Down,
+            // The session was ended with the server, or by an operator.
+            Some("57P01" | "57P02") => Heard::Nothing,
+            // A pooler does not reach it.
+            Some(code) if code.starts_with("08") => Heard::Nothing,
+            _ => Heard::Refusal,
+        },
+        _ => Heard::Refusal,
     }
 }
 

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use sqlx::migrate::Migrator;
 
 use super::link::{Link, patiently};
-use super::{Backend, Known, Tables, error};
+use super::{Backend, Known, Tables, error, lease};
 use crate::model::CheckId;
 use crate::record::StoreError;
 use crate::record::copy::UNFINISHED;
@@ -23,12 +23,12 @@ const MIGRATION: Duration = Duration::from_secs(10 * 60);
 
 /// Takes the lock of whoever migrates, until the session ends or [`migrate`] has migrated.
 pub async fn lock(link: &Link, connection: &mut PgConnection) -> Result<(), StoreError> {
-    let wait = sqlx::AssertSqlSafe(format!("SET lock_timeout = {}", LOCK_PATIENCE.as_millis()));
+    let patience = LOCK_PATIENCE.as_millis().to_string();
     let taken = patiently(async {
-        sqlx::query(wait).execute(&mut *connection).await?;
+        let before = put(connection, "lock_timeout", &patience).await?;
         let lock = sqlx::query("SELECT pg_advisory_lock($1, hashtext(current_schema()))");
         lock.bind(MIGRATION_LOCK).execute(&mut *connection).await?;
-        sqlx::query("RESET lock_timeout").execute(&mut *connection).await
+        put(connection, "lock_timeout", &before).await
     });
     match taken.await.map_err(|why| link.fault(&why)) {
         Ok(_) => Ok(()),
@@ -38,6 +38,15 @@ pub async fn lock(link: &Link, connection: &mut PgConnection) -> Result<(), Stor
         }),
         Err(why) => Err(why),
     }
+}
+
+/// Changes a setting of the session, and tells what it was.
+async fn put(connection: &mut PgConnection, name: &str, value: &str) -> Result<String, sqlx::Error> {
+    let before = sqlx::query_scalar::<_, String>("SELECT current_setting($1)").bind(name);
+    let before = before.fetch_one(&mut *connection).await?;
+    let change = sqlx::query("SELECT set_config($1, $2, false)").bind(name).bind(value);
+    change.execute(connection).await?;
+    Ok(before)
 }
 
 /// Ends what is left of a session of this process, such as one whose end the network swallowed. What
@@ -60,29 +69,75 @@ pub async fn tables(connection: &mut PgConnection) -> Result<Tables, sqlx::Error
     sqlx::query_as::<_, Tables>(sql).fetch_one(connection).await
 }
 
+/// Brings the schema up to date, unless a daemon leads: it would not know the new one.
 pub async fn migrate(link: &Link, connection: &mut PgConnection) -> Result<(), StoreError> {
+    migrate_as(link, connection, None).await
+}
+
+/// As [`migrate`], for the daemon that leads with this token.
+///
+/// # Errors
+/// [`StoreError::Fenced`] if it does not lead any more.
+pub async fn migrate_leading(
+    link: &Link,
+    connection: &mut PgConnection,
+    token: i64,
+) -> Result<(), StoreError> {
+    migrate_as(link, connection, Some(token)).await
+}
+
+async fn migrate_as(
+    link: &Link,
+    connection: &mut PgConnection,
+    token: Option<i64>,
+) -> Result<(), StoreError> {
     if schema(link, connection).await? == known_schema() {
         return Ok(());
     }
     lock(link, connection).await?;
     refuse_newer(link, connection).await?;
+    let found = patiently(state(connection)).await.map_err(|why| link.fault(&why))?;
     // Else somebody else migrated it meanwhile.
-    if schema(link, connection).await? < known_schema() {
+    if found.schema < known_schema() {
+        if found.leased {
+            refuse_led(link, connection, token).await?;
+        }
         run(link, connection).await?;
     }
     set(link, connection, "SELECT pg_advisory_unlock_all()").await
 }
 
+/// Refuses a database on which another daemon leads.
+async fn refuse_led(
+    link: &Link,
+    connection: &mut PgConnection,
+    token: Option<i64>,
+) -> Result<(), StoreError> {
+    let Some(token) = token else {
+        let leads = sqlx::query_scalar::<_, String>("SELECT holder FROM lease WHERE until > now()");
+        let leads = patiently(leads.fetch_optional(connection)).await.map_err(|why| link.fault(&why))?;
+        return leads.map_or(Ok(()), |holder| {
+            let why =
+                format!("a daemon of an older version leads on this database ({holder}); stop it first");
+            Err(StoreError::Locked { path: link.access.place(), why })
+        });
+    };
+    let leads = patiently(async { lease::begin(connection, token).await?.rollback().await });
+    leads.await.map_err(|why| link.fault(&why))
+}
+
 async fn run(link: &Link, connection: &mut PgConnection) -> Result<(), StoreError> {
     // A migration may rewrite a table.
-    set(link, connection, "SET statement_timeout = 0").await?;
+    let before = patiently(put(connection, "statement_timeout", "0"));
+    let before = before.await.map_err(|why| link.fault(&why))?;
     let migrated = MIGRATIONS.run_direct(None, &mut *connection, false);
     match tokio::time::timeout(MIGRATION, migrated).await {
         Ok(Ok(())) => {}
         Ok(Err(why)) => return Err(error::migrate(&link.access, why)),
         Err(_) => return Err(error::other(&link.access, "the migration took longer than 10 minutes")),
     }
-    set(link, connection, "RESET statement_timeout").await
+    let back = patiently(put(connection, "statement_timeout", &before));
+    back.await.map(drop).map_err(|why| link.fault(&why))
 }
 
 async fn set(link: &Link, connection: &mut PgConnection, sql: &'static str) -> Result<(), StoreError> {
@@ -91,11 +146,8 @@ async fn set(link: &Link, connection: &mut PgConnection, sql: &'static str) -> R
 }
 
 pub async fn refuse_newer(link: &Link, connection: &mut PgConnection) -> Result<(), StoreError> {
-    let (found, known) = (schema(link, connection).await?, known_schema());
-    if found > known {
-        return Err(StoreError::Newer { path: link.access.place(), found, known });
-    }
-    Ok(())
+    let found = schema(link, connection).await?;
+    if is_newer(found) { Err(newer(link, found)) } else { Ok(()) }
 }
 
 /// A database whose tables are not those of this version; a daemon brings it up to date.
@@ -114,15 +166,7 @@ pub async fn refuse_older(link: &Link, connection: &mut PgConnection) -> Result<
 
 /// From where the database is to be filled, if that began and did not end.
 pub async fn unfinished(link: &Link, connection: &mut PgConnection) -> Result<Option<String>, StoreError> {
-    let found = patiently(async {
-        let table = sqlx::query_scalar::<_, bool>("SELECT to_regclass($1) IS NOT NULL").bind(UNFINISHED);
-        if !table.fetch_one(&mut *connection).await? {
-            return Ok(None);
-        }
-        let sql = sqlx::AssertSqlSafe(format!("SELECT source FROM {UNFINISHED}"));
-        sqlx::query_scalar::<_, String>(sql).fetch_optional(connection).await
-    });
-    found.await.map_err(|why| link.fault(&why))
+    Ok(patiently(state(connection)).await.map_err(|why| link.fault(&why))?.unfinished)
 }
 
 pub async fn refuse_unfinished(link: &Link, connection: &mut PgConnection) -> Result<(), StoreError> {
@@ -139,15 +183,48 @@ pub fn known_schema() -> i64 {
 
 /// The schema of the database; 0 for an empty one.
 pub async fn schema(link: &Link, connection: &mut PgConnection) -> Result<i64, StoreError> {
-    let found = patiently(async {
-        let table = sqlx::query_scalar::<_, bool>("SELECT to_regclass('_sqlx_migrations') IS NOT NULL");
-        if !table.fetch_one(&mut *connection).await? {
-            return Ok(None);
-        }
-        let found = sqlx::query_scalar::<_, Option<i64>>("SELECT max(version) FROM _sqlx_migrations");
-        found.fetch_one(connection).await
-    });
-    Ok(found.await.map_err(|why| link.fault(&why))?.unwrap_or(0))
+    Ok(patiently(state(connection)).await.map_err(|why| link.fault(&why))?.schema)
+}
+
+/// How far a database is made.
+#[derive(Debug)]
+pub struct State {
+    /// Its schema; 0 for an empty one.
+    pub schema: i64,
+    /// From where it is to be filled, if that began and did not end.
+    pub unfinished: Option<String>,
+    /// Whether it knows a lease, whatever its version.
+    pub leased: bool,
+}
+
+pub async fn state(connection: &mut PgConnection) -> Result<State, sqlx::Error> {
+    let sql = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL, to_regclass($1) IS NOT NULL, \
+               to_regclass('lease') IS NOT NULL";
+    let tables = sqlx::query_as::<_, (bool, bool, bool)>(sql).bind(UNFINISHED);
+    let (migrated, filling, leased) = tables.fetch_one(&mut *connection).await?;
+    let schema = if migrated { version(connection).await? } else { 0 };
+    let mut unfinished = None;
+    if filling {
+        let sql = sqlx::AssertSqlSafe(format!("SELECT source FROM {UNFINISHED}"));
+        unfinished = sqlx::query_scalar::<_, String>(sql).fetch_optional(connection).await?;
+    }
+    Ok(State { schema, unfinished, leased })
+}
+
+/// The schema of a database that has one.
+pub async fn version(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    let found = sqlx::query_scalar::<_, Option<i64>>("SELECT max(version) FROM _sqlx_migrations");
+    Ok(found.fetch_one(connection).await?.unwrap_or(0))
+}
+
+/// Whether a schema is of a version newer than this one.
+pub fn is_newer(schema: i64) -> bool {
+    schema > known_schema()
+}
+
+/// The error of such a schema.
+pub fn newer(link: &Link, found: i64) -> StoreError {
+    StoreError::Newer { path: link.access.place(), found, known: known_schema() }
 }
 
 pub async fn known(connection: &mut PgConnection) -> Result<HashMap<CheckId, Known>, sqlx::Error> {

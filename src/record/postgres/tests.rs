@@ -4,3 +4,4 @@ mod kept;
 mod lease;
 mod refused;
 mod schemas;
+mod sessions;

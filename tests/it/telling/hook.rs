@@ -67,7 +67,7 @@ impl Hook {
 
     /// A channel that posts here, with these keys besides its `url`.
     pub fn channel(&self, name: &str, keys: &str) -> String {
-        format!("    {name}: {{ webhook: {{ url: 'http://127.0.0.1:{}/hook', {keys} }} }}\n", self.port)
+        format!("    {name}: {{ webhook: {{ url: '{}', {keys} }} }}\n", self.url())
     }
 
     /// What came so far.

@@ -145,7 +145,7 @@ async fn a_take_over_waits_for_the_commit_that_is_under_way_and_a_renewal_does_n
     super::super::lease::fence(&mut commit, tenure.token()).await.unwrap();
     expire(&access).await;
     let said = two.take().await.unwrap_err();
-    assert!(matches!(said, StoreError::Locked { .. }), "{said:?}");
+    assert!(matches!(said.why, StoreError::Locked { .. }), "{said:?}");
     commit.commit().await.unwrap();
     assert!(two.take().await.unwrap().is_some());
 }
@@ -206,18 +206,161 @@ async fn a_daemon_that_cannot_know_whether_it_leads_sends_nothing_from_memory() 
         server: crate::model::database::Server::Tcp { host: "127.0.0.1".into(), port: 1 },
         ..SHARED.access("a", "b")
     };
-    let tenure = Arc::new(Tenure::new(7, running() + Duration::from_secs(60)));
-    let (to, under) = (access.clone(), Arc::clone(&tenure));
-    let opener: crate::record::resilient::Opener = Box::new(move || {
-        let (to, tenure) = (to.clone(), Arc::clone(&under));
-        Box::pin(async move { Ok(Arc::new(Postgres::lead(to, true, tenure).await?) as Arc<dyn Figures>) })
-    });
-    let held = Resilient::lead(opener, Arc::clone(&tenure)).await.unwrap();
-    held.commit(&[Transition { outbox: vec![row("k1", "a/b", "mail", 0)], ..bare("a/b") }]).await.unwrap();
-    held.mark("k1", &["k1".into()]).await.unwrap();
-    tenure.lose("no answer".into());
-    assert!(held.claim(time(1_000), LEASE).await.is_err());
-    assert!(held.mark("k1", &["k1".into()]).await.is_err());
-    assert!(held.settle(&[sent("k1", 1_000)]).await.is_err());
-    held.close().await;
+    for (sure, leads) in [(Duration::from_secs(60), true), (Duration::ZERO, false)] {
+        let tenure = Arc::new(Tenure::new(7, running() + sure));
+        let (to, under) = (access.clone(), Arc::clone(&tenure));
+        let opener: crate::record::resilient::Opener = Box::new(move || {
+            let (to, tenure) = (to.clone(), Arc::clone(&under));
+            Box::pin(async move { Ok(Arc::new(Postgres::lead(to, true, tenure).await?) as Arc<dyn Figures>) })
+        });
+        let held = Resilient::lead(opener, Arc::clone(&tenure)).await.unwrap();
+        let waiting = vec![row("k1", "a/b", "mail", 0)];
+        held.commit(&[Transition { outbox: waiting, ..bare("a/b") }]).await.unwrap();
+        assert!(!tenure.is_lost(), "the results are held back all the same");
+        assert_eq!(held.claim(time(1_000), LEASE).await.is_ok(), leads);
+        assert_eq!(held.mark("k1", &["k1".into()]).await.is_ok(), leads);
+        tenure.lose("no answer".into());
+        assert!(held.claim(time(99_000), LEASE).await.is_err());
+        assert!(held.settle(&[sent("k1", 1_000)]).await.is_err());
+        held.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_is_told_from_one_that_cannot_be_reached() {
+    use crate::model::database::{Encryption, Server};
+    let nowhere = |port| Server::Tcp { host: "127.0.0.1".into(), port };
+    let known = SHARED.database().await;
+    let verified = Encryption::Verified { ca_pem: None };
+    let cases = [
+        (SHARED.access("locked", "postgres"), true, "password authentication failed"),
+        (SHARED.access("postgres", "nowhere"), true, "make it: createdb"),
+        (Access { encryption: verified, ..known.clone() }, true, "does not support TLS"),
+        (Access { schema: Some("missing".into()), ..known.clone() }, false, ""),
+        (Access { server: nowhere(1), ..known.clone() }, false, "connection refused"),
+        (
+            Access { server: Server::Tcp { host: "nowhere.invalid".into(), port: 1 }, ..known },
+            false,
+            "connect",
+        ),
+    ];
+    for (access, refused, expected) in cases {
+        let mut one = lease(&access, "one");
+        if expected.is_empty() {
+            assert_eq!(one.look().await.unwrap(), Standing::Free);
+            let said = one.take().await.unwrap_err();
+            assert!(said.refused && said.why.to_string().contains("CREATE SCHEMA missing"), "{said:?}");
+            continue;
+        }
+        let said = one.look().await.unwrap_err();
+        assert!(said.refused == refused && said.why.to_string().contains(expected), "{said:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_write_refuses_the_renewal_and_the_take_alike() {
+    let access = SHARED.database().await;
+    let (mut one, mut two) = (lease(&access, "one"), lease(&access, "two"));
+    let token = leader(&mut one).await.token();
+    two.look().await.unwrap();
+    let mut root = SHARED.root(&access.database).await;
+    run(&mut root, "BEGIN; SELECT * FROM lease FOR UPDATE").await;
+    let said = one.renew(token).await;
+    assert!(matches!(said, Renewal::Refused(StoreError::Locked { .. })), "{said:?}");
+    run(&mut root, "ROLLBACK").await;
+    let full = "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+                RAISE EXCEPTION 'full' USING ERRCODE = '53100'; END $$";
+    run(&mut root, full).await;
+    expire(&access).await;
+    run(&mut root, "CREATE TRIGGER full_disk BEFORE UPDATE ON lease EXECUTE FUNCTION full_disk()").await;
+    let said = one.renew(token).await;
+    assert!(matches!(said, Renewal::Refused(StoreError::Full { .. })), "{said:?}");
+    assert_eq!(two.look().await.unwrap(), Standing::Expired);
+    let said = two.take().await.unwrap_err();
+    assert!(said.refused && matches!(said.why, StoreError::Full { .. }), "{said:?}");
+    run(&mut root, "DROP TRIGGER full_disk ON lease").await;
+    assert!(matches!(one.renew(token).await, Renewal::Kept { others: true }));
+    // Whoever is not let in knows nothing of who is.
+    run(&mut root, &format!("ALTER ROLE {} NOLOGIN", access.user)).await;
+    one.close().await;
+    let said = one.renew(token).await;
+    assert!(matches!(said, Renewal::Unclear(_)), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_take_whose_answer_was_lost_is_made_again_at_once() {
+    let access = SHARED.database().await;
+    let (mut one, mut two) = (lease(&access, "one"), lease(&access, "two"));
+    let lost = leader(&mut one).await;
+    assert_eq!(one.look().await.unwrap(), Standing::Ours);
+    assert_eq!(two.look().await.unwrap(), Standing::Held("one".into()));
+    assert_eq!(two.take().await.unwrap(), None);
+    let token = one.take().await.unwrap().unwrap();
+    assert!(token > lost.token());
+    assert!(matches!(one.renew(token).await, Renewal::Kept { .. }));
+    assert!(store(&access, &lost).await.is_err(), "one token leads");
+}
+
+#[tokio::test]
+async fn whoever_died_is_not_heard_of_by_the_one_that_took_over() {
+    let access = SHARED.database().await;
+    let (mut died, mut next, mut third) = (lease(&access, "a"), lease(&access, "b"), lease(&access, "c"));
+    leader(&mut died).await;
+    expire(&access).await;
+    let token = leader(&mut next).await.token();
+    assert!(matches!(next.renew(token).await, Renewal::Kept { others: false }));
+    third.look().await.unwrap();
+    expire(&access).await;
+    assert!(third.take().await.unwrap().is_some());
+    let alive = "SELECT count(*) FROM daemons WHERE name = 'c'";
+    assert_eq!(scalar(&mut SHARED.root(&access.database).await, alive).await, 1);
+}
+
+#[tokio::test]
+async fn nobody_brings_the_schema_up_to_date_while_another_daemon_leads() {
+    let access = SHARED.database().await;
+    let (mut one, mut two) = (lease(&access, "one"), lease(&access, "two"));
+    let mut root = SHARED.root(&access.database).await;
+    assert_eq!(one.look().await.unwrap(), Standing::Free);
+    let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+    assert_eq!(scalar(&mut root, tables).await, 0, "who only looks makes nothing");
+    let old = leader(&mut one).await;
+    // As a daemon of the version before left it.
+    run(&mut root, "DELETE FROM _sqlx_migrations WHERE version = 5").await;
+    let schema = "SELECT max(version) FROM _sqlx_migrations";
+    assert_eq!(two.look().await.unwrap(), Standing::Held("one".into()));
+    assert_eq!(two.take().await.unwrap(), None);
+    let said = super::super::beside::prepare(&Link::new(access.clone())).await.unwrap_err().to_string();
+    assert!(said.contains("a daemon of an older version leads on this database (one)"), "{said}");
+    expire(&access).await;
+    let token = two.take().await.unwrap().unwrap();
+    assert_eq!(scalar(&mut root, schema).await, 4, "the lease comes first");
+    let said = store(&access, &old).await.unwrap_err();
+    assert!(matches!(said, StoreError::Fenced { .. }), "{said:?}");
+    assert_eq!(scalar(&mut root, schema).await, 4);
+    // Who leads migrates. Here that fails, since the tables are there.
+    let new = Arc::new(Tenure::new(token, running() + super::super::lease::LEASE));
+    let said = store(&access, &new).await.unwrap_err().to_string();
+    assert!(said.contains("already exists"), "{said}");
+}
+
+#[tokio::test]
+async fn a_leader_under_which_the_schema_became_newer_learns_it_and_gives_the_lead_back() {
+    let access = SHARED.database().await;
+    let (mut one, mut two) = (lease(&access, "one"), lease(&access, "two"));
+    let token = leader(&mut one).await.token();
+    two.look().await.unwrap();
+    let mut root = SHARED.root(&access.database).await;
+    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                 VALUES (99, 'later', TRUE, '', 0)";
+    run(&mut root, newer).await;
+    let said = one.renew(token).await;
+    assert!(matches!(said, Renewal::Newer(StoreError::Newer { found: 99, .. })), "{said:?}");
+    for unseen in [two.look().await.unwrap_err(), two.take().await.unwrap_err()] {
+        assert!(unseen.is_final(), "{unseen:?}");
+    }
+    // Also on a connection of its own.
+    one.close().await;
+    one.release(token).await.unwrap();
+    assert_eq!(scalar(&mut root, "SELECT count(*) FROM lease WHERE holder IS NULL").await, 1);
 }
