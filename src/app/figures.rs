@@ -16,11 +16,11 @@ use crate::record::resilient::Health;
 use crate::record::writer::Writer;
 use crate::record::{Figures, KnownCheck, Ran, StoreError, roll};
 use crate::run::pace::{News, Update, rules};
+use crate::stats::budget;
 use crate::stats::objective::Spent;
 use crate::stats::recent::{Base, WINDOWS};
 use crate::stats::rollup::Grain;
 use crate::stats::samples::Rules;
-use crate::stats::sketch::Sketch;
 use crate::stats::uptime::Standing;
 
 /// How often it is looked whether an hour is complete.
@@ -33,8 +33,6 @@ const STEP: i64 = 10 * 60 * 1_000;
 const RECENT: i64 = 2_000;
 /// It is tried so often: a store that takes longer than that has to be lived with.
 const ROUNDS: u32 = 5;
-/// Of so many of the past four weeks the hour must be known to be compared with.
-const WEEKS: usize = 3;
 
 /// Who keeps them.
 pub struct Keeper {
@@ -279,13 +277,8 @@ impl Keeper {
                 weeks.extend(self.store.rolled(Grain::Hour, id, *hour, next).await?);
             }
             let usual = parts.into_iter().map(|part| {
-                let known: Vec<&Sketch> =
-                    weeks.iter().filter_map(|week| week.rolled.latencies.get(part)).collect();
-                let sum = known.iter().fold(Sketch::default(), |mut sum, sketch| {
-                    sum.merge(sketch);
-                    sum
-                });
-                (part.clone(), (known.len() >= WEEKS).then_some(sum))
+                let weeks = weeks.iter().filter_map(|week| week.rolled.latencies.get(part));
+                (part.clone(), budget::usual(weeks))
             });
             news.push((id.clone(), Update::Usual(usual.collect())));
         }

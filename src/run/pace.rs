@@ -17,7 +17,7 @@ use crate::stats::budget::Watch;
 use crate::stats::objective::{Promise, Spent};
 use crate::stats::recent::{Base, Figures, Recent, latency};
 use crate::stats::samples::{Rules, Run};
-use crate::stats::sketch::Sketch;
+use crate::stats::sketch::Quantile;
 use crate::stats::track::Track;
 use crate::stats::uptime::Standing;
 
@@ -42,7 +42,7 @@ pub enum Update {
     /// An hour more is rolled up.
     Rolled(Base),
     /// What its parts took at this hour of the weeks before.
-    Usual(Vec<(Part, Option<Sketch>)>),
+    Usual(Vec<(Part, Option<Quantile>)>),
 }
 
 /// What is new of the record.
@@ -148,7 +148,7 @@ impl Pace {
             }
             Update::Usual(parts) => {
                 if let Some(watch) = &mut self.watch {
-                    parts.iter().for_each(|(part, usual)| watch.set_usual(part, usual.as_ref()));
+                    parts.iter().for_each(|(part, usual)| watch.set_usual(part, *usual));
                 }
             }
         }

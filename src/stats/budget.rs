@@ -5,8 +5,8 @@
 //!   beyond the limit. It is met again once the quantile itself is within it, so that what hovers about
 //!   the limit is told once.
 //! - Fewer samples than `min_samples` say nothing; what was over budget then stays open, unmeasured.
-//! - A spike is a p95 that is much beyond that of the same hour of the past four weeks, with the same
-//!   certainty.
+//! - A spike is a p95 that is much beyond that of the same hour of the past four weeks, the slowest of
+//!   them left out, with the same certainty.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ const SPIKE: FindingDoc = FindingDoc {
     id: "latency.spike",
     severity: Severity::Warning,
     broken: false,
-    meaning: "The 95th percentile is more than half again of what it was at the same hour of the past four weeks, beyond what chance explains.",
+    meaning: "The 95th percentile is more than half again of what it was at the same hour of the past four weeks (the slowest of them left out), beyond what chance explains.",
     why: "Something changed, though the budget still holds: a release, a missing index, a noisy neighbour.",
     fix: "Compare with what was changed since. `latency: {spike: false}` turns the comparison off.",
     reference: None,
@@ -57,6 +57,17 @@ const SPIKE_QUANTILE: f64 = 0.95;
 const FACTOR: f64 = 1.5;
 const NOTICEABLE: Duration = Duration::from_millis(50);
 
+/// Of so many of the past four weeks the hour must be known to be compared with.
+const WEEKS: usize = 3;
+
+/// What a part took at this hour of the past four weeks: its p95 in the slowest but one of them, so that
+/// neither a bad week passes for the usual nor a quiet one. `None` if too few of them are known.
+pub fn usual<'s>(weeks: impl IntoIterator<Item = &'s Sketch>) -> Option<Quantile> {
+    let mut weeks: Vec<_> = weeks.into_iter().filter_map(|week| week.quantile(SPIKE_QUANTILE)).collect();
+    weeks.sort_by_key(|week| std::cmp::Reverse(week.value));
+    weeks.get(1).copied().filter(|_| weeks.len() >= WEEKS)
+}
+
 /// The budgets of one check, and the samples they are judged by.
 #[derive(Clone, Debug)]
 pub struct Watch(Vec<Watched>);
@@ -68,7 +79,7 @@ struct Watched {
     /// By limit, whether it is exceeded.
     over: Vec<bool>,
     /// What the part took at this hour of the weeks before.
-    usual: Option<Sketch>,
+    usual: Option<Quantile>,
     spiking: bool,
 }
 
@@ -104,15 +115,10 @@ impl Watch {
         Some((&whole.window, whole.budget.window))
     }
 
-    /// The parts that are compared with the weeks before.
-    pub fn compared(&self) -> impl Iterator<Item = &Part> {
-        self.0.iter().filter(|watched| watched.budget.spike).map(|watched| &watched.budget.part)
-    }
-
-    /// Sets what a part took at this hour of the weeks before; `None` if too few of them are known.
-    pub fn set_usual(&mut self, part: &Part, usual: Option<&Sketch>) {
+    /// Sets what a part took at this hour of the weeks before ([`usual`]); `None` if too few are known.
+    pub fn set_usual(&mut self, part: &Part, usual: Option<Quantile>) {
         for watched in self.0.iter_mut().filter(|watched| watched.budget.part == *part) {
-            watched.usual = usual.cloned();
+            watched.usual = usual;
         }
     }
 
@@ -184,13 +190,18 @@ impl Watched {
         self.window.count() >= u64::from(self.budget.min_samples)
     }
 
+    /// What stays open since nobody can say whether it is over.
     fn unmeasured(&self, doc: &'static FindingDoc, subject: String) -> Finding {
-        let few = format!(
-            "{} samples in the last {} are too few to say whether it is fast again",
-            self.window.count(),
-            HumanDuration(self.budget.window)
-        );
-        Finding { measured: false, ..self.weighed(Finding::of(doc, subject, few)) }
+        let why = if self.enough() {
+            "of the past four weeks too few are known at this hour to compare with".to_owned()
+        } else {
+            format!(
+                "{} samples in the last {} are too few to say whether it is fast again",
+                self.window.count(),
+                HumanDuration(self.budget.window)
+            )
+        };
+        Finding { measured: false, ..self.weighed(Finding::of(doc, subject, why)) }
     }
 
     fn weighed(&self, finding: Finding) -> Finding {
@@ -239,8 +250,7 @@ impl Watched {
 
     fn judge_spike(&mut self) -> Option<Finding> {
         let subject = subject(SPIKE_QUANTILE, &self.budget.part);
-        let usual = self.usual.as_ref().and_then(|usual| usual.quantile(SPIKE_QUANTILE));
-        let Some(usual) = usual.filter(|_| self.budget.spike && self.enough()) else {
+        let Some(usual) = self.usual.filter(|_| self.budget.spike && self.enough()) else {
             let open = self.spiking && self.budget.spike;
             return open.then(|| self.unmeasured(&SPIKE, subject));
         };
@@ -377,11 +387,10 @@ mod tests {
 
     #[test]
     fn a_spike_is_slower_than_the_weeks_before_and_not_than_a_limit() {
-        let mut usual = Sketch::default();
-        (0..200).for_each(|sample| usual.add(ms(90 + sample % 20), false, 1));
+        let usual = Some(Quantile { value: ms(108), at_least: false });
         let spiking = |runs: u64| {
             let mut watch = watch(&budget(0.95, 5_000));
-            watch.set_usual(&Part::Whole, Some(&usual));
+            watch.set_usual(&Part::Whole, usual);
             found(&mut watch, 0, std::iter::repeat_n(runs, 30)).pop().unwrap()
         };
         assert!(spiking(150).is_empty(), "not much slower");
@@ -389,8 +398,31 @@ mod tests {
         assert_eq!((found[0].id.as_str(), found[0].subject.as_str()), ("latency.spike", "p95"));
         assert!(found[0].summary.contains("at this hour of the past four weeks"), "{}", found[0].summary);
         let mut off = watch(&Budget { spike: false, ..budget(0.95, 5_000) });
-        off.set_usual(&Part::Whole, Some(&usual));
+        off.set_usual(&Part::Whole, usual);
         assert!(self::found(&mut off, 0, std::iter::repeat_n(400, 30)).pop().unwrap().is_empty());
+    }
+
+    #[test]
+    fn one_bad_week_does_not_hide_a_spike_and_unknown_weeks_do_not_end_one() {
+        let week = |millis: u64| {
+            let mut week = Sketch::default();
+            (0..100).for_each(|sample| week.add(ms(millis + sample % 20), false, 1));
+            week
+        };
+        let weeks = [week(100), week(9_000), week(100), week(90)];
+        let told = usual(&weeks).unwrap();
+        assert!((ms(117)..ms(121)).contains(&told.value), "{told:?}");
+        assert_eq!(usual(&weeks[..2]), None, "two of four weeks");
+        let mut watch = watch(&budget(0.95, 5_000));
+        watch.set_usual(&Part::Whole, Some(told));
+        assert_eq!(found(&mut watch, 0, std::iter::repeat_n(400, 30))[29].len(), 1);
+        watch.set_usual(&Part::Whole, None);
+        let open = &watch.judge(29 * 30_000)[0];
+        assert!(
+            !open.measured && open.summary.contains("of the past four weeks too few"),
+            "{}",
+            open.summary
+        );
     }
 
     #[test]
