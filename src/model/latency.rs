@@ -75,12 +75,15 @@ const SHORTEST: Duration = Duration::from_secs(15 * 60);
 /// Intervals in the usual window.
 const INTERVALS: u32 = 30;
 const MIN_SAMPLES: u32 = 20;
+/// A window keeps each of its samples, and is judged after every run; longer times are for objectives.
+const MOST_SAMPLES: u32 = 10_000;
 
 impl LatencyKeys {
     /// The budget of a part of a check that runs this often.
     ///
     /// # Errors
-    /// The key that is wrong, and why: nothing is limited, or the window cannot hold so many samples.
+    /// The key that is wrong, and why: nothing is limited, or the window cannot hold so many samples, or
+    /// would hold too many.
     pub fn budget(&self, part: Part, every: Duration) -> Result<Budget, (&'static str, String)> {
         let limits: Vec<_> =
             [(0.5, self.p50), (0.9, self.p90), (0.95, self.p95), (0.99, self.p99), (1.0, self.max)]
@@ -103,6 +106,17 @@ impl LatencyKeys {
                 HumanDuration(least),
             );
             return Err((key, message));
+        }
+        let most = every.saturating_mul(MOST_SAMPLES);
+        if window > most {
+            let message = format!(
+                "a run every {} gives more than {MOST_SAMPLES} samples within {}; make it {} or shorter, or write an \
+                 objective of kind latency for longer times",
+                HumanDuration(every),
+                HumanDuration(window),
+                HumanDuration(most),
+            );
+            return Err(("window", message));
         }
         let (fail, spike) = (self.fail, self.spike.unwrap_or(true));
         Ok(Budget { part, limits, window, min_samples, fail, spike })
@@ -131,6 +145,14 @@ mod tests {
         assert!(message.contains("every 1m") && message.contains("20m or longer"), "{message}");
         assert_eq!(budget(r#"{"p95": "1s", "min_samples": 90}"#, 60).unwrap_err().0, "min_samples");
         assert!(budget(r#"{"p95": "1s", "window": "15m", "min_samples": 15}"#, 60).is_ok());
+    }
+
+    #[test]
+    fn a_window_of_more_samples_than_can_be_judged_after_every_run_is_refused() {
+        assert!(budget(r#"{"p95": "1s", "window": "3d"}"#, 30).is_ok());
+        let (key, message) = budget(r#"{"p95": "1s", "window": "30d"}"#, 5).unwrap_err();
+        assert_eq!(key, "window");
+        assert!(message.contains("make it 13h53m20s or shorter"), "{message}");
     }
 
     #[test]
