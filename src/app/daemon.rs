@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::figures::Keeper;
+use super::prune::prune;
 use super::reload::{Exposed, Fixed, Reload, Tell, credentials};
 use super::store::{self, StoreLedger};
 use super::system::{self, Asked, Signals, Watchdog};
@@ -32,16 +33,13 @@ use crate::record::resilient::{Health as StoreHealth, Opener, Resilient};
 use crate::record::sqlite;
 use crate::record::tenure::Tenure;
 use crate::record::writer::Writer;
-use crate::record::{Cutoffs, Figures, Resumed, Store, StoreError};
+use crate::record::{Figures, Resumed, Store, StoreError};
 use crate::run::Surroundings;
 use crate::run::book::Desk;
 use crate::run::guard::OwnNetwork;
 use crate::schedule::monitor::{Monitor, Signal};
 use crate::schedule::time::{Time, suspended_by_kernel};
 use crate::schedule::{Pulse, Scheduler};
-
-/// How often old results are dropped.
-const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
 
 /// How often the health pages' view of store and outbox is renewed.
 const VITALS_EVERY: Duration = Duration::from_secs(2);
@@ -234,7 +232,7 @@ impl Daemon {
             Some(tenure) => Resilient::lead(opener, tenure).await?,
             None => Resilient::open(opener).await?,
         });
-        store.begin(clock.now()).await?;
+        let away = store.begin(clock.now()).await?;
         store.drop_leases().await?;
         let resumed = store.resume().await?;
         let shared = Arc::clone(&store) as Arc<dyn Store>;
@@ -300,7 +298,7 @@ impl Daemon {
             tokio::spawn(pass_on(told, signals)),
             tokio::spawn(tell_found(Arc::clone(&store), late, stop_rest.clone())),
             tokio::spawn(vitals),
-            tokio::spawn(prune(Arc::clone(&store), storage.retention, clock, stop_rest.clone())),
+            tokio::spawn(prune(Arc::clone(&store), storage.retention, clock, away, stop_rest.clone())),
             tokio::spawn(keeper.keep(plan, stop_rest.clone())),
         ];
         let recovery = Arc::clone(&store).spawn_recovery(RECOVER_EVERY);
@@ -487,35 +485,6 @@ async fn watch_vitals(
         });
         if let Ok((pending, oldest)) = store.pending().await {
             health.set_outbox(pending, oldest, clock.now());
-        }
-    }
-}
-
-/// Drops what is older than the retention, once an hour.
-async fn prune(
-    store: Arc<Resilient>,
-    retention: settings::Retention,
-    clock: Arc<dyn Clock>,
-    stop: CancellationToken,
-) {
-    let mut hourly = tokio::time::interval(PRUNE_EVERY);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = hourly.tick() => {}
-        }
-        let now = clock.now();
-        let before = |kept| now.saturating_sub(kept).unwrap_or(jiff::Timestamp::MIN);
-        let cutoffs = Cutoffs {
-            results: before(retention.results),
-            hours: before(retention.hours),
-            days: before(retention.days),
-            incidents: before(retention.incidents),
-        };
-        match store.prune(&cutoffs).await {
-            Ok(0) => {}
-            Ok(rows) => tracing::info!(rows, "old results were dropped"),
-            Err(error) => tracing::warn!(%error, "old results were not dropped"),
         }
     }
 }

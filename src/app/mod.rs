@@ -5,6 +5,7 @@ mod daemon;
 mod figures;
 mod lead;
 mod load;
+mod prune;
 mod reload;
 mod store;
 mod system;
