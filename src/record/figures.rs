@@ -131,6 +131,10 @@ pub trait Figures: Store {
             Ok(all)
         })
     }
+    /// When the first result at or after `from` started.
+    fn next_result(&self, from: Timestamp) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>>;
+    /// Where the first row of this grain begins.
+    fn rolled_from(&self, grain: Grain) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>>;
     /// Until when everything is rolled up to this grain; `None` before the first time.
     fn rolled_until(&self, grain: Grain) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>>;
     /// The result of each check that stood last before `before`, as far as hours are rolled.

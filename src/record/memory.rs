@@ -287,6 +287,14 @@ impl Figures for Memory {
         done(self.held().ran(check, from, to))
     }
 
+    fn next_result(&self, from: Timestamp) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
+        done(self.held().next_result(from))
+    }
+
+    fn rolled_from(&self, grain: Grain) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
+        done(self.held().figures.from(grain))
+    }
+
     fn rolled_until(&self, grain: Grain) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
         done(self.held().figures.mark(grain))
     }

@@ -1,8 +1,9 @@
 //! Figures of any stretch of time, put together from the coarsest rows that fit: days, hours, minutes,
 //! and results at the edges and where nothing is rolled up yet.
 //!
-//! Stretches longer than [`EXACT`] begin at a full hour (the last one before), those beyond
-//! the hours that are kept at a full day of UTC; [`Stretch::from`] says where they begin.
+//! Stretches longer than [`EXACT`] begin at a full hour (the last one before), those beyond 400 days at a
+//! full day of UTC. So they do where results, or hours, are not kept any more, and end so too;
+//! [`Stretch::from`] and [`Stretch::to`] say where they begin and end.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -43,23 +44,53 @@ struct Piece {
     to: i64,
 }
 
-/// Until when rows are there.
-#[derive(Clone, Copy, Debug, Default)]
+/// Which rows are there.
+#[derive(Clone, Copy, Debug)]
 struct Marks {
+    /// Until when there are hours, and days.
     hours: i64,
     days: i64,
+    /// Before this results are not kept any more, and before that hours are not. The beginning of all time
+    /// if they all are.
+    results_from: i64,
+    hours_from: i64,
+}
+
+impl Marks {
+    async fn read(store: &dyn Figures) -> Result<Self, StoreError> {
+        let millis = |at: Option<Timestamp>| at.map(Timestamp::as_millisecond);
+        let hours = millis(store.rolled_until(Grain::Hour).await?).unwrap_or(0);
+        let days = millis(store.rolled_until(Grain::Day).await?).unwrap_or(0);
+        let result = millis(store.next_result(Timestamp::MIN).await?).unwrap_or(i64::MAX);
+        let hour = millis(store.rolled_from(Grain::Hour).await?).unwrap_or(i64::MAX);
+        let day = millis(store.rolled_from(Grain::Day).await?).unwrap_or(i64::MAX);
+        // The coarser rows began with the finer ones, so that what begins later was dropped.
+        let (results_begin, hours_begin) = (Grain::Hour.floor(result), Grain::Day.floor(hour));
+        let results_from = if hour < results_begin { Grain::Hour.ceil(result) } else { i64::MIN };
+        let hours_from = if day < hours_begin { Grain::Day.ceil(hour) } else { i64::MIN };
+        Ok(Self { hours, days, results_from: results_from.max(hours_from), hours_from })
+    }
+
+    /// The finest rows there are of a time.
+    fn finest(&self, at: i64) -> Option<Grain> {
+        match at {
+            at if at < self.hours_from => Some(Grain::Day),
+            at if at < self.results_from => Some(Grain::Hour),
+            _ => None,
+        }
+    }
 }
 
 impl Stretch {
     fn new(from: i64, to: i64, marks: Marks) -> Self {
         let length = to.saturating_sub(from);
-        let from = if length > BY_DAY {
-            Grain::Day.floor(from)
-        } else if length > i64::try_from(EXACT.as_millis()).unwrap_or(i64::MAX) {
-            Grain::Hour.floor(from)
-        } else {
-            from
+        let wanted = match length {
+            length if length > BY_DAY => Some(Grain::Day),
+            length if length > i64::try_from(EXACT.as_millis()).unwrap_or(i64::MAX) => Some(Grain::Hour),
+            _ => None,
         };
+        let from = wanted.max(marks.finest(from)).map_or(from, |grain| grain.floor(from));
+        let to = marks.finest(to).map_or(to, |grain| grain.ceil(to));
         let mut pieces = Vec::new();
         let mut add = |grain, from: i64, to: i64| {
             if from < to {
@@ -105,12 +136,7 @@ impl<'s> Reading<'s> {
         let mut all: HashMap<CheckId, Rules> =
             known.into_iter().filter_map(|known| Some((known.check, known.rules?))).collect();
         all.extend(rules);
-        let mark = async |grain| {
-            let until = store.rolled_until(grain).await?;
-            Ok::<i64, StoreError>(until.map_or(0, Timestamp::as_millisecond))
-        };
-        let marks = Marks { hours: mark(Grain::Hour).await?, days: mark(Grain::Day).await? };
-        Ok(Self { store, rules: all, marks, first })
+        Ok(Self { store, rules: all, marks: Marks::read(store).await?, first })
     }
 
     /// How a stretch of time is read.
@@ -224,7 +250,8 @@ impl<'s> Reading<'s> {
     ) -> Result<Vec<Rolled>, StoreError> {
         let mut slices = vec![Rolled::default(); bounds.len()];
         let shortest = bounds.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap_or(i64::MAX);
-        let days = if shortest >= Grain::Day.millis() { self.marks.days } else { 0 };
+        // Where hours are not kept any more, nothing is finer than days.
+        let days = if shortest >= Grain::Day.millis() { self.marks.days } else { self.marks.hours_from };
         let pieces = Stretch::new(stretch.from, stretch.to, Marks { days, ..self.marks }).pieces;
         let mut add = |at: i64, rolled: &Rolled| {
             let place = bounds.partition_point(|bound| *bound <= at).saturating_sub(1);
@@ -358,7 +385,12 @@ mod tests {
 
     #[test]
     fn a_stretch_is_read_in_the_coarsest_rows_that_fit() {
-        let marks = Marks { hours: 10 * DAY + 5 * HOUR, days: 10 * DAY };
+        let marks = Marks {
+            hours: 10 * DAY + 5 * HOUR,
+            days: 10 * DAY,
+            results_from: i64::MIN,
+            hours_from: i64::MIN,
+        };
         let grains = |from, to| {
             let stretch = Stretch::new(from, to, marks);
             let told = |piece: &Piece| (piece.grain, piece.from, piece.to);
@@ -382,6 +414,51 @@ mod tests {
         assert_eq!(pieces, expected);
         assert_eq!(grains(12 * DAY, 12 * DAY + 5).1, [(None, 12 * DAY, 12 * DAY + 5)]);
         assert!(grains(5, 5).1.is_empty());
+    }
+
+    #[test]
+    fn what_is_not_kept_any_more_is_read_in_what_is() {
+        let marks = Marks { hours: 99 * DAY, days: 99 * DAY, results_from: 90 * DAY, hours_from: 50 * DAY };
+        let told = |from, to| {
+            let stretch = Stretch::new(from, to, marks);
+            (stretch.from, stretch.to, stretch.pieces)
+        };
+        let piece = |grain, from, to| Piece { grain: Some(grain), from, to };
+        let (from, to) = (60 * DAY + HOUR, 60 * DAY + 3 * HOUR);
+        let hours = vec![piece(Grain::Hour, from, to)];
+        assert_eq!(told(from + 5 * MINUTE, to - 7 * MINUTE), (from, to, hours), "results are gone");
+        let days = vec![piece(Grain::Day, 20 * DAY, 21 * DAY)];
+        assert_eq!(told(20 * DAY + HOUR, 20 * DAY + 3 * HOUR), (20 * DAY, 21 * DAY, days), "hours are gone");
+        let (from, to) = (49 * DAY + HOUR, 60 * DAY + HOUR);
+        let both = vec![piece(Grain::Day, 49 * DAY, 60 * DAY), piece(Grain::Hour, 60 * DAY, to)];
+        assert_eq!(told(from, to), (49 * DAY, to, both));
+    }
+
+    #[tokio::test]
+    async fn a_stretch_says_the_same_once_results_and_hours_are_gone() {
+        let store = filled().await;
+        roll(&store, time(START + 36 * HOUR)).await.unwrap();
+        let check = CheckId::from("a/b");
+        let seen = async || {
+            let reading = Reading::new(&store, HashMap::new()).await.unwrap();
+            let stretch = reading.stretch(time(START + HOUR), time(START + 30 * HOUR));
+            let whole = reading.whole(&check, &stretch).await.unwrap();
+            let bounds: Vec<i64> = (1..30).map(|hour| START + hour * HOUR).collect();
+            let slices = reading.slices(&check, &stretch, &bounds).await.unwrap();
+            let sum: u64 = slices.iter().map(|slice| slice.runs).sum();
+            assert_eq!(sum, whole.runs);
+            (stretch.from, stretch.to, whole.runs)
+        };
+        assert_eq!(seen().await, (START + HOUR, START + 30 * HOUR, 29 * 60));
+        let gone = |results, hours| crate::record::Cutoffs {
+            results: time(results),
+            hours: time(hours),
+            ..crate::record::contract::figures::nothing_old()
+        };
+        store.prune(&gone(START + 34 * HOUR, 0)).await.unwrap();
+        assert_eq!(seen().await, (START + HOUR, START + 30 * HOUR, 29 * 60));
+        store.prune(&gone(START + 34 * HOUR, START + 24 * HOUR)).await.unwrap();
+        assert_eq!(seen().await, (START, START + 30 * HOUR, 30 * 60), "from the day on");
     }
 
     /// A day and a half of results every minute, of which each eleventh failed.

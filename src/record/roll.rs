@@ -2,7 +2,8 @@
 //!
 //! An hour is rolled once every run that began in it has ended and is committed, which [`SETTLED`]
 //! after its end is all but certain; a result that is written later takes the mark back
-//! ([`Figures::put_rolled`]), and the hours from there on are rolled again.
+//! ([`Figures::put_rolled`]), and the hours from there on are rolled again. Where nothing is recorded for
+//! long (a clock that was not set yet wrote a result of 1970), nothing is walked through.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -44,14 +45,25 @@ pub async fn roll(store: &dyn Figures, now: Timestamp) -> Result<u32, StoreError
     let end = Grain::Hour.floor(now.as_millisecond().saturating_sub(settled));
     let mut rolled = 0;
     while hour < end {
-        let next = hour + Grain::Hour.millis();
         let before = standing.clone();
-        let (rows, results) = hour_of(store, &rules, &mut standing, hour, next).await?;
+        let (rows, results) =
+            hour_of(store, &rules, &mut standing, hour, hour + Grain::Hour.millis()).await?;
+        let next = match rows.is_empty() {
+            true => next(store, Grain::Hour, hour, end).await?,
+            false => hour + Grain::Hour.millis(),
+        };
         if !store.put_rolled(Grain::Hour, &rows, mark, time(next)).await? {
             return Ok(rolled);
         }
         // What was written late into this very hour, after it was read, took no mark back.
-        if results_in(store, hour, next).await? != results {
+        let same = match rows.is_empty() {
+            true => {
+                self::next(store, Grain::Hour, hour, end).await? == next
+                    && results_in(store, hour).await? == 0
+            }
+            false => results_in(store, hour).await? == results,
+        };
+        if !same {
             if !store.put_rolled(Grain::Hour, &[], Some(time(next)), time(hour)).await? {
                 return Ok(rolled);
             }
@@ -64,6 +76,13 @@ pub async fn roll(store: &dyn Figures, now: Timestamp) -> Result<u32, StoreError
     }
     days(store).await?;
     Ok(rolled)
+}
+
+/// Where to go on after a time of which nothing is recorded: where the next result is, but not beyond `end`.
+async fn next(store: &dyn Figures, grain: Grain, from: i64, end: i64) -> Result<i64, StoreError> {
+    let next = from + grain.millis();
+    let found = store.next_result(time(next)).await?;
+    Ok(found.map_or(end, |found| grain.floor(found.as_millisecond())).min(end).max(next))
 }
 
 fn time(millis: i64) -> Timestamp {
@@ -110,8 +129,8 @@ async fn hour_of(
     Ok((rows, results))
 }
 
-async fn results_in(store: &dyn Figures, from: i64, to: i64) -> Result<usize, StoreError> {
-    let (mut count, mut step) = (0, from);
+async fn results_in(store: &dyn Figures, hour: i64) -> Result<usize, StoreError> {
+    let (mut count, mut step, to) = (0, hour, hour + Grain::Hour.millis());
     while step < to {
         let next = (step + STEP).min(to);
         count += store.ran(None, time(step), time(next)).await?.len();
@@ -166,13 +185,13 @@ async fn days(store: &dyn Figures) -> Result<(), StoreError> {
         let Some(day) = mark.map(Timestamp::as_millisecond).or(first.map(|at| Grain::Day.floor(at))) else {
             return Ok(());
         };
-        let next = day + Grain::Day.millis();
-        if next > end {
+        if day + Grain::Day.millis() > end {
             return Ok(());
         }
         let mut rows = Vec::new();
         for known in checks {
-            let hours = store.rolled(Grain::Hour, &known.check, time(day), time(next)).await?;
+            let until = time(day + Grain::Day.millis());
+            let hours = store.rolled(Grain::Hour, &known.check, time(day), until).await?;
             let Some(rolled) = hours.into_iter().map(|hour| hour.rolled).reduce(|mut sum, hour| {
                 sum.add(&hour);
                 sum
@@ -181,7 +200,16 @@ async fn days(store: &dyn Figures) -> Result<(), StoreError> {
             };
             rows.push(RolledRow { check: known.check, grain: Grain::Day, at: day, rolled });
         }
+        let next = match rows.is_empty() {
+            true => next(store, Grain::Day, day, end).await?,
+            false => day + Grain::Day.millis(),
+        };
         if !store.put_rolled(Grain::Day, &rows, mark, time(next)).await? {
+            return Ok(());
+        }
+        // What was written late meanwhile, after the hours were read, took no mark of days back.
+        if store.rolled_until(Grain::Hour).await?.is_none_or(|hours| hours < time(next)) {
+            store.put_rolled(Grain::Day, &[], Some(time(next)), time(day)).await?;
             return Ok(());
         }
     }

@@ -444,6 +444,14 @@ impl Figures for Sqlite {
         Box::pin(self.read_judged(from, to))
     }
 
+    fn next_result(&self, from: Timestamp) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
+        Box::pin(self.read_next_result(from))
+    }
+
+    fn rolled_from(&self, grain: Grain) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
+        Box::pin(self.read_rolled_from(grain))
+    }
+
     fn rolled_until(&self, grain: Grain) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
         Box::pin(self.read_mark(grain))
     }

@@ -58,6 +58,10 @@ async fn results_of_all_checks_come_in_order(store: &dyn Figures) {
     };
     assert_eq!(of("f/one"), [expected[0].clone(), expected[2].clone()]);
     assert_eq!((of("f/two"), judged.len()), (vec![expected[1].clone()], 2));
+    let next = async |from| store.next_result(time(from)).await.unwrap();
+    assert_eq!(next(7_000_000_000).await, Some(time(7_000_000_000)));
+    assert_eq!(next(7_000_000_001).await, Some(time(7_000_010_000)));
+    assert_eq!(next(7_000_020_001).await, None);
     let one = &store.ran(None, time(7_000_000_000), time(7_000_000_001)).await.unwrap()[0];
     let written = outcome("f/one", 7_000_000_000);
     assert_eq!((one.took, one.timings), (written.took, written.timings));
@@ -116,6 +120,9 @@ async fn rows_read_back(store: &dyn Figures) {
     assert!(!store.put_rolled(Grain::Hour, &rows, None, until).await.unwrap(), "somebody was faster");
     assert_eq!(store.rolled_until(Grain::Hour).await.unwrap(), Some(until));
     assert_eq!(store.rolled_until(Grain::Day).await.unwrap(), None);
+
+    assert_eq!(store.rolled_from(Grain::Hour).await.unwrap(), Some(time(START)));
+    assert_eq!(store.rolled_from(Grain::Day).await.unwrap(), None);
 
     let later = [row("f/one", Grain::Hour, START + HOUR, rolled(2_000, 4))];
     assert!(store.put_rolled(Grain::Hour, &later, Some(until), time(START + 2 * HOUR)).await.unwrap());

@@ -21,6 +21,12 @@ impl Figures {
         self.marks.get(&grain).and_then(|until| Timestamp::from_millisecond(*until).ok())
     }
 
+    /// Where the first row of a grain begins.
+    pub(super) fn from(&self, grain: Grain) -> Option<Timestamp> {
+        let first = self.of(grain, i64::MIN, i64::MAX).map(|(_, at, _)| at).min();
+        first.and_then(|first| Timestamp::from_millisecond(first).ok())
+    }
+
     /// What was rolled up must be again, since a result of this time is written.
     pub(super) fn take_back(&mut self, written: Timestamp) {
         for (grain, until) in &mut self.marks {

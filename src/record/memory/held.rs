@@ -346,6 +346,10 @@ impl Held {
         all
     }
 
+    pub(super) fn next_result(&self, from: Timestamp) -> Option<Timestamp> {
+        self.results.iter().map(|(_, row)| row.at).filter(|at| *at >= from).min()
+    }
+
     pub(super) fn facts(&self, check: &CheckId, from: Timestamp, to: Timestamp, limit: usize) -> KeptFacts {
         let wanted =
             |(of, at, _): &&(CheckId, Timestamp, Box<RawValue>)| of == check && (from..to).contains(at);

@@ -9,6 +9,8 @@ use futures_util::TryStreamExt as _;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use sqlx::PgConnection;
+use sqlx::postgres::{PgArguments, Postgres as Db};
+use sqlx::query::QueryScalar;
 
 use super::link::{patiently, reading};
 use super::{Postgres, Writer};
@@ -193,6 +195,28 @@ impl Postgres {
         Ok(reader.done(rows)?.into_iter().map(one).collect())
     }
 
+    async fn read_next_result(&self, from: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        // By the key of each check: the index by time tells of pages, which would have to be read.
+        let sql = "SELECT min(r.at) FROM checks c CROSS JOIN LATERAL \
+                   (SELECT at FROM results WHERE check_id = c.id AND at >= $1 ORDER BY at LIMIT 1) r";
+        self.read_instant(sqlx::query_scalar(sql).bind(from.as_millisecond())).await
+    }
+
+    async fn read_rolled_from(&self, grain: Grain) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "SELECT min(u.at) FROM checks c CROSS JOIN LATERAL \
+                   (SELECT at FROM uptimes WHERE span = $1 AND check_id = c.id ORDER BY at LIMIT 1) u";
+        self.read_instant(sqlx::query_scalar(sql).bind(span(grain))).await
+    }
+
+    async fn read_instant(
+        &self,
+        query: QueryScalar<'_, Db, Option<i64>, PgArguments>,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let mut reader = self.readers.take().await?;
+        let found = reading(query.fetch_one(&mut reader.connection)).await;
+        Ok(reader.done(found)?.map(time))
+    }
+
     async fn read_mark(&self, grain: Grain) -> Result<Option<Timestamp>, StoreError> {
         let mut reader = self.readers.take().await?;
         let found = sqlx::query_scalar::<_, i64>("SELECT until FROM marks WHERE span = $1").bind(span(grain));
@@ -226,7 +250,7 @@ impl Postgres {
             .bind(to.as_millisecond())
             .fetch_all(&mut reader.connection);
         let rows = reading(rows).await;
-        reader.done(rows.and_then(|rows| rows.into_iter().map(|row| rolled(grain, check, row)).collect()))
+        Ok(reader.done(rows)?.into_iter().map(|row| rolled(grain, check, row)).collect())
     }
 
     async fn read_uptimes(
@@ -343,6 +367,14 @@ impl Figures for Postgres {
 
     fn judged(&self, from: Timestamp, to: Timestamp) -> BoxFuture<'_, Result<Judgements, StoreError>> {
         Box::pin(self.read_judged(from, to))
+    }
+
+    fn next_result(&self, from: Timestamp) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
+        Box::pin(self.read_next_result(from))
+    }
+
+    fn rolled_from(&self, grain: Grain) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
+        Box::pin(self.read_rolled_from(grain))
     }
 
     fn rolled_until(&self, grain: Grain) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {

@@ -341,6 +341,14 @@ impl Figures for Resilient {
         })
     }
 
+    fn next_result(&self, from: Timestamp) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
+        Box::pin(async move { self.figures().await.store().next_result(from).await })
+    }
+
+    fn rolled_from(&self, grain: Grain) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
+        Box::pin(async move { self.figures().await.store().rolled_from(grain).await })
+    }
+
     fn rolled_until(&self, grain: Grain) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
         Box::pin(async move { self.figures().await.store().rolled_until(grain).await })
     }

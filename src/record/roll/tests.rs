@@ -85,6 +85,28 @@ async fn what_is_written_late_is_rolled_again() {
 }
 
 #[tokio::test]
+async fn decades_without_a_result_are_not_walked_through() {
+    for store in Stores::empty().await.each() {
+        // By a clock that was not set yet.
+        store.commit(&[result("a/b", 5 * HOUR, Verdict::Pass)]).await.unwrap();
+        half_down(store, START + HOUR, 1).await;
+        half_down(store, START + 49 * HOUR, 1).await;
+        let rolled = roll(store, time(START + 74 * HOUR)).await.unwrap();
+        assert!(rolled < 40, "{rolled}");
+        let seen: Vec<i64> = hours(store).await.into_iter().map(|hour| hour.0).collect();
+        assert_eq!(seen, [5 - START / HOUR, 1, 2, 49, 50]);
+        let days = store.rolled(Grain::Day, &"a/b".into(), time(0), time(START * 2)).await.unwrap();
+        let days: Vec<_> = days.iter().map(|day| (day.at, day.rolled.runs)).collect();
+        assert_eq!(days, [(0, 1), (START, 60), (START + 48 * HOUR, 60)]);
+        // A result of a time that was passed over is rolled up all the same.
+        half_down(store, START + 30 * HOUR, 1).await;
+        roll(store, time(START + 74 * HOUR)).await.unwrap();
+        let seen: Vec<i64> = hours(store).await.into_iter().map(|hour| hour.0).collect();
+        assert_eq!(seen, [5 - START / HOUR, 1, 2, 30, 31, 49, 50]);
+    }
+}
+
+#[tokio::test]
 async fn a_day_is_the_sum_of_its_hours() {
     for store in Stores::empty().await.each() {
         half_down(store, START, 26).await;

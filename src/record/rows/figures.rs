@@ -32,17 +32,22 @@ pub fn millis(duration: Duration) -> i64 {
 /// The columns of a row: at, up, down, planned, runs, failed, the standing's start and state, sketches.
 pub type RolledColumns = (i64, i64, i64, i64, i64, i64, Option<i64>, Option<i64>, Option<Vec<u8>>);
 
-pub fn rolled(grain: Grain, check: &CheckId, row: RolledColumns) -> Result<RolledRow, sqlx::Error> {
+/// Sketches that are damaged are of no sample: the figures of all other times are to be read.
+pub fn rolled(grain: Grain, check: &CheckId, row: RolledColumns) -> RolledRow {
     let (at, up, down, planned, runs, failed, standing_at, standing, sketches) = row;
     let latencies = sketches.map(|bytes| Latencies::from_bytes(&bytes)).transpose();
+    if let Err(why) = &latencies {
+        let at = time(at);
+        tracing::warn!(%check, %at, %why, "durations that were rolled up are damaged, and left out");
+    }
     let rolled = Rolled {
         uptime: Uptime { up: count(up), down: count(down), planned: count(planned) },
         runs: count(runs),
         failed: count(failed),
         standing: standing_at.map(|at| Standing { at, up: standing.map(|up| up == 1) }),
-        latencies: latencies.map_err(|why| sqlx::Error::Decode(why.into()))?.unwrap_or_default(),
+        latencies: latencies.ok().flatten().unwrap_or_default(),
     };
-    Ok(RolledRow { check: check.clone(), grain, at, rolled })
+    RolledRow { check: check.clone(), grain, at, rolled }
 }
 
 /// The columns of a sum: name, up, down, planned, runs, failed.

