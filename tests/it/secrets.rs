@@ -12,7 +12,7 @@ use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
 
 use crate::command::portalwatch_with;
-use crate::peers::{Daemon, PATIENCE, SmtpServer, free_port, poll};
+use crate::peers::{Daemon, PATIENCE, Postgres, SmtpServer, free_port, poll};
 
 /// Each secret: the environment variable that holds it, and its value.
 const SECRETS: [(&str, &str); 9] = [
@@ -292,4 +292,91 @@ fn no_secret_leaves_by_any_door() {
     }
     assert!(daemon.terminate(PATIENCE).success());
     sweep_files(folder.path(), &secrets);
+}
+
+/// In the URL as it is written there, so that both places of a password are tried.
+const WRITTEN: &str = "wri773n pa55+42&27";
+
+#[test]
+fn no_password_of_a_database_leaves_by_any_door() {
+    let mut server = Postgres::start(
+        &["fsync=off", "hba_file=hba"],
+        &[("hba", "host all postgres all trust\nhost all all all scram-sha-256\n")],
+    );
+    let kept = "da7abase pa55/w0rd+31";
+    let encoded: String = url::form_urlencoded::byte_serialize(WRITTEN.as_bytes()).collect();
+    let encoded = encoded.replace('+', "%20");
+    for (role, password) in [("portalwatch", kept), ("writer", WRITTEN)] {
+        server.query("postgres", &format!("CREATE ROLE {role} LOGIN PASSWORD '{password}'"));
+        server.query("postgres", &format!("CREATE DATABASE {role} OWNER {role}"));
+    }
+    let (folder, port) = (TempDir::new().unwrap(), free_port());
+    let config = |storage: &str| {
+        format!(
+            "server: {{listen: '127.0.0.1:{port}'}}\nstorage: {{{storage}}}\nportals:\n  own:\n    url: http://127.0.0.1:{port}\n    \
+             private: true\n    checks: {{health: {{every: 1s, timeout: 1s, http: {{path: /healthz}}}}}}\n"
+        )
+    };
+    let at = server.port();
+    let file = folder.path().join("monitor.yaml");
+    let url = format!("postgres://writer:{encoded}@127.0.0.1:{at}/writer");
+    let write =
+        |name: &str, storage: &str| std::fs::write(folder.path().join(name), config(storage)).unwrap();
+    write(
+        "monitor.yaml",
+        &format!("url: 'postgres://portalwatch@127.0.0.1:{at}/portalwatch', password: {{env: DB}}"),
+    );
+    write(
+        "refused.yaml",
+        &format!("url: 'postgres://portalwatch@127.0.0.1:{at}/none', password: {{env: DB}}"),
+    );
+    write("written.yaml", &format!("url: '{url}'"));
+    let environment = [("DB", kept), ("RUST_LOG", "trace")];
+    let secrets = [("DB".to_owned(), kept.to_owned()), ("the URL".to_owned(), WRITTEN.to_owned())];
+
+    let mut daemon = Daemon::start(&file, port, &environment);
+    daemon.wait_ready(PATIENCE);
+    let recorded =
+        poll(PATIENCE, || (server.query("portalwatch", "SELECT count(*) FROM results") != "0").then_some(()));
+    assert!(recorded.is_some(), "{}", daemon.log());
+    let run = |expected: i32, arguments: &[&str]| {
+        let said = portalwatch_with(folder.path(), &environment, arguments);
+        sweep(&arguments.join(" "), format!("{}{}", said.stdout, said.stderr).as_bytes(), &secrets);
+        assert_eq!(said.code, expected, "{arguments:?}: {said:?}");
+    };
+    for name in ["monitor.yaml", "written.yaml", "refused.yaml"] {
+        run(0, &["config", "validate", "-c", name]);
+        run(0, &["config", "show", "-c", name]);
+        run(0, &["config", "show", "-c", name, "--format", "json"]);
+    }
+    run(0, &["report", "uptime", "--format", "html"]);
+    run(0, &["report", "uptime", "--format", "json"]);
+    run(0, &["replay"]);
+    run(0, &["store", "check"]);
+    run(70, &["store", "check", "-c", "refused.yaml"]);
+    run(70, &["report", "uptime", "-c", "refused.yaml"]);
+    run(0, &["store", "backup", "copy.db"]);
+    run(0, &["store", "migrate", "--from", "sqlite://copy.db", "--to", &url]);
+    run(70, &["store", "migrate", "--from", "sqlite://copy.db", "--to", &url]);
+    run(70, &["store", "migrate", "--from", "sqlite://copy.db", "--to", &url.replace("/writer", "/none")]);
+    run(0, &["report", "uptime", "-c", "written.yaml"]);
+    for path in ["/", "/metrics", "/healthz", "/readyz"] {
+        sweep(path, daemon.get(path).body.as_bytes(), &secrets);
+    }
+    for role in ["portalwatch", "writer"] {
+        let tables = server.query(role, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'");
+        let rows = |table| {
+            let all = format!("SELECT string_agg(t::text, ' ') FROM \"{table}\" t");
+            server.query(role, &format!("SET bytea_output = escape; {all}"))
+        };
+        let all: String = tables.lines().map(rows).collect();
+        sweep(role, all.as_bytes(), &secrets);
+    }
+    server.kill();
+    let degraded = poll(PATIENCE, || daemon.get("/readyz").body.contains("degraded").then_some(()));
+    assert!(degraded.is_some(), "{}", daemon.get("/readyz").body);
+    sweep("/readyz", daemon.get("/readyz").body.as_bytes(), &secrets);
+    assert!(daemon.terminate(PATIENCE).success());
+    let swept = sweep_files(folder.path(), &secrets[..1]);
+    assert!(swept.iter().any(|name| name == "daemon.log"), "{swept:?}");
 }
