@@ -30,8 +30,9 @@ pub struct ReportArgs {
     /// What to report
     #[arg(value_enum)]
     what: What,
-    /// Checks by id, `portal/check`; globs as for `check`. Objectives by name, or by their checks.
-    /// Without any: all
+    /// Checks by id, `portal/check`; globs as for `check`. They find checks that were removed too, while
+    /// their record is kept. Objectives by name, or by their checks. Without any: all of the config, and
+    /// every incident
     #[arg(value_name = "NAME-GLOB")]
     globs: Vec<String>,
     #[command(flatten)]
@@ -149,7 +150,7 @@ pub async fn report(args: ReportArgs) -> Answer {
         What::Latency => latency::report(&basis, range, charts).await,
         What::Uptime if args.windows => uptime::windows(&basis).await,
         What::Uptime => uptime::report(&basis, range, charts).await,
-        What::Incidents => incidents::report(&basis, range).await,
+        What::Incidents => incidents::report(&basis, range, &args.globs).await,
         What::Objectives => objectives::report(&basis, &args.globs).await,
     };
     let report = report.map_err(own)?;
@@ -178,16 +179,28 @@ fn unused(args: &ReportArgs) -> Result<(), String> {
 /// The checks that are asked for; each word has to mean something.
 fn wanted<'r>(args: &ReportArgs, recorded: &'r Recorded) -> Result<Vec<&'r ConfiguredCheck>, String> {
     let of_objectives = args.what == What::Objectives;
+    let own = CheckId::monitor();
+    let names_incidents = |glob: &String| {
+        let mut objectives = recorded.objectives.iter().map(|(one, _)| CheckId::objective(&one.name));
+        args.what == What::Incidents && (matches(glob, &own) || objectives.any(|one| matches(glob, &one)))
+    };
     let means = |glob: &String| {
         recorded.checks.iter().any(|check| matches(glob, &check.id))
+            || !of_objectives && recorded.others.iter().any(|check| matches(glob, &check.id))
             || of_objectives && recorded.objectives.iter().any(|(objective, _)| objective.name == *glob)
+            || names_incidents(glob)
     };
     if let Some(glob) = args.globs.iter().find(|glob| !means(glob)) {
-        let what = if of_objectives { "no objective and no check" } else { "no check" };
-        return Err(format!("{what} of the config matches {glob}"));
+        return Err(if of_objectives {
+            format!("no objective and no check of the config matches {glob}")
+        } else {
+            format!("no check of the config matches {glob}, and none that was recorded")
+        });
     }
-    let is_wanted = |id: &CheckId| args.globs.is_empty() || args.globs.iter().any(|glob| matches(glob, id));
-    Ok(recorded.checks.iter().filter(|check| is_wanted(&check.id)).collect())
+    let is_wanted = |id: &CheckId| args.globs.iter().any(|glob| matches(glob, id));
+    let all = recorded.checks.iter().filter(|check| args.globs.is_empty() || is_wanted(&check.id));
+    let others = recorded.others.iter().filter(|check| !of_objectives && is_wanted(&check.id));
+    Ok(all.chain(others).collect())
 }
 
 fn own(error: StoreError) -> Failure {

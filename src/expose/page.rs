@@ -147,7 +147,9 @@ fn incidents(view: &View<'_>) -> Markup {
     let hidden = view.incidents.len().saturating_sub(MAX_INCIDENTS);
     html! {
         h2 id="incidents" { "Open incidents" }
-        @if view.incidents.is_empty() {
+        @if view.incidents.is_empty() && view.vitals.stands_by() {
+            p { "Not known here: this daemon stands by. Look at the page of the one that leads." }
+        } @else if view.incidents.is_empty() {
             p { "None." }
         } @else {
             table aria-labelledby="incidents" {
@@ -177,7 +179,11 @@ fn checks(view: &View<'_>) -> Markup {
     html! {
         h2 id="checks" { "Checks" }
         @if view.checks.shown.is_empty() {
-            p { "No checks are configured." }
+            @if view.vitals.stands_by() {
+                p { "None are run here." }
+            } @else {
+                p { "No checks are configured." }
+            }
         } @else {
             table aria-labelledby="checks" {
                 thead { tr { th scope="col" { "Portal" } th scope="col" { "Check" } th scope="col" { "Verdict" } th scope="col" { "Since" } th scope="col" { "Last run" } th scope="col" { "Findings" } } }

@@ -38,7 +38,9 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use self::lease::Lease;
 use self::link::{Link, Purpose, Readers, is_alive, part, patiently};
-use self::session::{backend, end, known, migrate_leading, refuse_newer, refuse_unfinished, tables};
+use self::session::{
+    backend, end, known, migrate_leading, refuse_newer, refuse_older, refuse_unfinished, tables,
+};
 use super::rows::without_nul;
 use super::tenure::{Tenure, running};
 use super::{Claimed, Cutoffs, Gap, LastFacts, ResultRow, Resumed, Settled, Store, StoreError, Transition};
@@ -161,6 +163,7 @@ impl Postgres {
                 let store = Self::at(access, Arc::new(Tenure::new(0, Duration::ZERO)));
                 let mut reader = store.readers.take().await?;
                 refuse_newer(&store.link, &mut reader.connection).await?;
+                refuse_older(&store.link, &mut reader.connection).await?;
                 refuse_unfinished(&store.link, &mut reader.connection).await?;
                 reader.done(Ok(()))?;
                 Ok(store)

@@ -118,8 +118,12 @@ impl Sqlite {
     }
 
     async fn open_reader(path: &Path) -> Result<Self, StoreError> {
+        if !path.try_exists().unwrap_or(true) {
+            return Err(error::other(path, "there is no such file; a daemon makes it when it starts"));
+        }
         let mut connection = reading(path).connect().await.map_err(|why| error::of(path, &why))?;
         refuse_newer(path, &mut connection).await?;
+        refuse_older(path, &mut connection).await?;
         refuse_unfinished(path, &mut connection).await?;
         let identity = identity(path).map_err(|why| error::io(path, &why))?;
         let readers = pool(path);
@@ -266,7 +270,7 @@ async fn refuse_newer(path: &Path, connection: &mut SqliteConnection) -> Result<
 /// A file whose tables are not those of this version; a daemon brings it up to date.
 async fn refuse_older(path: &Path, connection: &mut SqliteConnection) -> Result<(), StoreError> {
     match schema(path, connection).await? {
-        0 => Err(error::other(path, "holds no store of portalwatch")),
+        0 => Err(error::other(path, "holds no store of portalwatch; a daemon makes one when it starts")),
         found if found < known_schema() => Err(error::other(
             path,
             &format!(

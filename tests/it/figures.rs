@@ -1,6 +1,7 @@
 //! Percentiles, uptime and reports: the daemon as a process, and the command beside its store.
 #![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod removed;
 mod slow;
 
 use std::path::Path;
@@ -312,7 +313,8 @@ fn what_cannot_be_reported_is_said_with_the_way_out() {
     config(dir.path(), CHECKS, "");
     let refused = report(dir.path(), &["uptime"]).ended(70);
     assert!(
-        refused.stderr.contains("nothing to report from") && refused.stderr.contains("record.db"),
+        refused.stderr.contains("nothing to report from")
+            && refused.stderr.contains("record.db: there is no such file"),
         "{refused:?}"
     );
     let refused = report(dir.path(), &["uptime", "--since", "yesterday"]).ended(70);

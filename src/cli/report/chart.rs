@@ -54,11 +54,14 @@ pub fn lines(lines: &[Line], from: &str, to: &str) -> Markup {
     let points = lines.iter().flat_map(|line| &line.points);
     let top = points.flatten().copied().fold(0.0, f64::max);
     let top = if top > 0.0 { top } else { 1.0 };
-    let highest = told(Duration::try_from_secs_f64(top).unwrap_or_default());
+    let length = |seconds: f64| told(Duration::try_from_secs_f64(seconds).unwrap_or_default());
+    let highest = length(top);
     html! {
         figure {
+            // The picture is stretched to the width of the page; text in it would be, too.
+            div class="scale" { span { (highest) } span { (length(top / 2.0)) } span { "0" } }
             svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } preserveAspectRatio="none" role="img" {
-                title { "Latency over time, up to " (highest) }
+                title { "Latency over time, from 0 to " (highest) }
                 line class="grid" x1="0" x2=(WIDTH) y1="0.5" y2="0.5" {}
                 line class="grid" x1="0" x2=(WIDTH) y1=(HEIGHT / 2.0) y2=(HEIGHT / 2.0) {}
                 line class="grid" x1="0" x2=(WIDTH) y1=(HEIGHT - 0.5) y2=(HEIGHT - 0.5) {}
@@ -66,14 +69,19 @@ pub fn lines(lines: &[Line], from: &str, to: &str) -> Markup {
                     path d=(path(line, top)) stroke=(colour) { title { (line.name) } }
                 }
             }
+            (span(from, to))
             figcaption {
-                (from) " to " (to) ", 0 to " (highest) ": "
                 @for (line, colour) in lines.iter().zip(COLOURS) {
                     span style={ "color:" (colour) } { (line.name) } " "
                 }
             }
         }
     }
+}
+
+/// The beginning and the end of a chart, below it.
+pub fn span(from: &str, to: &str) -> Markup {
+    html! { div class="span" { span { (from) } span { (to) } } }
 }
 
 /// A path that is broken where nothing was measured; a lone point is a short dash.

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::range::Range;
 use super::{Basis, Report, length, table};
 use crate::model::Incident;
+use crate::model::glob::matches;
 use crate::record::StoreError;
 
 /// How long an incident lasted within `from..to`, in milliseconds.
@@ -15,10 +16,12 @@ pub fn within(incident: &Incident, from: i64, to: i64) -> u64 {
     u64::try_from(lasted).unwrap_or(0)
 }
 
-pub async fn report(basis: &Basis<'_>, range: Range) -> Result<Report, StoreError> {
+/// Those of the checks that are asked for; without any every one that is recorded, those of checks that
+/// were removed, of objectives and of the monitor too.
+pub async fn report(basis: &Basis<'_>, range: Range, globs: &[String]) -> Result<Report, StoreError> {
     let (from, to) = (range.from.as_millisecond(), range.to.as_millisecond());
     let mut incidents = basis.recorded.store.incidents(range.from, range.to).await?;
-    incidents.retain(|incident| basis.checks.iter().any(|check| check.id == incident.check));
+    incidents.retain(|one| globs.is_empty() || globs.iter().any(|glob| matches(glob, &one.check)));
     let heading = format!("Incidents from {} to {}: {}", basis.told(from), basis.told(to), incidents.len());
     let headings = ["started", "lasted", "severity", "check", "ended", "what"];
     let mut rows = vec![headings.map(str::to_owned).to_vec()];

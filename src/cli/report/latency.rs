@@ -18,6 +18,9 @@ const QUANTILES: [f64; 5] = [0.5, 0.9, 0.95, 0.99, 1.0];
 /// The lines of a chart.
 const LINES: [f64; 3] = [0.5, 0.95, 0.99];
 
+const NOTE: &str = "A run that ended at its time limit is cut off: it counts as at least so long, and a percentile \
+that lies among such runs is marked with ≥. What failed sooner is no sample.";
+
 pub async fn report(basis: &Basis<'_>, range: Range, charts: bool) -> Result<Report, StoreError> {
     let stretch = basis.reading.stretch(range.from, range.to);
     let mut all = Vec::new();
@@ -58,6 +61,7 @@ pub async fn report(basis: &Basis<'_>, range: Range, charts: bool) -> Result<Rep
     let page = html! {
         p { (heading) }
         @for (check, whole, chart) in &all { (section(check, whole, chart.as_ref())) }
+        p { (NOTE) }
     };
     let json = json!({
         "from": basis.exact(stamp(stretch.from)),
@@ -65,7 +69,7 @@ pub async fn report(basis: &Basis<'_>, range: Range, charts: bool) -> Result<Rep
         "relative_error": crate::stats::sketch::ACCURACY,
         "checks": json_checks,
     });
-    Ok(Report { text: format!("{heading}\n\n{}", table(&rows)), json, csv, title: "Latency", page })
+    Ok(Report { text: format!("{heading}\n\n{}\n\n{NOTE}", table(&rows)), json, csv, title: "Latency", page })
 }
 
 fn stamp(millis: i64) -> jiff::Timestamp {

@@ -9,10 +9,13 @@ color:#1a202c;background:#fff}h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top
 table{border-collapse:collapse;width:100%}th,td{padding:.25rem .6rem;text-align:right;\
 border-bottom:1px solid #e2e8f0;font-variant-numeric:tabular-nums}th:first-child,td:first-child{text-align:left}\
 svg{width:100%;height:10rem;display:block}svg.strip{height:1.5rem}path{fill:none;stroke-width:1.5;\
-vector-effect:non-scaling-stroke}.grid{stroke:#cbd5e0;stroke-width:1}figure{margin:.5rem 0}\
+vector-effect:non-scaling-stroke}.grid{stroke:#cbd5e0;stroke-width:1}figure{margin:.5rem 0 .5rem 5rem;\
+position:relative}.scale{position:absolute;right:100%;height:10rem;margin-right:.4rem;text-align:right;\
+white-space:nowrap}.scale,.span{display:flex;justify-content:space-between;color:#4a5568;font-size:.8rem}\
+.scale{flex-direction:column}\
 figcaption,small,footer{color:#4a5568;font-size:.85rem}.up{fill:#38a169}.dented{fill:#d69e2e}.down{fill:#c53030}\
 .unknown{fill:#cbd5e0}@media(prefers-color-scheme:dark){body{color:#e2e8f0;background:#1a202c}\
-th,td{border-color:#2d3748}figcaption,small,footer{color:#a0aec0}}";
+th,td{border-color:#2d3748}figcaption,small,footer,.scale,.span{color:#a0aec0}}";
 
 /// The whole page.
 pub fn page(report: &Report, basis: &Basis<'_>) -> Markup {

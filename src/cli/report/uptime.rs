@@ -21,6 +21,10 @@ const HOUR: i64 = 3_600_000;
 const NOTE: &str = "Uptime is the share of the known time; coverage is the share of the watched time that is known. \
 A check is watched from its first result on. Times and counts of a portal are sums over its checks.";
 
+/// What the colours of a strip mean.
+const LEGEND: &str = "Strips go from the beginning to the end of the report: green is up, yellow down for up to \
+5 % of the known time, red for more, grey not known.";
+
 /// One line of a report: a check, or a portal.
 struct Row {
     name: String,
@@ -75,6 +79,7 @@ pub async fn report(basis: &Basis<'_>, range: Range, charts: bool) -> Result<Rep
         }
         h2 { "Checks" }
         (html_table(&checks, &strips))
+        @if charts { p { (LEGEND) } }
         p { (NOTE) }
     };
     Ok(Report { text, json, csv: csv_rows(&portals, &checks), title: "Uptime", page })

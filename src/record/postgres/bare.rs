@@ -46,7 +46,10 @@ impl Bare {
         let mut bare = Self::connected(access).await?;
         refuse_unfinished(&bare.link, &mut bare.connection).await?;
         if schema(&bare.link, &mut bare.connection).await? == 0 {
-            return Err(error::other(&bare.link.access, "holds no store of portalwatch"));
+            return Err(error::other(
+                &bare.link.access,
+                "holds no store of portalwatch; a daemon makes one when it starts",
+            ));
         }
         bare.prepared().await
     }

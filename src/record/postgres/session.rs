@@ -153,7 +153,10 @@ pub async fn refuse_newer(link: &Link, connection: &mut PgConnection) -> Result<
 /// A database whose tables are not those of this version; a daemon brings it up to date.
 pub async fn refuse_older(link: &Link, connection: &mut PgConnection) -> Result<(), StoreError> {
     match schema(link, connection).await? {
-        0 => Err(error::other(&link.access, "holds no store of portalwatch")),
+        0 => Err(error::other(
+            &link.access,
+            "holds no store of portalwatch; a daemon makes one when it starts",
+        )),
         found if found < known_schema() => Err(error::other(
             &link.access,
             &format!(

@@ -38,7 +38,10 @@ impl Bare {
         refuse_newer(&path, &mut connection).await?;
         refuse_unfinished(&path, &mut connection).await?;
         if super::schema(&path, &mut connection).await? == 0 {
-            return Err(error::other(&path, "holds no store of portalwatch"));
+            return Err(error::other(
+                &path,
+                "holds no store of portalwatch; a daemon makes one when it starts",
+            ));
         }
         connection.close().await.map_err(|why| error::of(&path, &why))?;
         let (connection, _) = prepared(&path, true).await?;

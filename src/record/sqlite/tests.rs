@@ -98,8 +98,15 @@ async fn a_second_daemon_is_refused_and_a_reader_is_not() {
 async fn a_reader_makes_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("record.db");
-    assert!(Sqlite::open(&path, Mode::Reader).await.is_err());
+    let refused = Sqlite::open(&path, Mode::Reader).await.unwrap_err().to_string();
+    assert!(
+        refused.ends_with("record.db: there is no such file; a daemon makes it when it starts"),
+        "{refused}"
+    );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    std::fs::write(&path, "").unwrap();
+    let refused = Sqlite::open(&path, Mode::Reader).await.unwrap_err().to_string();
+    assert!(refused.contains("holds no store of portalwatch"), "{refused}");
 }
 
 #[tokio::test]

@@ -65,6 +65,12 @@ async fn a_newer_schema_is_refused_and_left_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_reader_of_an_empty_database_learns_who_makes_the_tables() {
+    let said = Postgres::open(SHARED.database().await, Mode::Reader).await.unwrap_err().to_string();
+    assert!(said.ends_with("holds no store of portalwatch; a daemon makes one when it starts"), "{said}");
+}
+
+#[tokio::test]
 async fn who_cannot_connect_learns_why_and_never_reads_the_password() {
     let mut root = SHARED.root("postgres").await;
     run(&mut root, "DROP ROLE IF EXISTS locked").await;
