@@ -141,17 +141,21 @@ async fn chart(basis: &Basis<'_>, check: &CheckId, stretch: &Stretch) -> Result<
 fn section(check: &CheckId, whole: &Rolled, chart: Option<&Markup>) -> Markup {
     html! {
         h2 { (check) }
-        @if let Some(chart) = chart { (chart) }
-        table {
-            thead { tr {
-                th { "Part" } th { "Samples" } th { "Cut off" }
-                @for q in QUANTILES { th { (name(q)) } }
-            } }
-            tbody {
-                @for (part, sketch) in whole.latencies.iter() {
-                    tr {
-                        td { (part) } td { (sketch.count()) } td { (sketch.censored()) }
-                        @for q in QUANTILES { td { (written(sketch.quantile(q))) } }
+        @if whole.latencies.iter().next().is_none() {
+            p { "No samples." }
+        } @else {
+            @if let Some(chart) = chart { (chart) }
+            table {
+                thead { tr {
+                    th { "Part" } th { "Samples" } th { "Cut off" }
+                    @for q in QUANTILES { th { (name(q)) } }
+                } }
+                tbody {
+                    @for (part, sketch) in whole.latencies.iter() {
+                        tr {
+                            td { (part) } td { (sketch.count()) } td { (sketch.censored()) }
+                            @for q in QUANTILES { td { (written(sketch.quantile(q))) } }
+                        }
                     }
                 }
             }
