@@ -1,6 +1,6 @@
 //! The daemon, from the first line of the config to the last commit.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,22 +12,21 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::figures::Keeper;
+use super::house::House;
 use super::prune::prune;
-use super::reload::{Exposed, Fixed, Reload, Tell, credentials};
+use super::reload::{Fixed, Reload, Tell};
 use super::store::{self, StoreLedger};
 use super::system::{self, Asked, Signals, Watchdog};
 use super::wire::NetWire;
 use super::{lead, load};
 use crate::alert::daemon::CHANNEL_FAILURES;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::config::settings::{self, Database};
 use crate::config::watch::Fingerprint;
-use crate::expose::{self, Auth, Health, Infos, StoreState, Surface};
+use crate::expose::{self, Health, StoreState};
 use crate::formats::yaml::Fault;
 use crate::notify::deliver::{ChannelEvent, Deliver};
 use crate::plan::Plan;
-use crate::record::live::Live;
-use crate::record::memory::Memory;
 use crate::record::postgres::lease::{self, Lease};
 use crate::record::resilient::{Health as StoreHealth, Opener, Resilient};
 use crate::record::sqlite;
@@ -50,9 +49,6 @@ const RECOVER_EVERY: Duration = Duration::from_secs(3);
 /// How long each step of the end may take once no check runs: the commit of the last results,
 /// messages in the air, the store. A message cut off goes out again under its key.
 pub(super) const LAST_STEP: Duration = Duration::from_secs(2);
-
-/// How long a migration may take before the service manager gives up on us, in microseconds.
-const MIGRATION_MICROS: u32 = 600_000_000;
 
 /// Why the daemon ended, or never started.
 #[derive(Debug, thiserror::Error)]
@@ -107,81 +103,6 @@ pub async fn run(path: &Path) -> Result<(), RunError> {
     let signal = daemon.serve(&mut signals, &read).await;
     daemon.stop_at(signal, &mut signals).await;
     Ok(())
-}
-
-/// What lasts from the first line of the config to the end, whether the daemon leads or stands by.
-pub(super) struct House {
-    pub path: PathBuf,
-    pub server: settings::Server,
-    pub storage: settings::Storage,
-    pub clock: Arc<dyn Clock>,
-    pub health: Arc<Health>,
-    pub infos: Arc<Infos>,
-    pub auth: Auth,
-    listener: std::net::TcpListener,
-}
-
-impl House {
-    fn new(
-        path: &Path,
-        server: settings::Server,
-        storage: settings::Storage,
-        listener: TcpListener,
-    ) -> Result<Self, RunError> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let health = Arc::new(Health::new(clock.now()));
-        let (tokens, basic, open) = credentials(&server, server.listen);
-        let auth = Auth::new(tokens, basic, open);
-        let listener = listener.into_std().map_err(|why| RunError::Listen { address: server.listen, why })?;
-        let (path, infos) = (path.to_owned(), Arc::default());
-        Ok(Self { path, server, storage, clock, health, infos, auth, listener })
-    }
-
-    /// The listener, for as long as one thing is served.
-    fn listener(&self) -> Result<TcpListener, RunError> {
-        let listener = self.listener.try_clone().and_then(TcpListener::from_std);
-        listener.map_err(|why| RunError::Listen { address: self.server.listen, why })
-    }
-
-    /// What our pages show.
-    fn surface(&self, plan: &Plan, live: Arc<Live>, store: Arc<dyn Store>) -> Surface {
-        Surface {
-            live,
-            store,
-            clock: Arc::clone(&self.clock),
-            auth: self.auth.clone(),
-            external_url: plan.external_url.clone(),
-            per_check_metrics: plan.per_check_metrics,
-            timezone: plan.timezone.clone(),
-            health: Arc::clone(&self.health),
-            infos: Arc::clone(&self.infos),
-        }
-    }
-
-    /// Serves our pages until `stop`.
-    pub fn serve(&self, surface: Surface, stop: CancellationToken) -> Result<JoinHandle<()>, RunError> {
-        Ok(tokio::spawn(expose::serve(self.listener()?, expose::router(surface), stop)))
-    }
-
-    /// Serves our pages until `stop`, with no check on them.
-    pub fn serve_standby(&self, plan: &Plan, stop: CancellationToken) -> Result<JoinHandle<()>, RunError> {
-        self.serve(self.surface(plan, Arc::default(), Arc::new(Memory::default())), stop)
-    }
-
-    pub fn exposed(&self) -> Exposed {
-        Exposed { infos: Arc::clone(&self.infos), health: Arc::clone(&self.health), auth: self.auth.clone() }
-    }
-
-    /// Tells that a migration may have to come first, which takes longer than a start otherwise does.
-    pub fn tell_migrating(&self) {
-        system::tell_service_manager(&[NotifyState::ExtendTimeoutUsec(MIGRATION_MICROS)]);
-    }
-
-    /// Tells that the daemon is at work.
-    pub fn started(&self) {
-        tracing::info!(listen = %self.server.listen, version = env!("CARGO_PKG_VERSION"), "started");
-        system::tell_service_manager(&[NotifyState::Ready]);
-    }
 }
 
 pub(super) async fn asked_to_stop(signals: &mut Signals) -> &'static str {

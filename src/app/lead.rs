@@ -15,7 +15,8 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use self::standby::{Next, Standby};
-use super::daemon::{Daemon, House, RunError};
+use super::daemon::{Daemon, RunError};
+use super::house::House;
 use super::system::{self, Signals};
 use crate::config::watch::Fingerprint;
 use crate::expose::Role;

@@ -3,6 +3,7 @@
 
 mod daemon;
 mod figures;
+mod house;
 mod lead;
 mod load;
 mod prune;

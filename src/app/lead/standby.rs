@@ -8,7 +8,8 @@ use tokio::time::{Instant, interval, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::Expiry;
-use crate::app::daemon::{House, LAST_STEP, RunError};
+use crate::app::daemon::{LAST_STEP, RunError};
+use crate::app::house::House;
 use crate::app::load;
 use crate::app::reload::{Fixed, LOOK_EVERY, credentials};
 use crate::app::system::{Asked, Signals, Watchdog};
