@@ -61,8 +61,9 @@ impl Marks {
         let millis = |at: Option<Timestamp>| at.map(Timestamp::as_millisecond);
         let hours = millis(store.rolled_until(Grain::Hour).await?).unwrap_or(0);
         let days = millis(store.rolled_until(Grain::Day).await?).unwrap_or(0);
-        let result = millis(store.next_result(Timestamp::MIN).await?).unwrap_or(i64::MAX);
-        let hour = millis(store.rolled_from(Grain::Hour).await?).unwrap_or(i64::MAX);
+        // Nothing is dropped that is not rolled up: what is younger is all there.
+        let result = millis(store.next_result(Timestamp::MIN).await?).unwrap_or(i64::MAX).min(hours);
+        let hour = millis(store.rolled_from(Grain::Hour).await?).unwrap_or(i64::MAX).min(days);
         let day = millis(store.rolled_from(Grain::Day).await?).unwrap_or(i64::MAX);
         // The coarser rows began with the finer ones, so that what begins later was dropped.
         let (results_begin, hours_begin) = (Grain::Hour.floor(result), Grain::Day.floor(hour));
@@ -351,6 +352,10 @@ impl<'s> Reading<'s> {
             return Ok(None);
         }
         let rows = self.store.rolled(Grain::Minute, check, time(piece.from), time(piece.to)).await?;
+        if rows.is_empty() {
+            // It did not run so often then.
+            return Ok(None);
+        }
         let sum = rows.into_iter().map(|row| row.rolled).reduce(|mut sum, minute| {
             sum.add(&minute);
             sum
@@ -458,7 +463,21 @@ mod tests {
         store.prune(&gone(START + 34 * HOUR, 0)).await.unwrap();
         assert_eq!(seen().await, (START + HOUR, START + 30 * HOUR, 29 * 60));
         store.prune(&gone(START + 34 * HOUR, START + 24 * HOUR)).await.unwrap();
-        assert_eq!(seen().await, (START, START + 30 * HOUR, 30 * 60), "from the day on");
+        let from_the_day_on = (START, START + 30 * HOUR, 30 * 60);
+        assert_eq!(seen().await, from_the_day_on);
+        store.prune(&gone(START + 40 * HOUR, START + 24 * HOUR)).await.unwrap();
+        assert_eq!(seen().await, from_the_day_on, "no result is left at all");
+    }
+
+    #[tokio::test]
+    async fn what_runs_more_often_now_is_read_as_it_ran_then() {
+        let store = filled().await;
+        roll(&store, time(START + 36 * HOUR)).await.unwrap();
+        let check = CheckId::from("a/b");
+        let often = Rules { every: Duration::from_secs(5), timeout: Duration::from_secs(1) };
+        let reading = Reading::new(&store, HashMap::from([(check.clone(), often)])).await.unwrap();
+        let stretch = reading.stretch(time(START + HOUR), time(START + HOUR + 30 * MINUTE));
+        assert_eq!(reading.whole(&check, &stretch).await.unwrap().runs, 30);
     }
 
     /// A day and a half of results every minute, of which each eleventh failed.
