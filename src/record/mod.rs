@@ -274,6 +274,14 @@ pub enum StoreError {
         /// The library's words.
         why: String,
     },
+    /// The database does not take what is to be written: the fault of a row, and not of the disk.
+    #[error("{path}: does not take a row: {why}")]
+    Rejected {
+        /// The file, or the server and database.
+        path: String,
+        /// The library's words.
+        why: String,
+    },
     /// Anything else.
     #[error("{path}: {why}")]
     Other {

@@ -12,6 +12,9 @@
 //! fault of the disk: it is passed on, what was held back is dropped and counted, and nothing is written,
 //! claimed or marked from then on. While nobody knows, nothing is claimed from memory.
 //!
+//! A result that the disk works without, and does not take for what it is, is lost alone: it becomes a gap, and
+//! what came with it is written.
+//!
 //! A damaged file is left alone: when a person has moved it away, a new one is made.
 //!
 //! A daemon that began without the disk learns late what its predecessor left there:
@@ -264,13 +267,8 @@ impl Resilient {
             write_all(&self.memory, disk).await?;
             core.overflowed = false;
         }
-        let gap = |(check, (from, to)): (&CheckId, &(Timestamp, Timestamp))| Gap {
-            check: Some(check.clone()),
-            from: *from,
-            to: *to,
-            why: "not_recorded".into(),
-        };
-        let gaps: Vec<_> = core.lost.iter().map(gap).collect();
+        let gaps: Vec<_> =
+            core.lost.iter().map(|(check, (from, to))| not_recorded(check, *from, *to)).collect();
         if !gaps.is_empty() {
             disk.note_gaps(&gaps).await?;
             core.lost.clear();
@@ -284,7 +282,7 @@ impl Resilient {
     /// A full or locked disk is kept open and tried again; anything else is opened anew, since the
     /// file may be another one by then.
     async fn let_go_if_unusable(&self, why: &StoreError) {
-        if matches!(why, StoreError::Full { .. } | StoreError::Locked { .. }) {
+        if matches!(why, StoreError::Full { .. } | StoreError::Locked { .. } | StoreError::Rejected { .. }) {
             return;
         }
         let mut core = self.core.lock().await;
@@ -372,11 +370,7 @@ impl Resilient {
                 continue;
             }
             core.overflowed = true;
-            let at = match &marked.result {
-                Some(Recorded::Ran { outcome, .. }) => outcome.at,
-                Some(Recorded::NotCovered { at, .. }) => *at,
-                None => continue,
-            };
+            let Some(at) = started(&marked) else { continue };
             lost += 1;
             telemetry().dropped.with_label_values(&["result", "store"]).inc();
             let span = core.lost.entry(marked.check).or_insert((at, at));
@@ -435,6 +429,18 @@ impl Past<'_> {
     }
 }
 
+fn not_recorded(check: &CheckId, from: Timestamp, to: Timestamp) -> Gap {
+    Gap { check: Some(check.clone()), from, to, why: "not_recorded".into() }
+}
+
+/// When the result of a transition was measured, if it has one.
+fn started(transition: &Transition) -> Option<Timestamp> {
+    match transition.result.as_ref()? {
+        Recorded::Ran { outcome, .. } => Some(outcome.at),
+        Recorded::NotCovered { at, .. } => Some(*at),
+    }
+}
+
 /// Marks what could not be written when it happened, in messages too.
 fn mark(transition: &mut Transition) {
     for incident in &mut transition.incidents {
@@ -448,16 +454,41 @@ fn mark(transition: &mut Transition) {
 /// Writes the front of the backlog: as many of one sort as stand in a row.
 async fn write_some(core: &mut Core, disk: &dyn Figures) -> Result<(), StoreError> {
     let run = core.backlog.run(core.chunk);
+    // What memory knows of it is written at the end.
+    core.overflowed |= core.backlog.was_torn();
     let written = write(&run, disk).await;
     core.chunk = match &written {
         Ok(()) => (core.chunk * 2).min(CHUNK),
         // A disk that is slow just now may manage less at once.
         Err(_) => (run.len() / 2).max(1),
     };
-    written?;
+    match written {
+        // At once, down to the one that is refused.
+        Err(StoreError::Rejected { .. }) if run.len() > 1 => return Ok(()),
+        Err(why @ StoreError::Rejected { .. }) => return write_without_result(core, &run, why, disk).await,
+        written => written?,
+    }
     // Of marks one alone was written.
     let marked = matches!(run.first(), Some(Late::Marked(_)));
     core.backlog.written(if marked { 1 } else { run.len() });
+    Ok(())
+}
+
+/// Writes an entry that is refused, but for its result. Is it refused all the same, it stays where it is:
+/// what has to be told is told from memory.
+async fn write_without_result(
+    core: &mut Core,
+    run: &[Late],
+    why: StoreError,
+    disk: &dyn Figures,
+) -> Result<(), StoreError> {
+    let [Late::Transition(refused)] = run else { return Err(why) };
+    let Some(at) = started(refused) else { return Err(why) };
+    disk.commit(&[Transition { result: None, ..(**refused).clone() }]).await?;
+    tracing::error!(check = %refused.check, %at, %why, "a result is lost");
+    telemetry().dropped.with_label_values(&["result", "rejected"]).inc();
+    core.backlog.written(1);
+    core.backlog.push(Late::Gap(not_recorded(&refused.check, at, at)));
     Ok(())
 }
 

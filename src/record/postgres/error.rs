@@ -34,6 +34,10 @@ pub fn of(access: &Access, fault: &sqlx::Error) -> StoreError {
         Some("25006" | "42501") => StoreError::ReadOnly { path, why },
         Some("55P03" | "57014" | "40P01" | "40001") => StoreError::Locked { path, why },
         Some("XX001" | "XX002") => StoreError::Corrupt { path, why },
+        // Data exceptions, integrity constraints, and what exceeds a limit.
+        Some(code) if ["22", "23", "54"].iter().any(|class| code.starts_with(class)) => {
+            StoreError::Rejected { path, why }
+        }
         Some(code) => StoreError::Other { path, why: with_way_out(access, code, why) },
         None => StoreError::Other { path, why: of_connection(access, fault, "the connection was lost") },
     }
@@ -85,6 +89,10 @@ pub fn way_out(fault: StoreError) -> (String, &'static str) {
             (format!("another daemon took over: {by}"), "nothing is to be done: this one stands by")
         }
         StoreError::Corrupt { why, .. } => (format!("the database is damaged: {why}"), "restore a backup"),
+        StoreError::Rejected { why, .. } => (
+            format!("it does not take a row: {why}"),
+            "report it, with the log: this is a fault of portalwatch",
+        ),
         StoreError::Other { why, .. } => (why, "check storage.url and its server"),
     }
 }

@@ -10,6 +10,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::record::{Gap, Settled, Transition};
+use crate::telemetry::telemetry;
 
 /// Entries held in memory before the file is used, and read back from it at once.
 const FRONT: usize = 5_000;
@@ -105,6 +106,8 @@ pub struct Backlog {
     /// Behind the file, once that takes no more.
     behind: VecDeque<Late>,
     is_refused: bool,
+    /// A part of it could not be read back.
+    is_torn: bool,
     held: Dropped,
 }
 
@@ -176,14 +179,24 @@ impl Backlog {
                 Ok(Some(late)) => self.front.push_back(late),
                 Ok(None) => break,
                 Err(why) => {
-                    tracing::error!(%why, lost = spill.entries, "the temporary file cannot be read");
                     self.spill = None;
+                    let mut held = Dropped::default();
+                    self.front.iter().chain(&self.behind).for_each(|late| held.add(late));
+                    let lost = self.held.results.saturating_sub(held.results);
+                    tracing::error!(%why, results = lost, "the temporary file cannot be read: what it held is lost");
+                    telemetry().dropped.with_label_values(&["result", "store"]).inc_by(lost);
+                    (self.held, self.is_torn) = (held, true);
                 }
             }
         }
         if self.front.is_empty() {
             self.front = std::mem::take(&mut self.behind);
         }
+    }
+
+    /// Whether a part of it was lost since this was asked last.
+    pub fn was_torn(&mut self) -> bool {
+        std::mem::take(&mut self.is_torn)
     }
 
     /// Forgets all of it.
@@ -259,6 +272,24 @@ mod tests {
         assert_eq!(format!("{before:?}"), format!("{after:?}"));
         assert!(spill.pop().unwrap().is_none());
         assert_eq!(spill.file.metadata().unwrap().len(), 0, "and makes room");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_back_loses_what_it_held_and_says_so() {
+        let mut backlog = Backlog::default();
+        let all = i64::try_from(2 * FRONT).unwrap();
+        (0..all).for_each(|at| backlog.push(result(at)));
+        let spill = backlog.spill.as_ref().unwrap();
+        spill.file.set_len(spill.write_at / 2).unwrap();
+        let (mut seen, mut torn) = (0, 0);
+        while !backlog.is_empty() {
+            let run = backlog.run(1_000);
+            torn += usize::from(backlog.was_torn());
+            seen += run.len();
+            backlog.written(run.len());
+        }
+        assert!((FRONT..2 * FRONT).contains(&seen), "{seen}");
+        assert_eq!(torn, 1);
     }
 
     #[test]

@@ -121,6 +121,29 @@ async fn a_long_outage_is_written_in_order_and_once() {
 }
 
 #[tokio::test]
+async fn one_result_that_the_disk_does_not_take_is_lost_alone() {
+    let fixture = Fixture::new().await;
+    fixture.live_through("k1", 1_000).await;
+    let mut other = SqliteConnectOptions::new().filename(&fixture.path).connect().await.unwrap();
+    let never = "CREATE TRIGGER never BEFORE INSERT ON results WHEN NEW.at IN (2500, 4000) \
+                 BEGIN SELECT RAISE(ABORT, 'no such time'); END";
+    sqlx::query(never).execute(&mut other).await.unwrap();
+    let batch: Vec<_> = (2..4).flat_map(|second| [second * 1_000, second * 1_000 + 500]).collect();
+    let batch: Vec<_> = batch.into_iter().map(|at| ran(outcome("a/b", at))).collect();
+    fixture.store.commit(&batch).await.unwrap();
+    fixture.live_through("k2", 4_000).await;
+    fixture.live_through("k3", 5_000).await;
+    assert!(fixture.degraded());
+    fixture.store.try_recover().await.unwrap();
+    assert!(!fixture.degraded());
+    assert_eq!(fixture.on_disk().await, [1_000, 2_000, 3_000, 3_500, 5_000]);
+    assert_eq!(claim(&fixture.store, 9_000).await, ["k1", "k2", "k3"], "what came with it has to be told");
+    let gap =
+        sqlx::query_as::<_, (i64, i64)>("SELECT at, until FROM gaps WHERE why = 'not_recorded' ORDER BY at");
+    assert_eq!(gap.fetch_all(&mut other).await.unwrap(), [(2_500, 2_500), (4_000, 4_000)]);
+}
+
+#[tokio::test]
 async fn a_full_disk_loses_nothing() {
     let fixture = Fixture::new().await;
     fixture.live_through("k1", 1_000).await;

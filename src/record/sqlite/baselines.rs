@@ -52,7 +52,9 @@ impl SqliteBaselines {
             StoreError::Locked { why, .. } => (format!("locked by another process: {why}"), "try again"),
             fault @ StoreError::Fenced { .. } => (fault.to_string(), "ask the daemon that leads"),
             StoreError::Corrupt { why, .. } => (format!("the file is damaged: {why}"), "restore a backup"),
-            StoreError::Other { why, .. } => (why, "check storage.url and its disk"),
+            StoreError::Rejected { why, .. } | StoreError::Other { why, .. } => {
+                (why, "check storage.url and its disk")
+            }
         };
         BaselineError { place: self.path.display().to_string(), why: format!("{why}; {way_out}") }
     }

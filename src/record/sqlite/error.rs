@@ -17,6 +17,7 @@ pub fn of(path: &Path, fault: &sqlx::Error) -> StoreError {
         Some(3 | 8 | 14 | 23) => StoreError::ReadOnly { path, why },
         Some(5 | 6) => StoreError::Locked { path, why },
         Some(11 | 26) => StoreError::Corrupt { path, why },
+        Some(18..=20) => StoreError::Rejected { path, why },
         _ => StoreError::Other { path, why },
     }
 }

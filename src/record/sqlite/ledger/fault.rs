@@ -27,7 +27,9 @@ pub fn of(path: &Path, fault: StoreError) -> LedgerError {
         StoreError::Corrupt { why, .. } => {
             (format!("the file is damaged: {why}"), "move it away to start a new one, or restore a backup")
         }
-        StoreError::Other { why, .. } => (why, "check storage.url and its disk"),
+        StoreError::Rejected { why, .. } | StoreError::Other { why, .. } => {
+            (why, "check storage.url and its disk")
+        }
     };
     LedgerError::Unusable { file: path.display().to_string(), why, way_out }
 }
