@@ -82,17 +82,34 @@ impl LatencyKeys {
     /// The budget of a part of a check that runs this often.
     ///
     /// # Errors
-    /// The key that is wrong, and why: nothing is limited, or the window cannot hold so many samples, or
+    /// The key that is wrong, and why: nothing is limited, or more of a higher percentile than of a lower
+    /// one, or the window cannot hold so many samples, or
     /// would hold too many.
     pub fn budget(&self, part: Part, every: Duration) -> Result<Budget, (&'static str, String)> {
-        let limits: Vec<_> =
-            [(0.5, self.p50), (0.9, self.p90), (0.95, self.p95), (0.99, self.p99), (1.0, self.max)]
-                .into_iter()
-                .filter_map(|(q, limit)| Some((q, limit?.0)))
-                .collect();
-        if limits.is_empty() {
+        let all = [
+            ("p50", 0.5, self.p50),
+            ("p90", 0.9, self.p90),
+            ("p95", 0.95, self.p95),
+            ("p99", 0.99, self.p99),
+            ("max", 1.0, self.max),
+        ];
+        let set: Vec<_> = all.into_iter().filter_map(|(key, q, limit)| Some((key, q, limit?.0))).collect();
+        if set.is_empty() {
             return Err(("", "limits nothing; write p95: 500ms, or p50, p90, p99 or max".to_owned()));
         }
+        for pair in set.windows(2) {
+            if let [(lower, _, allowed), (key, _, limit)] = *pair
+                && limit < allowed
+            {
+                let (limit, allowed) = (HumanDuration(limit), HumanDuration(allowed));
+                let message = format!(
+                    "{limit} is less than {lower} may be ({allowed}), so that {lower} would never be what is over; \
+                     make {key} longer or {lower} shorter"
+                );
+                return Err((key, message));
+            }
+        }
+        let limits = set.into_iter().map(|(_, q, limit)| (q, limit)).collect();
         let usual = SHORTEST.max(every.saturating_mul(INTERVALS));
         let window = self.window.map_or(usual, |window| window.0);
         let min_samples = self.min_samples.map_or(MIN_SAMPLES, NonZeroU32::get);
@@ -153,6 +170,14 @@ mod tests {
         let (key, message) = budget(r#"{"p95": "1s", "window": "30d"}"#, 5).unwrap_err();
         assert_eq!(key, "window");
         assert!(message.contains("make it 13h53m20s or shorter"), "{message}");
+    }
+
+    #[test]
+    fn a_percentile_may_not_be_less_than_a_lower_one() {
+        let (key, message) = budget(r#"{"p50": "500ms", "p99": "300ms"}"#, 60).unwrap_err();
+        assert_eq!(key, "p99");
+        assert!(message.starts_with("300ms is less than p50 may be (500ms)"), "{message}");
+        assert!(budget(r#"{"p50": "300ms", "p95": "300ms", "max": "1s"}"#, 60).is_ok());
     }
 
     #[test]
