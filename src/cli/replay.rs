@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::report::range::Range;
+use super::report::range::{self, Range};
 use super::{Answer, ConfigPath, Failure, PlainFormat, print};
 use crate::app::{self, Recorded, RecordedError};
 use crate::clock::{Clock as _, SystemClock};
@@ -40,6 +40,9 @@ pub struct ReplayArgs {
     /// Until when, as --since; a day is not part of it any more; now if not given
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     until: Option<String>,
+    /// The time zone of days and times; notify.timezone if not given
+    #[arg(long, value_name = "IANA")]
+    timezone: Option<String>,
     /// How to print it
     #[arg(long, value_enum, default_value = "text")]
     format: PlainFormat,
@@ -95,7 +98,7 @@ pub async fn replay(args: ReplayArgs) -> Answer {
         RecordedError::Config(faults) => Failure::config(&faults),
         RecordedError::Store(error) => Failure::own(format!("nothing to replay: {error}")),
     })?;
-    let zone = plan.timezone.clone();
+    let zone = range::zone(args.timezone.as_deref(), &plan.timezone).map_err(Failure::usage)?;
     let range = Range::of(&args.since, args.until.as_deref(), None, SystemClock.now(), &zone)
         .map_err(Failure::usage)?;
     let mut outcomes = Vec::new();
@@ -198,9 +201,8 @@ fn text(outcomes: &[Outcome], range: Range, zone: &TimeZone) -> String {
                 (Side::Would, _) => ("+", "would have opened".to_owned()),
                 (Side::Did, _) => ("-", "opened then, and would not now".to_owned()),
             };
-            let channels = channels(replayed, incident);
-            let to = if channels.is_empty() { String::new() } else { format!(", tells {channels}") };
-            lines.push(format!("  {mark} {}  ({note}{to})", line(incident, zone)));
+            let telling = telling(replayed, incident, zone);
+            lines.push(format!("  {mark} {}  ({note}{telling})", line(incident, zone)));
         }
     }
     lines.push(String::new());
@@ -237,12 +239,16 @@ fn line(incident: &Incident, zone: &TimeZone) -> String {
     format!("{} to {until}  {severity} {id}", told(incident.started, zone))
 }
 
-/// The channels that would have heard of an incident.
-fn channels(replayed: &Replayed, incident: &Incident) -> String {
-    let own = replayed.notices.iter().filter(|notice| notice.incident == incident.id.as_str());
+/// The channels that would have heard of an incident, and from when on; empty for none.
+fn telling(replayed: &Replayed, incident: &Incident, zone: &TimeZone) -> String {
+    let own = || replayed.notices.iter().filter(|notice| notice.incident == incident.id.as_str());
     let channels: BTreeSet<&str> =
-        own.flat_map(|notice| notice.channels.iter().map(String::as_str)).collect();
-    channels.into_iter().collect::<Vec<_>>().join(", ")
+        own().flat_map(|notice| notice.channels.iter().map(String::as_str)).collect();
+    let channels: Vec<&str> = channels.into_iter().collect();
+    match own().filter(|notice| !notice.channels.is_empty()).map(|notice| notice.at).min() {
+        Some(first) => format!(", tells {} from {} on", channels.join(", "), told(first, zone)),
+        None => String::new(),
+    }
 }
 
 fn as_json(outcomes: &[Outcome], range: Range) -> Value {

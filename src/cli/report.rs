@@ -122,14 +122,7 @@ pub async fn report(args: ReportArgs) -> Answer {
         RecordedError::Config(faults) => Failure::config(&faults),
         RecordedError::Store(error) => Failure::own(format!("nothing to report from: {error}")),
     })?;
-    let zone = match &args.timezone {
-        Some(name) => TimeZone::get(name).map_err(|_| {
-            Failure::usage(format!(
-                "--timezone {name}: no such time zone; write one such as Europe/Amsterdam"
-            ))
-        })?,
-        None => recorded.timezone.clone(),
-    };
+    let zone = range::zone(args.timezone.as_deref(), &recorded.timezone).map_err(Failure::usage)?;
     unused(&args).map_err(Failure::usage)?;
     let now = SystemClock.now();
     let range = Range::of(

@@ -42,6 +42,13 @@ impl Range {
     }
 }
 
+/// The zone that `--timezone` names, or the usual one.
+pub fn zone(named: Option<&str>, usual: &TimeZone) -> Result<TimeZone, String> {
+    let Some(name) = named else { return Ok(usual.clone()) };
+    let missing = |_| format!("--timezone {name}: no such time zone; write one such as Europe/Amsterdam");
+    TimeZone::get(name).map_err(missing)
+}
+
 fn of_month(text: &str, zone: &TimeZone) -> Result<(Timestamp, Timestamp), String> {
     let bad = || format!("--month {text}: write a year and a month, as in 2026-10");
     let first: Date = format!("{text}-01").parse().map_err(|_| bad())?;
