@@ -13,7 +13,7 @@
 //! claimed or marked from then on. While nobody knows, nothing is claimed from memory.
 //!
 //! A result that the disk works without, and does not take for what it is, is lost alone: it becomes a gap, and
-//! what came with it is written.
+//! what came with it is written. A disk that takes none of many in a row is at fault itself: all are held.
 //!
 //! A damaged file is left alone: when a person has moved it away, a new one is made.
 //!
@@ -44,6 +44,9 @@ use crate::telemetry::telemetry;
 const CHUNK: usize = 1_000;
 /// Transitions and settlements the backlog holds.
 const BACKLOG: usize = 200_000;
+
+/// Results in a row that may be lost since they are refused.
+const REFUSED: usize = 10;
 
 /// Opens the store, as often as asked.
 pub type Opener = Box<dyn Fn() -> BoxFuture<'static, Result<Arc<dyn Figures>, StoreError>> + Send + Sync>;
@@ -86,6 +89,8 @@ struct Core {
     backlog: Backlog,
     /// Entries of the backlog that are written in one transaction.
     chunk: usize,
+    /// Results in a row that were refused for what they are.
+    refused: usize,
     /// What did not fit: the first and last time, by check.
     lost: HashMap<CheckId, (Timestamp, Timestamp)>,
     /// Something other than a result did not fit.
@@ -137,6 +142,7 @@ impl Resilient {
                 degraded: false,
                 backlog: Backlog::default(),
                 chunk: CHUNK,
+                refused: 0,
                 lost: HashMap::new(),
                 overflowed: false,
                 anew: false,
@@ -282,7 +288,7 @@ impl Resilient {
     /// A full or locked disk is kept open and tried again; anything else is opened anew, since the
     /// file may be another one by then.
     async fn let_go_if_unusable(&self, why: &StoreError) {
-        if matches!(why, StoreError::Full { .. } | StoreError::Locked { .. } | StoreError::Rejected { .. }) {
+        if matches!(why, StoreError::Full { .. } | StoreError::Locked { .. }) {
             return;
         }
         let mut core = self.core.lock().await;
@@ -468,6 +474,7 @@ async fn write_some(core: &mut Core, disk: &dyn Figures) -> Result<(), StoreErro
         Err(why @ StoreError::Rejected { .. }) => return write_without_result(core, &run, why, disk).await,
         written => written?,
     }
+    core.refused = 0;
     // Of marks one alone was written.
     let marked = matches!(run.first(), Some(Late::Marked(_)));
     core.backlog.written(if marked { 1 } else { run.len() });
@@ -483,10 +490,11 @@ async fn write_without_result(
     disk: &dyn Figures,
 ) -> Result<(), StoreError> {
     let [Late::Transition(refused)] = run else { return Err(why) };
-    let Some(at) = started(refused) else { return Err(why) };
+    let Some(at) = started(refused).filter(|_| core.refused < REFUSED) else { return Err(why) };
     disk.commit(&[Transition { result: None, ..(**refused).clone() }]).await?;
     tracing::error!(check = %refused.check, %at, %why, "a result is lost");
     telemetry().dropped.with_label_values(&["result", "rejected"]).inc();
+    core.refused += 1;
     core.backlog.written(1);
     core.backlog.push(Late::Gap(not_recorded(&refused.check, at, at)));
     Ok(())

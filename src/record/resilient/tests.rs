@@ -128,8 +128,7 @@ async fn one_result_that_the_disk_does_not_take_is_lost_alone() {
     let never = "CREATE TRIGGER never BEFORE INSERT ON results WHEN NEW.at IN (2500, 4000) \
                  BEGIN SELECT RAISE(ABORT, 'no such time'); END";
     sqlx::query(never).execute(&mut other).await.unwrap();
-    let batch: Vec<_> = (2..4).flat_map(|second| [second * 1_000, second * 1_000 + 500]).collect();
-    let batch: Vec<_> = batch.into_iter().map(|at| ran(outcome("a/b", at))).collect();
+    let batch = [2_000, 2_500, 3_000, 3_500].map(|at| ran(outcome("a/b", at)));
     fixture.store.commit(&batch).await.unwrap();
     fixture.live_through("k2", 4_000).await;
     fixture.live_through("k3", 5_000).await;
@@ -141,6 +140,22 @@ async fn one_result_that_the_disk_does_not_take_is_lost_alone() {
     let gap =
         sqlx::query_as::<_, (i64, i64)>("SELECT at, until FROM gaps WHERE why = 'not_recorded' ORDER BY at");
     assert_eq!(gap.fetch_all(&mut other).await.unwrap(), [(2_500, 2_500), (4_000, 4_000)]);
+}
+
+#[tokio::test]
+async fn a_disk_that_takes_no_result_at_all_costs_a_few_and_the_others_are_held() {
+    let fixture = Fixture::new().await;
+    let mut other = SqliteConnectOptions::new().filename(&fixture.path).connect().await.unwrap();
+    let never = "CREATE TRIGGER never BEFORE INSERT ON results BEGIN SELECT RAISE(ABORT, 'none'); END";
+    sqlx::query(never).execute(&mut other).await.unwrap();
+    let batch: Vec<_> = (0..50).map(|at| ran(outcome("a/b", at))).collect();
+    fixture.store.commit(&batch).await.unwrap();
+    for _ in 0..3 {
+        assert!(matches!(fixture.store.try_recover().await, Err(StoreError::Rejected { .. })));
+    }
+    sqlx::query("DROP TRIGGER never").execute(&mut other).await.unwrap();
+    fixture.store.try_recover().await.unwrap();
+    assert!(fixture.on_disk().await.into_iter().eq(10..50));
 }
 
 #[tokio::test]
