@@ -48,21 +48,13 @@ pub async fn roll(store: &dyn Figures, now: Timestamp) -> Result<u32, StoreError
         let before = standing.clone();
         let (rows, results) =
             hour_of(store, &rules, &mut standing, hour, hour + Grain::Hour.millis()).await?;
-        let next = match rows.is_empty() {
-            true => next(store, Grain::Hour, hour, end).await?,
-            false => hour + Grain::Hour.millis(),
-        };
+        let next = following(store, Grain::Hour, hour, &rows, end).await?;
         if !store.put_rolled(Grain::Hour, &rows, mark, time(next)).await? {
             return Ok(rolled);
         }
-        // What was written late into this very hour, after it was read, took no mark back.
-        let same = match rows.is_empty() {
-            true => {
-                self::next(store, Grain::Hour, hour, end).await? == next
-                    && results_in(store, hour).await? == 0
-            }
-            false => results_in(store, hour).await? == results,
-        };
+        // What was written late into this time, after it was read, took no mark back.
+        let same = results_in(store, hour).await? == results
+            && following(store, Grain::Hour, hour, &rows, end).await? == next;
         if !same {
             if !store.put_rolled(Grain::Hour, &[], Some(time(next)), time(hour)).await? {
                 return Ok(rolled);
@@ -78,9 +70,19 @@ pub async fn roll(store: &dyn Figures, now: Timestamp) -> Result<u32, StoreError
     Ok(rolled)
 }
 
-/// Where to go on after a time of which nothing is recorded: where the next result is, but not beyond `end`.
-async fn next(store: &dyn Figures, grain: Grain, from: i64, end: i64) -> Result<i64, StoreError> {
-    let next = from + grain.millis();
+/// Where to go on after a time that came to these rows. Of none, that is where the next result is, but not
+/// beyond `end`.
+async fn following(
+    store: &dyn Figures,
+    grain: Grain,
+    at: i64,
+    rows: &[RolledRow],
+    end: i64,
+) -> Result<i64, StoreError> {
+    let next = at + grain.millis();
+    if !rows.is_empty() {
+        return Ok(next);
+    }
     let found = store.next_result(time(next)).await?;
     Ok(found.map_or(end, |found| grain.floor(found.as_millisecond())).min(end).max(next))
 }
@@ -200,10 +202,7 @@ async fn days(store: &dyn Figures) -> Result<(), StoreError> {
             };
             rows.push(RolledRow { check: known.check, grain: Grain::Day, at: day, rolled });
         }
-        let next = match rows.is_empty() {
-            true => next(store, Grain::Day, day, end).await?,
-            false => day + Grain::Day.millis(),
-        };
+        let next = following(store, Grain::Day, day, &rows, end).await?;
         if !store.put_rolled(Grain::Day, &rows, mark, time(next)).await? {
             return Ok(());
         }
