@@ -22,7 +22,7 @@ use crate::net::{Net, NetOptions, TlsOptions};
 use crate::notify::{deliver, notifiers};
 use crate::plan::{self, Plan, PlannedCheck};
 use crate::probe::{Memory, PortalScope, Probe, Scope, kinds};
-use crate::record::{Figures, KnownCheck, Ran, StoreError};
+use crate::record::{Figures, Ran, StoreError};
 use crate::run::Surroundings;
 use crate::run::guard::OwnNetwork;
 use crate::stats::objective::Objective;
@@ -257,8 +257,6 @@ pub struct Recorded {
     pub timezone: jiff::tz::TimeZone,
     /// The checks of the config, in its order.
     pub checks: Vec<ConfiguredCheck>,
-    /// What is recorded of others, such as checks that were removed, by name.
-    pub others: Vec<ConfiguredCheck>,
     /// What is promised of which checks together.
     pub objectives: Vec<(Objective, Vec<CheckId>)>,
 }
@@ -302,16 +300,9 @@ pub async fn recorded(path: &Path) -> Result<Recorded, RecordedError> {
     };
     let checks =
         settings.portals.iter().flat_map(|portal| portal.checks.iter().map(move |one| (portal, one)));
-    let checks: Vec<_> = checks.map(|(portal, one)| check(portal, one)).collect();
-    let mut others = store.known_checks().await?;
-    others.retain(|known| checks.iter().all(|check| check.id != known.check));
-    let other = |known: KnownCheck| {
-        let rules = known.rules?;
-        Some(ConfiguredCheck { id: known.check, counts: false, rules })
-    };
-    let others = others.into_iter().filter_map(other).collect();
+    let checks = checks.map(|(portal, one)| check(portal, one)).collect();
     let objectives = plan::objectives_of(&settings);
-    Ok(Recorded { store, timezone: settings.notify.timezone, checks, others, objectives })
+    Ok(Recorded { store, timezone: settings.notify.timezone, checks, objectives })
 }
 
 /// Why no test message was sent.

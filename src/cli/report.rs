@@ -21,8 +21,8 @@ use crate::app::{self, ConfiguredCheck, Recorded, RecordedError};
 use crate::clock::{Clock as _, SystemClock};
 use crate::model::CheckId;
 use crate::model::glob::matches;
-use crate::record::StoreError;
 use crate::record::reading::Reading;
+use crate::record::{KnownCheck, StoreError};
 use crate::stats::samples::Rules;
 
 #[derive(Args)]
@@ -133,10 +133,11 @@ pub async fn report(args: ReportArgs) -> Answer {
         &zone,
     )
     .map_err(Failure::usage)?;
-    let checks = wanted(&args, &recorded).map_err(Failure::usage)?;
     let rules: HashMap<CheckId, Rules> =
         recorded.checks.iter().map(|check| (check.id.clone(), check.rules)).collect();
     let reading = Reading::new(&*recorded.store, rules).await.map_err(own)?;
+    let removed = removed(&recorded, reading.known());
+    let checks = wanted(&args, &recorded, &removed, reading.known()).map_err(Failure::usage)?;
     let basis = Basis { recorded: &recorded, reading, checks, zone, now };
     let charts = args.format == ReportFormat::Html;
     let report = match args.what {
@@ -169,19 +170,42 @@ fn unused(args: &ReportArgs) -> Result<(), String> {
     Ok(())
 }
 
-/// The checks that are asked for; each word has to mean something.
-fn wanted<'r>(args: &ReportArgs, recorded: &'r Recorded) -> Result<Vec<&'r ConfiguredCheck>, String> {
-    let of_objectives = args.what == What::Objectives;
-    let own = CheckId::monitor();
-    let names_incidents = |glob: &String| {
-        let mut objectives = recorded.objectives.iter().map(|(one, _)| CheckId::objective(&one.name));
-        args.what == What::Incidents && (matches(glob, &own) || objectives.any(|one| matches(glob, &one)))
+/// The checks that are recorded and not in the config, as they ran last.
+fn removed(recorded: &Recorded, known: &[KnownCheck]) -> Vec<ConfiguredCheck> {
+    let is_gone = |known: &&KnownCheck| recorded.checks.iter().all(|check| check.id != known.check);
+    let check = |known: &KnownCheck| {
+        Some(ConfiguredCheck { id: known.check.clone(), counts: false, rules: known.rules? })
     };
+    known.iter().filter(is_gone).filter_map(check).collect()
+}
+
+/// What a glob may mean.
+fn names(what: What, recorded: &Recorded, removed: &[ConfiguredCheck], known: &[KnownCheck]) -> Vec<CheckId> {
+    let mut names: Vec<CheckId> = recorded.checks.iter().map(|check| check.id.clone()).collect();
+    match what {
+        What::Objectives => {}
+        What::Latency | What::Uptime => names.extend(removed.iter().map(|check| check.id.clone())),
+        What::Incidents => {
+            names.push(CheckId::monitor());
+            names.extend(recorded.objectives.iter().map(|(one, _)| CheckId::objective(&one.name)));
+            names.extend(known.iter().map(|known| known.check.clone()));
+        }
+    }
+    names
+}
+
+/// The checks that are asked for; each word has to mean something.
+fn wanted<'r>(
+    args: &ReportArgs,
+    recorded: &'r Recorded,
+    removed: &'r [ConfiguredCheck],
+    known: &[KnownCheck],
+) -> Result<Vec<&'r ConfiguredCheck>, String> {
+    let of_objectives = args.what == What::Objectives;
+    let names = names(args.what, recorded, removed, known);
     let means = |glob: &String| {
-        recorded.checks.iter().any(|check| matches(glob, &check.id))
-            || !of_objectives && recorded.others.iter().any(|check| matches(glob, &check.id))
+        names.iter().any(|name| matches(glob, name))
             || of_objectives && recorded.objectives.iter().any(|(objective, _)| objective.name == *glob)
-            || names_incidents(glob)
     };
     if let Some(glob) = args.globs.iter().find(|glob| !means(glob)) {
         return Err(if of_objectives {
@@ -190,10 +214,11 @@ fn wanted<'r>(args: &ReportArgs, recorded: &'r Recorded) -> Result<Vec<&'r Confi
             format!("no check of the config matches {glob}, and none that was recorded")
         });
     }
-    let is_wanted = |id: &CheckId| args.globs.iter().any(|glob| matches(glob, id));
-    let all = recorded.checks.iter().filter(|check| args.globs.is_empty() || is_wanted(&check.id));
-    let others = recorded.others.iter().filter(|check| !of_objectives && is_wanted(&check.id));
-    Ok(all.chain(others).collect())
+    if args.globs.is_empty() {
+        return Ok(recorded.checks.iter().collect());
+    }
+    let is_wanted = |check: &&ConfiguredCheck| args.globs.iter().any(|glob| matches(glob, &check.id));
+    Ok(recorded.checks.iter().chain(removed).filter(is_wanted).collect())
 }
 
 fn own(error: StoreError) -> Failure {

@@ -209,6 +209,9 @@ pub enum Settled {
     },
 }
 
+/// What is said of an empty database to who would read it.
+const NO_STORE: &str = "holds no store of portalwatch; a daemon makes one when it starts";
+
 /// Why the store could not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::roll::rules_of;
-use super::{Figures, StoreError, UptimeRow};
+use super::{Figures, KnownCheck, StoreError, UptimeRow};
 use crate::model::CheckId;
 use crate::stats::objective::{Promise, Spent};
 use crate::stats::rollup::{Grain, Roll, Rolled, has_minutes};
@@ -119,6 +119,7 @@ impl Stretch {
 /// The figures of a store, with what is known of its checks.
 pub struct Reading<'s> {
     store: &'s dyn Figures,
+    known: Vec<KnownCheck>,
     rules: HashMap<CheckId, Rules>,
     marks: Marks,
     /// The first hour of which anything is known.
@@ -135,9 +136,14 @@ impl<'s> Reading<'s> {
         let first = known.iter().filter_map(|known| known.since).min();
         let first = first.map_or(i64::MAX, |first| Grain::Hour.floor(first.as_millisecond()));
         let mut all: HashMap<CheckId, Rules> =
-            known.into_iter().filter_map(|known| Some((known.check, known.rules?))).collect();
+            known.iter().filter_map(|known| Some((known.check.clone(), known.rules?))).collect();
         all.extend(rules);
-        Ok(Self { store, rules: all, marks: Marks::read(store).await?, first })
+        Ok(Self { store, known, rules: all, marks: Marks::read(store).await?, first })
+    }
+
+    /// Every check that was ever recorded, by name.
+    pub fn known(&self) -> &[KnownCheck] {
+        &self.known
     }
 
     /// How a stretch of time is read.

@@ -39,8 +39,8 @@ use tokio::time::Instant;
 
 use super::copy::UNFINISHED;
 use super::{
-    Claimed, Cutoffs, Figures, Gap, Judgements, KeptFacts, KnownCheck, LastFacts, Ran, ResultRow, Resumed,
-    RolledRow, Settled, Store, StoreError, Transition, UptimeRow,
+    Claimed, Cutoffs, Figures, Gap, Judgements, KeptFacts, KnownCheck, LastFacts, NO_STORE, Ran, ResultRow,
+    Resumed, RolledRow, Settled, Store, StoreError, Transition, UptimeRow,
 };
 use crate::model::{CheckId, Incident};
 use crate::stats::rollup::Grain;
@@ -270,7 +270,7 @@ async fn refuse_newer(path: &Path, connection: &mut SqliteConnection) -> Result<
 /// A file whose tables are not those of this version; a daemon brings it up to date.
 async fn refuse_older(path: &Path, connection: &mut SqliteConnection) -> Result<(), StoreError> {
     match schema(path, connection).await? {
-        0 => Err(error::other(path, "holds no store of portalwatch; a daemon makes one when it starts")),
+        0 => Err(error::other(path, NO_STORE)),
         found if found < known_schema() => Err(error::other(
             path,
             &format!(

@@ -271,6 +271,7 @@ async fn a_report_reads_well_in_every_format() {
         assert!(page.starts_with("<!DOCTYPE html>") && page.contains("</html>"), "{page}");
         assert!(!page.contains("<script") && !page.contains("src=") && !page.contains("href="), "{page}");
         assert_eq!(page.contains("<svg"), what != "incidents", "{what}");
+        assert_eq!(page.contains("class=\"scale\""), what == "latency", "{what}");
     }
     let none = report(dir.path(), &["incidents"]).ended(0).stdout;
     assert!(none.starts_with("Incidents from ") && none.trim_end().ends_with(": 0"), "{none}");
@@ -302,6 +303,9 @@ async fn other_rules_are_tried_on_what_was_recorded() {
     assert!(not.contains("expect.json") && not.contains("not recorded"), "{not}");
     let new = of(&said["checks"], "check", "acme/new");
     assert_eq!(new["not_replayable"][0], "nothing is recorded of it in this time");
+    let arguments = [&arguments[..7], &["--timezone", "Asia/Kolkata"]].concat();
+    let text = portalwatch_with(dir.path(), &[], &arguments).ended(0).stdout;
+    assert!(text.contains("tells hook from ") && text.contains("+05:30 on)"), "{text}");
     let text = portalwatch_with(dir.path(), &[], &["replay", "--since", "10d"]).ended(0).stdout;
     assert!(text.contains("acme/home: 14") && text.contains("Not replayable:"), "{text}");
     assert!(text.contains("acme/certificates: nothing is recorded of it in this time"), "{text}");

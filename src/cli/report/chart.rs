@@ -69,7 +69,7 @@ pub fn lines(lines: &[Line], from: &str, to: &str) -> Markup {
                     path d=(path(line, top)) stroke=(colour) { title { (line.name) } }
                 }
             }
-            (span(from, to))
+            div class="span" { span { (from) } span { (to) } }
             figcaption {
                 @for (line, colour) in lines.iter().zip(COLOURS) {
                     span style={ "color:" (colour) } { (line.name) } " "
@@ -77,11 +77,6 @@ pub fn lines(lines: &[Line], from: &str, to: &str) -> Markup {
             }
         }
     }
-}
-
-/// The beginning and the end of a chart, below it.
-pub fn span(from: &str, to: &str) -> Markup {
-    html! { div class="span" { span { (from) } span { (to) } } }
 }
 
 /// A path that is broken where nothing was measured; a lone point is a short dash.

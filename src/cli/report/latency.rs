@@ -141,7 +141,7 @@ async fn chart(basis: &Basis<'_>, check: &CheckId, stretch: &Stretch) -> Result<
 fn section(check: &CheckId, whole: &Rolled, chart: Option<&Markup>) -> Markup {
     html! {
         h2 { (check) }
-        @if whole.latencies.iter().next().is_none() {
+        @if whole.latencies.is_empty() {
             p { "No samples." }
         } @else {
             @if let Some(chart) = chart { (chart) }

@@ -93,7 +93,7 @@ async fn checks(basis: &Basis<'_>, stretch: &Stretch) -> Result<Vec<Row>, StoreE
     let uptimes = basis.reading.uptimes(stretch).await?;
     let (from, to) = (stamp(stretch.from), stamp(stretch.to));
     let incidents = basis.recorded.store.incidents(from, to).await?;
-    let known = basis.recorded.store.known_checks().await?;
+    let known = basis.reading.known();
     let row = |id: &CheckId| {
         let own: Vec<_> = incidents.iter().filter(|incident| incident.check == *id).collect();
         let since = known.iter().find(|known| known.check == *id).and_then(|known| known.since);

@@ -14,10 +14,10 @@ use super::link::{Link, Purpose, part, within};
 use super::session::{lock, migrate, refuse_newer, refuse_older, refuse_unfinished, schema, unfinished};
 use super::{error, upkeep};
 use crate::model::database::Access;
-use crate::record::StoreError;
 use crate::record::copy::tables::{Column, Kind, TABLES, Table};
 use crate::record::copy::{Cell, Integrity, Row, Side, UNFINISHED};
 use crate::record::rows::without_nul;
+use crate::record::{NO_STORE, StoreError};
 
 /// How long one step may take: a day of results may have to be sorted first.
 const STEP: Duration = Duration::from_secs(15 * 60);
@@ -46,10 +46,7 @@ impl Bare {
         let mut bare = Self::connected(access).await?;
         refuse_unfinished(&bare.link, &mut bare.connection).await?;
         if schema(&bare.link, &mut bare.connection).await? == 0 {
-            return Err(error::other(
-                &bare.link.access,
-                "holds no store of portalwatch; a daemon makes one when it starts",
-            ));
+            return Err(error::other(&bare.link.access, NO_STORE));
         }
         bare.prepared().await
     }

@@ -9,8 +9,8 @@ use sqlx::migrate::Migrator;
 use super::link::{Link, patiently};
 use super::{Backend, Known, Tables, error, lease};
 use crate::model::CheckId;
-use crate::record::StoreError;
 use crate::record::copy::UNFINISHED;
+use crate::record::{NO_STORE, StoreError};
 
 pub static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
@@ -153,10 +153,7 @@ pub async fn refuse_newer(link: &Link, connection: &mut PgConnection) -> Result<
 /// A database whose tables are not those of this version; a daemon brings it up to date.
 pub async fn refuse_older(link: &Link, connection: &mut PgConnection) -> Result<(), StoreError> {
     match schema(link, connection).await? {
-        0 => Err(error::other(
-            &link.access,
-            "holds no store of portalwatch; a daemon makes one when it starts",
-        )),
+        0 => Err(error::other(&link.access, NO_STORE)),
         found if found < known_schema() => Err(error::other(
             &link.access,
             &format!(

@@ -8,9 +8,9 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteConnection, Sqli
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
 use super::{BUSY, error, lock, prepared, reading, refuse_newer, refuse_unfinished, unfinished};
-use crate::record::StoreError;
 use crate::record::copy::tables::{Column, Kind, Table};
 use crate::record::copy::{Cell, Integrity, Row, Side, UNFINISHED};
+use crate::record::{NO_STORE, StoreError};
 
 /// Cells of one statement; SQLite takes 32,766.
 const CELLS: usize = 2_000;
@@ -38,10 +38,7 @@ impl Bare {
         refuse_newer(&path, &mut connection).await?;
         refuse_unfinished(&path, &mut connection).await?;
         if super::schema(&path, &mut connection).await? == 0 {
-            return Err(error::other(
-                &path,
-                "holds no store of portalwatch; a daemon makes one when it starts",
-            ));
+            return Err(error::other(&path, NO_STORE));
         }
         connection.close().await.map_err(|why| error::of(&path, &why))?;
         let (connection, _) = prepared(&path, true).await?;

@@ -57,6 +57,7 @@ async fn what_is_not_in_the_config_any_more_is_not_gone_from_the_record() {
     assert_eq!(incidents(&[]), "_objectives/up _portalwatch/monitor acme/home acme/old");
     assert_eq!(incidents(&["acme/*"]), "acme/home acme/old");
     assert_eq!(incidents(&["old", "monitor"]), "_portalwatch/monitor acme/old");
+    assert_eq!(incidents(&["up"]), "_objectives/up", "an objective that is not in the config");
 
     let said = report(dir.path(), &["uptime", "old", "--format", "json"]).ended(0).json();
     // The last one stands for two intervals.
@@ -65,6 +66,8 @@ async fn what_is_not_in_the_config_any_more_is_not_gone_from_the_record() {
     assert_eq!(said["checks"][0]["parts"][0]["samples"], 120);
     let all = report(dir.path(), &["uptime"]).ended(0).stdout;
     assert!(!all.contains("acme/old"), "{all}");
-    let refused = report(dir.path(), &["incidents", "older"]).ended(64);
-    assert!(refused.stderr.contains("and none that was recorded"), "{refused:?}");
+    for nothing in [["incidents", "older"], ["uptime", "monitor"], ["latency", "up"], ["objectives", "old"]] {
+        let refused = report(dir.path(), &nothing).ended(64);
+        assert!(refused.stderr.contains("matches"), "{refused:?}");
+    }
 }
