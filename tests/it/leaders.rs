@@ -221,6 +221,8 @@ fn wait_standby(daemon: &Daemon, deadline: Duration) {
         (said["status"] == "standby").then_some(())
     });
     assert!(stands_by.is_some(), "it does not stand by: {}", daemon.log());
+    let page = daemon.get("/").body;
+    assert!(page.contains("Not known here: this daemon stands by") && !page.contains("None."), "{page}");
 }
 
 #[track_caller]
